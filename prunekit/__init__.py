@@ -1,0 +1,3 @@
+"""Pruning at initialisation, re-run and checked."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,160 @@
+"""Pruners: a network and a few images -> a score a weight. The highest scores are kept.
+
+Each of the five is one short function; masks, schedules and scopes live elsewhere. Scores are computed in the
+network's own precision, with the network in evaluation mode and left as it was.
+"""
+
+import copy
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from . import masks, models
+
+Scores = dict[str, Tensor]
+Batches = list[tuple[Tensor, Tensor]]
+SCHEDULES = ("exponential", "linear")
+
+
+def random(net: nn.Module, batches: Batches, generator: Generator | None) -> Scores:
+    """Standard normal noise: the baseline that knows nothing."""
+    return {
+        name: torch.randn(weight.shape, dtype=weight.dtype, generator=generator).to(weight.device)
+        for name, weight in models.prunable(net).items()
+    }
+
+
+def magnitude(net: nn.Module, batches: Batches, generator: Generator | None) -> Scores:
+    """|w| (Han et al. 2015, arXiv:1506.02626)."""
+    return {name: weight.detach().abs() for name, weight in models.prunable(net).items()}
+
+
+def snip(net: nn.Module, batches: Batches, generator: Generator | None) -> Scores:
+    """|w dL/dw| over the sum of all, L the summed batch losses (Lee et al. 2019, arXiv:1810.02340, equation 6)."""
+    weights = models.prunable(net)
+    slopes = _summed_gradients(net, weights, batches, temperature=1.0)
+    return _normalised(
+        {name: (w.detach() * g).abs() for (name, w), g in zip(weights.items(), slopes, strict=True)}, eps=0.0
+    )
+
+
+def grasp(net: nn.Module, batches: Batches, generator: Generator | None) -> Scores:
+    """w (H g) over |sum of all|, with logits divided by 200 (Wang et al. 2020, arXiv:2002.07376, equation 8).
+
+    The paper removes the highest -w (H g); so the highest w (H g) are kept.
+    """
+    weights = models.prunable(net)
+    slopes = _summed_gradients(net, weights, batches, temperature=200.0)
+    products = [torch.zeros_like(w) for w in weights.values()]
+    for images, labels in batches:
+        loss = F.cross_entropy(net(images) / 200.0, labels)
+        gradients = torch.autograd.grad(loss, list(weights.values()), create_graph=True)
+        inner = sum((g * s).sum() for g, s in zip(gradients, slopes, strict=True))
+        assert isinstance(inner, Tensor)
+        torch._foreach_add_(products, torch.autograd.grad(inner, list(weights.values())))
+    return _normalised(
+        {name: w.detach() * hg for (name, w), hg in zip(weights.items(), products, strict=True)}, eps=1e-10
+    )
+
+
+def synflow(net: nn.Module, batches: Batches, generator: Generator | None) -> Scores:
+    """|w dR/dw|, R the summed outputs for an all-ones image with |w| for w (Tanaka et al. 2020, arXiv:2006.05467, eq. 1)."""
+    positive = {name: tensor.detach().abs() for name, tensor in net.state_dict().items()}
+    weights = {name: positive[name].requires_grad_() for name in models.prunable(net)}
+    ones = torch.ones_like(batches[0][0][:1])
+    flow = functional_call(net, positive, (ones,)).sum()
+    slopes = torch.autograd.grad(flow, list(weights.values()))
+    return {name: (w.detach() * g).abs() for (name, w), g in zip(weights.items(), slopes, strict=True)}
+
+
+_PRUNERS: dict[str, Callable[[nn.Module, Batches, Generator | None], Scores]] = {
+    "random": random,
+    "magnitude": magnitude,
+    "snip": snip,
+    "grasp": grasp,
+    "synflow": synflow,
+}
+NAMES = tuple(_PRUNERS)
+
+
+def score(
+    name: str,
+    net: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    batch_size: int = 256,
+    generator: Generator | None = None,
+) -> Scores:
+    """Return the named pruner's scores, {parameter name: tensor of its shape} in definition order; higher = keep.
+
+    `images` are normalised, [N, C, H, W] on the network's device, `labels` int64 [N]; they are scored in batches of
+    `batch_size`. `generator`, on the CPU, draws the scores of `random` (torch's global one if None). Raises ValueError
+    for an unknown name or no images.
+    """
+    if name not in _PRUNERS:
+        raise ValueError(f"unknown pruner {name!r}; choose from {', '.join(NAMES)}")
+    if len(images) == 0:
+        raise ValueError("scoring needs at least one image")
+    batches = list(zip(images.split(batch_size), labels.split(batch_size), strict=True))
+    was_training = net.training
+    net.eval()
+    try:
+        return _PRUNERS[name](net, batches, generator)
+    finally:
+        net.train(was_training)
+
+
+def prune(
+    name: str,
+    net: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    density: float,
+    steps: int = 1,
+    schedule: str = "exponential",
+    scope: str = "global",
+    batch_size: int = 256,
+    generator: Generator | None = None,
+) -> masks.Masks:
+    """Return the masks of the named pruner at `density`, in `steps` rounds of scoring and pruning; `net` stays as it is.
+
+    `schedule` sets the density after each round: "exponential" density^(k/steps), "linear" 1 - (1 - density) k/steps.
+    Raises as `score` and `masks.from_scores` do, and ValueError for an unknown schedule or fewer than one step.
+    """
+    pruned = copy.deepcopy(net)
+    kept: masks.Masks | None = None
+    for target in _densities(density, steps, schedule):
+        scores = score(name, pruned, images, labels, batch_size, generator)
+        kept = masks.from_scores(scores, target, scope, within=kept)
+        masks.apply(pruned, kept)
+    assert kept is not None
+    return kept
+
+
+def _densities(final: float, steps: int, schedule: str) -> Iterator[float]:
+    if steps < 1:
+        raise ValueError(f"pruning takes at least one step, not {steps}")
+    if schedule not in SCHEDULES:
+        raise ValueError(f"unknown schedule {schedule!r}; choose from {', '.join(SCHEDULES)}")
+    for step in range(1, steps):
+        part = step / steps
+        yield final**part if schedule == "exponential" else 1 - (1 - final) * part
+    yield final  # exactly, whatever the schedule's rounding
+
+
+def _summed_gradients(
+    net: nn.Module, weights: dict[str, nn.Parameter], batches: Batches, temperature: float
+) -> list[Tensor]:
+    total = [torch.zeros_like(w) for w in weights.values()]
+    for images, labels in batches:
+        loss = F.cross_entropy(net(images) / temperature, labels)
+        torch._foreach_add_(total, torch.autograd.grad(loss, list(weights.values())))
+    return total
+
+
+def _normalised(scores: Scores, eps: float) -> Scores:
+    whole = torch.cat([s.flatten() for s in scores.values()]).sum().abs() + eps
+    return {name: s / whole for name, s in scores.items()}
