@@ -1,9 +1,13 @@
 """What a pruned network is worth and costs: accuracy, FLOPs a layer, weight histograms."""
 
+import time
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .masks import Masks
 
@@ -18,8 +22,8 @@ def accuracy(logits: Tensor, labels: Tensor) -> tuple[float, float]:
     """
     if len(labels) == 0:
         raise ValueError("accuracy of no images")
-    hits = top_hits(logits, labels)
-    return 100 * hits[0].item() / len(labels), 100 * hits[1].item() / len(labels)
+    top1, top5 = (100 * top_hits(logits, labels) / len(labels)).tolist()
+    return top1, top5
 
 
 def top_hits(logits: Tensor, labels: Tensor) -> Tensor:
@@ -74,10 +78,32 @@ def flops(net: nn.Module, masks: Masks, input_shape: tuple[int, int, int]) -> pd
 def histograms(net: nn.Module, masks: Masks) -> dict[str, list[int]]:
     """Return, a layer, how many kept weights fall into each bin of HISTOGRAM_EDGES; outliers count in the end bins."""
     parameters = dict(net.named_parameters())
-    low, high = HISTOGRAM_EDGES[0], HISTOGRAM_EDGES[-1]
-    return {
-        name: np.histogram(
-            parameters[name].detach()[mask].float().clamp(low, high).cpu().numpy(), HISTOGRAM_EDGES
-        )[0].tolist()
-        for name, mask in masks.items()
-    }
+    low, high, bins = HISTOGRAM_EDGES[0], HISTOGRAM_EDGES[-1], len(HISTOGRAM_EDGES) - 1
+    counts = {}
+    for name, mask in masks.items():
+        values = parameters[name].detach()[mask].float().clamp(low, high)
+        counts[name] = torch.histc(values, bins, low, high).long().tolist()
+    return counts
+
+
+@torch.no_grad()
+def evaluate(net: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], precision: str = "float32") -> dict[str, float]:
+    """Return the mean cross-entropy (nats), top-1 and top-5 accuracy (percent) of `net` over `batches`, and seconds.
+
+    `precision` "bfloat16" computes products in bfloat16, "float32" everything in the network's own precision.
+    Raises ValueError if there are no batches.
+    """
+    start = time.perf_counter()
+    net.eval()
+    loss, hits, count = 0.0, 0, 0
+    for images, labels in batches:
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            logits = net(images).float()
+        loss = loss + F.cross_entropy(logits, labels, reduction="sum")
+        hits = hits + top_hits(logits, labels)
+        count += len(labels)
+    if count == 0:
+        raise ValueError("accuracy of no images")
+    top1, top5 = (100 * torch.as_tensor(hits) / count).tolist()  # the one wait for the device
+    mean_loss = float(loss) / count
+    return {"test_loss": mean_loss, "top1": top1, "top5": top5, "test_seconds": time.perf_counter() - start}

@@ -1,0 +1,154 @@
+"""Images and labels by name: digits and digit-pairs (embedded), mnist, cifar10 and cifar100 (read from disk).
+
+torch is imported only where tensors are asked for, so that a picture of the data can be drawn without it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import UserError
+from . import sources
+from .sources import Arrays
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Transform:
+    """How a dataset's pixels (0 to 1) are normalised a channel, and how its training images are augmented."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    crop_padding: int = 0  # pixels of black border before a random crop to the original size
+    flip: bool = False
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images uint8 [N, C, H, W], labels int64 [N], and coarse labels int64 [N] where the dataset has them."""
+
+    images: Tensor
+    labels: Tensor
+    coarse_labels: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A training and a test split with the names of their classes."""
+
+    name: str
+    train: Split
+    test: Split
+    classes: tuple[str, ...]
+    coarse_classes: tuple[str, ...]
+    transform: Transform
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height, width."""
+        _, channels, height, width = self.train.images.shape
+        return channels, height, width
+
+
+_GREY = (0.306, 0.306, 0.306), (0.323, 0.323, 0.323)
+TRANSFORMS = {
+    "digits": Transform(*_GREY, crop_padding=2),
+    "digit-pairs": Transform(*_GREY, crop_padding=2),
+    "mnist": Transform((0.1307,), (0.3081,)),
+    "cifar10": Transform((0.491, 0.482, 0.447), (0.247, 0.243, 0.262), crop_padding=4, flip=True),
+    "cifar100": Transform((0.507, 0.487, 0.441), (0.267, 0.256, 0.276), crop_padding=4, flip=True),
+}
+NAMES = tuple(TRANSFORMS)
+
+
+def load(name: str, root: str | Path | None = None) -> Dataset:
+    """Return the named dataset as tensors.
+
+    `root` is the folder that holds the datasets (PRUNEKIT_DATA, else ./data, if None); digits and digit-pairs need
+    none. What is missing is downloaded there. Raises UserError for an unknown name, and when the data can neither be
+    read nor downloaded.
+    """
+    import torch
+
+    def split(part: sources.Part) -> Split:
+        coarse = None if part.coarse_labels is None else torch.from_numpy(part.coarse_labels)
+        return Split(torch.from_numpy(part.images), torch.from_numpy(part.labels), coarse)
+
+    arrays = read(name, root)
+    return Dataset(
+        name, split(arrays.train), split(arrays.test), arrays.classes, arrays.coarse_classes, TRANSFORMS[name]
+    )
+
+
+def read(name: str, root: str | Path | None = None) -> Arrays:
+    """Return the named dataset as numpy arrays; otherwise as `load`."""
+    if name not in NAMES:
+        raise UserError(f"unknown dataset {name!r}; choose from {', '.join(NAMES)}")
+    if name in sources.EMBEDDED:
+        return sources.EMBEDDED[name]()
+    folder = data_root(root)
+    classes = sources.CLASSES[name]
+    coarse = tuple(sources.CIFAR100_SUPERCLASSES) if name == "cifar100" else ()
+    cache = _cache_file(name, sources.files(name, folder))
+    if (parts := _read_cache(cache)) is None:
+        parts = sources.read(name, folder)
+        _write_cache(_cache_file(name, sources.files(name, folder)), *parts)
+    return Arrays(*parts, classes, coarse)
+
+
+def data_root(root: str | Path | None = None) -> Path:
+    """Return the folder that holds the datasets: `root`, else PRUNEKIT_DATA, else ./data."""
+    return Path(root or os.environ.get("PRUNEKIT_DATA") or "data").expanduser()
+
+
+def cache_root() -> Path:
+    """Return the folder of the decoded data: prunekit's own under XDG_CACHE_HOME, else ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "prunekit"
+
+
+def _cache_file(name: str, files: list[Path]) -> Path:
+    """A changed source file gets another cache file: its name digests the sources' paths, sizes and times."""
+    stats = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return cache_root() / f"{name}-{hashlib.sha256(repr(stats).encode()).hexdigest()[:16]}.npz"
+
+
+def _read_cache(file: Path) -> tuple[sources.Part, sources.Part] | None:
+    try:
+        with np.load(file, allow_pickle=False) as data:  # a zip file: reading checks each array's CRC-32
+            return tuple(
+                sources.Part(
+                    data[f"{part}_images"], data[f"{part}_labels"], data.get(f"{part}_coarse_labels")
+                )
+                for part in ("train", "test")
+            )  # type: ignore[return-value]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        sources.warn(f"{file} is damaged; decoding the data again")
+        return None
+
+
+def _write_cache(file: Path, train: sources.Part, test: sources.Part) -> None:
+    arrays = {
+        f"{part}_{field}": array
+        for part, values in (("train", train), ("test", test))
+        for field, array in vars(values).items()
+        if array is not None
+    }
+    temporary = file.with_name(f"{file.stem}.{os.getpid()}.tmp.npz")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(temporary, **arrays)
+        temporary.replace(file)
+    except OSError as error:
+        sources.warn(f"cannot cache decoded data in {file.parent} ({error}); going on without")
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,208 @@
+"""Where images come from: scikit-learn's digits, Hugging Face snapshots (parquet), torchvision's layout or download."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import UserError
+from .classes import CIFAR10, CIFAR100_SUPERCLASSES
+
+CLASSES = {
+    "mnist": tuple("0123456789"),
+    "cifar10": CIFAR10,
+    "cifar100": tuple(sorted(fine for group in CIFAR100_SUPERCLASSES.values() for fine in group)),
+}
+_IMAGES = {"mnist": (60_000, 10_000), "cifar10": (50_000, 10_000), "cifar100": (50_000, 10_000)}
+_COLUMNS = {  # of a Hugging Face snapshot: images, labels, coarse labels
+    "mnist": ("image", "label", None),
+    "cifar10": ("img", "label", None),
+    "cifar100": ("img", "fine_label", "coarse_label"),
+}
+_TORCHVISION = {  # torchvision's class, and a file pattern of its layout under the data folder
+    "mnist": ("MNIST", "MNIST/raw/*-ubyte*"),
+    "cifar10": ("CIFAR10", "cifar-10-batches-py/*"),
+    "cifar100": ("CIFAR100", "cifar-100-python/*"),
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """uint8 images [N, C, H, W], int64 labels [N], int64 coarse labels [N] or None."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    coarse_labels: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """A dataset as numpy arrays."""
+
+    train: Part
+    test: Part
+    classes: tuple[str, ...]
+    coarse_classes: tuple[str, ...]
+
+
+def warn(message: str) -> None:
+    print(f"prunekit: {message}", file=sys.stderr)
+
+
+def files(name: str, root: Path) -> list[Path]:
+    """Return the files under `root` that hold the named dataset, a snapshot's before torchvision's; [] if none."""
+    snapshot = sorted((root / name).rglob("*.parquet"))
+    return snapshot or sorted(root.glob(_TORCHVISION[name][1]))
+
+
+def read(name: str, root: Path) -> tuple[Part, Part]:
+    """Return the named dataset's training and test part from `root`, downloaded there if it is missing."""
+    if not root.is_dir() and root.exists():
+        raise UserError(f"the data folder {root} is not a folder")
+    snapshot = sorted((root / name).rglob("*.parquet"))
+    parts = _read_snapshot(name, root / name, snapshot) if snapshot else _read_torchvision(name, root)
+    for part, which, count in zip(parts, ("training", "test"), _IMAGES[name], strict=True):
+        if len(part.images) != count:
+            raise UserError(
+                f"{name} in {root}: found {len(part.images):,} {which} images of {count:,}; a file is missing or cut "
+                "short: copy the data again"
+            )
+        top = len(CLASSES[name]) - 1
+        if part.labels.min() != 0 or part.labels.max() != top:
+            raise UserError(f"{name} in {root}: labels do not run from 0 to {top}; this is another dataset")
+    return parts
+
+
+def _read_snapshot(name: str, folder: Path, shards: list[Path]) -> tuple[Part, Part]:
+    def part(which: str) -> Part:
+        chosen = [shard for shard in shards if shard.name.startswith(which)]
+        if not chosen:
+            raise UserError(f"{name} in {folder}: no {which}-*.parquet; copy the snapshot's {which} shards there")
+        tables = [_read_shard(name, shard) for shard in chosen]
+        with ThreadPoolExecutor() as pool:  # Pillow decodes outside the interpreter's lock
+            images = np.stack(list(pool.map(_decode, (image for table in tables for image in table["images"]))))
+        coarse = [table["coarse"] for table in tables]
+        return Part(
+            np.ascontiguousarray(images),
+            np.concatenate([table["labels"] for table in tables]),
+            None if coarse[0] is None else np.concatenate(coarse),
+        )
+
+    try:
+        return part("train"), part("test")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{name} in {folder}: an image cannot be read ({error}); copy the data again") from error
+
+
+def _read_shard(name: str, shard: Path) -> dict[str, Any]:
+    import pyarrow
+    import pyarrow.parquet
+
+    image_column, label_column, coarse_column = _COLUMNS[name]
+    wanted = [column for column in _COLUMNS[name] if column]
+    try:
+        table = pyarrow.parquet.read_table(shard)
+    except (pyarrow.ArrowException, OSError) as error:
+        problem = str(error).splitlines()[0]
+        raise UserError(f"{shard} is damaged ({problem}); copy it again") from error
+    if missing := [column for column in wanted if column not in table.column_names]:
+        raise UserError(
+            f"{shard} has no column {', '.join(missing)} (it has {', '.join(table.column_names)}): not {name}; put that "
+            "dataset's own snapshot there"
+        )
+    return {
+        "images": [row["bytes"] for row in table[image_column].to_pylist()],
+        "labels": table[label_column].to_numpy().astype(np.int64),
+        "coarse": table[coarse_column].to_numpy().astype(np.int64) if coarse_column else None,
+    }
+
+
+def _decode(encoded: bytes) -> np.ndarray:
+    from PIL import Image
+
+    pixels = np.asarray(Image.open(io.BytesIO(encoded)))
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def _read_torchvision(name: str, root: Path) -> tuple[Part, Part]:
+    import torchvision
+
+    class_name, pattern = _TORCHVISION[name]
+    reader = getattr(torchvision.datasets, class_name)
+    found = bool(files(name, root))
+
+    def part(train: bool) -> Part:
+        # torchvision unpickles CIFAR's files only after their MD5 digests have proved to be the published ones.
+        data = reader(root, train=train, download=not found)
+        pixels = np.asarray(data.data)
+        images = pixels[:, None] if pixels.ndim == 3 else pixels.transpose(0, 3, 1, 2)
+        labels = np.asarray(data.targets, dtype=np.int64)
+        coarse = _coarse_of(labels) if name == "cifar100" else None
+        return Part(np.ascontiguousarray(images), labels, coarse)
+
+    try:
+        return part(True), part(False)
+    except (OSError, RuntimeError, ValueError, AssertionError) as error:
+        problem = " ".join(str(error).split())[:200] or type(error).__name__
+        if found:
+            raise UserError(f"{name} in {root / pattern} is damaged ({problem}); copy it again") from error
+        raise UserError(
+            f"{name} is not at hand: looked for {root / name}/*.parquet and {root / pattern}, and the download failed "
+            f"({problem}); put it in either place and name the folder with --data-dir or PRUNEKIT_DATA"
+        ) from error
+
+
+def _coarse_of(labels: np.ndarray) -> np.ndarray:
+    coarse = {fine: i for i, group in enumerate(CIFAR100_SUPERCLASSES.values()) for fine in group}
+    return np.array([coarse[fine] for fine in CLASSES["cifar100"]], dtype=np.int64)[labels]
+
+
+def _digits() -> Arrays:
+    images, labels = _digit_images(32)
+    cut = _digits_cut(labels)
+    rgb = np.repeat(images[:, None], 3, axis=1)
+    return Arrays(Part(rgb[:cut], labels[:cut]), Part(rgb[cut:], labels[cut:]), tuple("0123456789"), ())
+
+
+def _digit_pairs() -> Arrays:
+    """Two digits side by side: 40 training and 10 test pairs a class, made of the digits of the same part alone."""
+    images, labels = _digit_images(16)
+    cut = _digits_cut(labels)
+    random = np.random.Generator(np.random.PCG64(0))
+
+    def part(images: np.ndarray, labels: np.ndarray, per_class: int) -> Part:
+        pool = [np.flatnonzero(labels == digit) for digit in range(10)]
+        left, right = np.divmod(np.repeat(np.arange(100), per_class), 10)
+        halves = [images[[random.choice(pool[digit]) for digit in side]] for side in (left, right)]
+        rgb = np.repeat(np.concatenate(halves, axis=2)[:, None], 3, axis=1)
+        return Part(rgb, left * 10 + right, left)
+
+    classes = tuple(f"{number:02d}" for number in range(100))
+    coarse = tuple(f"{digit}x" for digit in range(10))
+    return Arrays(part(images[:cut], labels[:cut], 40), part(images[cut:], labels[cut:], 10), classes, coarse)
+
+
+def _digits_cut(labels: np.ndarray) -> int:
+    """Training comes first and holds four fifths: the file is in order of writers, so the test's are mostly unseen."""
+    return len(labels) * 4 // 5
+
+
+def _digit_images(width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return scikit-learn's 1,797 handwritten digits as uint8 [N, 32, width], and their labels."""
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    pixels, labels = load_digits(return_X_y=True)
+    bytes_ = np.round(pixels.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
+    resized = [np.asarray(Image.fromarray(p).resize((width, 32), Image.Resampling.BILINEAR)) for p in bytes_]
+    return np.stack(resized), labels.astype(np.int64)
+
+
+EMBEDDED: dict[str, Callable[[], Arrays]] = {"digits": _digits, "digit-pairs": _digit_pairs}
