@@ -1,0 +1,128 @@
+"""What to do, a Trial, and what came out, its Record: plain data, read and written without torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+DatasetName = Literal["digits", "digit-pairs", "mnist", "cifar10", "cifar100"]
+ModelName = Literal[
+    "fc", "conv", "vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"
+]
+PrunerName = Literal["random", "magnitude", "snip", "grasp", "synflow"]
+Width = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Compression = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
+Seed = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Epochs = Annotated[int, Field(ge=0)]
+LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+SCHEMA = 1
+
+
+class Trial(BaseModel):
+    """One network to prune, train and measure. Its id is a digest of these fields and of nothing else."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    dataset: DatasetName
+    model: ModelName
+    width: Width = 1.0
+    pruner: PrunerName
+    compression: Compression
+    seed: Seed = 0
+    pre_epochs: Epochs = 0
+    post_epochs: Epochs = 10
+    optimizer: Literal["adam", "sgd"] = "adam"
+    learning_rate: LearningRate = 1e-3
+    batch_size: Count = 256
+    prune_steps: Count = 1
+    schedule: Literal["exponential", "linear"] = "exponential"
+    scope: Literal["global", "local"] = "global"
+    scoring_images_per_class: Count = 10
+    train_subset: Count | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+    @property
+    def id(self) -> str:
+        text = json.dumps(self.model_dump(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def density(self) -> float:
+        """The share of weights to keep: 10^-compression."""
+        return 10**-self.compression
+
+    @property
+    def label(self) -> str:
+        return f"{self.dataset}/{self.model} {self.pruner} c={self.compression:g} seed={self.seed}"
+
+
+class Epoch(BaseModel):
+    """One row of a learning curve: losses in nats, accuracies in percent."""
+
+    epoch: int
+    train_loss: float
+    train_seconds: float
+    test_loss: float
+    top1: float
+    top5: float
+    test_seconds: float
+
+
+class Layer(BaseModel):
+    """A prunable layer after pruning; FLOPs for one image; `histogram` counts kept weights at the trial's end."""
+
+    name: str
+    total: int
+    kept: int
+    effective: int
+    channels: int
+    dead_channels: int
+    zero_scores: int | None = None
+    flops: int
+    flops_kept: int
+    histogram: list[int]
+
+
+class Record(BaseModel):
+    """What came out of a trial. Accuracies in percent, None where nothing was trained; times in seconds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    schema_version: Literal[1] = SCHEMA
+    id: str
+    trial: Trial
+    status: Literal["ok", "failed"]
+    error: str | None = None
+    top1: float | None = None
+    top5: float | None = None
+    pre_curve: list[Epoch] = []
+    curve: list[Epoch] = []
+    density: float | None = None
+    effective_density: float | None = None
+    collapsed: bool | None = None
+    flops: int | None = None
+    flops_kept: int | None = None
+    parameters: int | None = None
+    parameters_kept: int | None = None
+    layers: list[Layer] = []
+    seconds: dict[str, float] = {}
+    inference_seconds: float | None = None
+    where: dict[str, str | int | None] = {}
+    finished: datetime
+
+    @property
+    def trial_seconds(self) -> float:
+        """What the study timed: training, scoring, pruning and testing, without loading data or our own measuring."""
+        return sum(self.seconds.get(stage, 0.0) for stage in ("pretrain", "score", "train", "test"))
+
+
+def failed(trial: Trial, error: str, where: dict[str, Any]) -> Record:
+    """Return the record of a trial that came to nothing, with the error in one line."""
+    return Record(
+        id=trial.id, trial=trial, status="failed", error=error, where=where, finished=datetime.now(UTC)
+    )
