@@ -117,7 +117,7 @@ class Shared:
         return self._once("network", _network_key(trial), make)
 
     def scores(self, trial: Trial, make: Callable[[], pruners.Scores]) -> tuple[pruners.Scores, float]:
-        key = (*_network_key(trial), trial.pruner, trial.scoring_images_per_class)
+        key = (*_network_key(trial), trial.pruner, trial.scoring_images_per_class, trial.scoring_batch_size)
         return self._once("scores", key, make)
 
     def _once(self, kind: str, key: Hashable, make: Callable[[], Any]) -> tuple[Any, float]:
@@ -184,7 +184,7 @@ def _prune(
     score_seconds = 0.0
     if trial.prune_steps == 1:  # one set of scores serves every compression
         scores, score_seconds = shared.scores(
-            trial, lambda: pruners.score(trial.pruner, dense, images, labels, trial.batch_size, generator)
+            trial, lambda: pruners.score(trial.pruner, dense, images, labels, trial.scoring_batch_size, generator)
         )
         zero_scores = {name: int((score == 0).sum()) for name, score in scores.items()}
         start = time.perf_counter()
@@ -200,7 +200,7 @@ def _prune(
             trial.prune_steps,
             trial.schedule,
             trial.scope,
-            trial.batch_size,
+            trial.scoring_batch_size,
             generator,
         )
     return (kept, zero_scores), score_seconds + time.perf_counter() - start

@@ -43,6 +43,7 @@ class Trial(BaseModel):
     schedule: Literal["exponential", "linear"] = "exponential"
     scope: Literal["global", "local"] = "global"
     scoring_images_per_class: Count = 10
+    scoring_batch_size: Count = 256
     train_subset: Count | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
 

@@ -1,0 +1,156 @@
+"""The command line: report, run, status, data, bench. Exit status: 0 done, 1 something failed, 2 bad usage."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .errors import UserError
+
+if TYPE_CHECKING:
+    from .study import Study
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Re-run, check and extend a study of pruning neural networks at initialisation.",
+)
+
+Profile = Annotated[str, typer.Argument(help="A name in params/ (demo, cpu, paper), or a YAML file.")]
+DataDir = Annotated[
+    Path | None, typer.Option(envvar="PRUNEKIT_DATA", help="Folder of the datasets.  [default: data]")
+]
+RunsDir = Annotated[
+    Path | None, typer.Option(envvar="PRUNEKIT_RUNS", help="Folder of the records.  [default: runs]")
+]
+Device = Annotated[str, typer.Option(help="cpu, cuda, or auto: a GPU if there is one.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes.  [default: one a core; one on a GPU]")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="key=value over the profile; values are YAML.")]
+Out = Annotated[Path | None, typer.Option(help="Folder of the report.  [default: reports/PROFILE]")]
+
+
+@app.command()
+def report(
+    profile: Profile = "demo",
+    data_dir: DataDir = None,
+    runs_dir: RunsDir = None,
+    out: Out = None,
+    device: Device = "auto",
+    workers: Workers = None,
+    assignments: Set = None,
+) -> None:
+    """Run what is missing, execute the notebooks, and write report.html, report.pdf and report.md."""
+    from . import report as report_room
+
+    study = _study(profile, runs_dir, assignments)
+    _check_folder(data_dir)
+    report_room.check_notebooks()
+    errors = _run_missing(study, data_dir, device, workers)
+    folder = out or study.published_file.parent
+    errors += report_room.build(study, folder, data_dir)
+    _finish(errors, f"report in {folder}/report.html, .pdf and .md")
+
+
+@app.command()
+def run(
+    profile: Profile = "demo",
+    data_dir: DataDir = None,
+    runs_dir: RunsDir = None,
+    out: Out = None,
+    device: Device = "auto",
+    workers: Workers = None,
+    assignments: Set = None,
+) -> None:
+    """Run the trials that are missing, no Jupyter needed; with --out, also write OUT/trials.parquet."""
+    study = _study(profile, runs_dir, assignments)
+    _check_folder(data_dir)
+    errors = _run_missing(study, data_dir, device, workers)
+    if out:
+        study.publish(out)
+    _finish(errors, f"{len(study.trials)} trials in {study.store.folder}")
+
+
+@app.command()
+def status(profile: Profile = "demo", runs_dir: RunsDir = None, assignments: Set = None) -> None:
+    """Show how many trials are done, missing and failed, and why."""
+    study = _study(profile, runs_dir, assignments)
+    records = study.store.load(study.trials)
+    failures = [record for record in records.values() if record.status == "failed"]
+    done = len(records) - len(failures)
+    missing = len(study.trials) - len(records)
+    typer.echo(
+        f"{profile}: {len(study.trials)} trials, {done} done, {missing} missing, {len(failures)} failed"
+    )
+    for record in failures:
+        typer.echo(f"  {record.trial.label}: {record.error}")
+    raise typer.Exit(1 if failures else 0)
+
+
+@app.command()
+def data(
+    names: Annotated[list[str] | None, typer.Argument(help="Datasets; all if none is named.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Read datasets, downloading what is missing, and say what is there."""
+    from . import datasets
+
+    errors = []
+    for name in names or datasets.NAMES:
+        try:
+            arrays = datasets.read(name, data_dir)
+        except UserError as error:
+            errors.append(str(error))
+            continue
+        shape = "x".join(map(str, arrays.train.images.shape[1:]))
+        counts = f"{len(arrays.train.images):,} training and {len(arrays.test.images):,} test images {shape}"
+        coarse = f", {len(arrays.coarse_classes)} coarse" if arrays.coarse_classes else ""
+        typer.echo(f"{name}: {counts}, {len(arrays.classes)} classes{coarse}")
+    _finish(errors)
+
+
+def main() -> None:
+    """Run the command line; every error that a user can mend is one line and exit status 2."""
+    try:
+        app()
+    except UserError as error:
+        print(f"prunekit: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("prunekit: interrupted; run the same command again to go on", file=sys.stderr)
+        sys.exit(130)
+
+
+def _study(profile: str, runs_dir: Path | None, assignments: list[str] | None) -> Study:
+    from . import study
+
+    params = study.load_params(profile, assignments or ())
+    return study.Study(params, study.profile_name(profile), runs_dir)
+
+
+def _check_folder(data_dir: Path | None) -> None:
+    if data_dir and not data_dir.is_dir():
+        raise UserError(f"--data-dir {data_dir}: no such folder")
+
+
+def _run_missing(study: Study, data_dir: Path | None, device: str, workers: int | None) -> list[str]:
+    missing = study.missing(study.store.load(study.trials))
+    done = len(study.trials) - len(missing)
+    print(f"prunekit: {len(study.trials)} trials, {done} done, {len(missing)} to run", file=sys.stderr)
+    if not missing:
+        return []
+    from . import engine
+
+    return list(engine.lines(engine.run(missing, study.store, data_dir, device, workers)))
+
+
+def _finish(errors: list[str], done: str = "") -> None:
+    for error in errors:
+        print(f"prunekit: failed: {error}", file=sys.stderr)
+    if done:
+        print(f"prunekit: {done}", file=sys.stderr)
+    if errors:
+        raise typer.Exit(1)

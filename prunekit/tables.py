@@ -1,0 +1,223 @@
+"""Records -> the study's five tables, ours with the 95 % interval over seeds and the published value beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from scipy import stats
+
+from . import published, words
+from .datasets.classes import CIFAR100_SUPERCLASSES
+from .published import KEYS
+from .store import replace
+from .trial import Record
+
+MIME = "application/vnd.prunekit+json"  # tells the report which file an output stands for
+READING = "Ours is the mean ± the half-width of its 95 % t interval over {seeds}; the published value is in brackets."
+
+
+@dataclass(frozen=True)
+class Table:
+    """A numbered table: `tidy` goes to the CSV, `wide` is what is read. `name` is its file's name."""
+
+    name: str
+    number: str
+    caption: str
+    tidy: pd.DataFrame
+    wide: pd.DataFrame
+
+    def save(self, folder: Path) -> None:
+        """Write NAME.csv, NAME.md and NAME.tex into `folder`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        replace(folder / f"{self.name}.csv", self.tidy.to_csv(index=False, lineterminator="\n").encode())
+        replace(folder / f"{self.name}.md", self.markdown().encode())
+        tex = self.wide.to_latex(index=False, escape=True, caption=_tex(self.caption), label=f"tab:{self.name}")
+        replace(folder / f"{self.name}.tex", tex.replace("±", r"$\pm$").replace("–", "--").encode())
+
+    def markdown(self) -> str:
+        """The table as a pipe table with its caption, as pandoc reads it."""
+        body = self.wide.to_markdown(index=False, disable_numparse=True)
+        return f"{body}\n\n: {self.number}. {self.caption}\n"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        caption = f"<p><b>{self.number}.</b> {self.caption}</p>"
+        return {
+            MIME: {"table": self.name},
+            "text/html": caption + self.wide.to_html(index=False, border=0),
+            "text/plain": f"{self.number}. {self.caption}\n{self.wide.to_string(index=False)}",
+        }
+
+
+def summary(frame: pd.DataFrame, value: str, by: list[str] | None = None) -> pd.DataFrame:
+    """Return one row a cell: `by` (KEYS if None), mean, interval (half-width, 95 %, t), seeds, failed, collapsed.
+
+    Cells keep the frame's order. `seeds` counts the trials that the mean rests on; one gives no interval (NaN).
+    """
+    rows = []
+    for cell, group in frame.groupby(by or KEYS, sort=False):
+        known = group[value].dropna().astype(float) if value in group else pd.Series(dtype=float)
+        collapsed = int(group["collapsed"].eq(True).sum()) if "collapsed" in group else 0
+        failed = int((group.status != "ok").sum())
+        rows.append((*cell, known.mean(), half_width(known), len(known), failed, collapsed))
+    return pd.DataFrame(rows, columns=[*(by or KEYS), "mean", "interval", "seeds", "failed", "collapsed"])
+
+
+def half_width(values: pd.Series) -> float:
+    """Return the half-width of the 95 % t interval of the mean of `values`, NaN for fewer than two."""
+    if len(values) < 2:
+        return math.nan
+    return float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values)))
+
+
+def accuracy_by_dataset(frame: pd.DataFrame) -> Table:
+    """Table I: top-1 and top-5 accuracy at one compression, by dataset."""
+    compression = frame.compression.iloc[0]
+    what = f"Test accuracy in %, at compression {compression:g}, by dataset"
+    return _accuracy("table1_accuracy_by_dataset", "Table I", what, frame)
+
+
+def accuracy_by_compression(frame: pd.DataFrame) -> Table:
+    """Table II: top-1 and top-5 accuracy by compression."""
+    return _accuracy("table2_accuracy_by_compression", "Table II", "Test accuracy in %, by compression", frame)
+
+
+def time(frame: pd.DataFrame) -> Table:
+    """Table III: seconds a whole trial takes, and a pass over the test images."""
+    parts = {"trial": "trial_seconds", "inference": "inference_seconds"}
+    caption = (
+        "Seconds a whole trial takes (training, scoring, pruning, a test after each epoch) and seconds of one pass over the "
+        "test images (inference)"
+    )
+    return _by_part("table3_time", "Table III", caption, frame, "time", parts, "trial", digits=2)
+
+
+def flops(frame: pd.DataFrame) -> Table:
+    """Table IV: millions of FLOPs of the pruned network for one image."""
+    name = "table4_flops"
+    tidy = published.attach(_millions(summary(frame, "flops_kept")), name)
+    dense = frame.dropna(subset=["flops"]).groupby("dataset", sort=False).flops.first() if "flops" in frame else {}
+    unpruned = ", ".join(f"{words.DATASETS[str(d)]} {f / 1e6:.1f}" for d, f in dense.items())
+    caption = (
+        "FLOPs of the pruned network for one image, in millions (one FLOP is one multiply-add, a bias add counts one; not "
+        f"pruned: {unpruned})"
+    )
+    return Table(name, "Table IV", _caption(caption, frame), tidy, _wide(tidy, ["compression"]))
+
+
+def layer_compression(frame: pd.DataFrame, records: Mapping[str, Record]) -> Table:
+    """Table V: density of each layer in %, of all weights, and of all parameters, which is what the study printed."""
+    name = "table5_layer_compression"
+    rows = []
+    for row in frame.to_dict("records"):
+        record = records.get(str(row["id"]))
+        if record is None or record.status != "ok":
+            continue
+        counts = {layer.name.removesuffix(".weight"): (layer.kept, layer.total) for layer in record.layers}
+        counts["all weights"] = tuple(map(sum, zip(*counts.values(), strict=True)))  # type: ignore[assignment]
+        assert record.parameters and record.parameters_kept
+        counts["all parameters"] = (record.parameters_kept, record.parameters)
+        rows += [{**row, "layer": layer, "percent": 100 * kept / total} for layer, (kept, total) in counts.items()]
+    if not rows:
+        rows = [{**row, "layer": "all parameters", "percent": math.nan} for row in frame.to_dict("records")]
+    tidy = published.attach(summary(pd.DataFrame(rows), "percent", [*KEYS, "layer"]), name)
+    tidy.loc[tidy.layer != "all parameters", "published"] = math.nan
+    caption = (
+        f"Density of each layer in % at compression {frame.compression.iloc[0]:g}. The study printed one number for all "
+        "layers; it is the density of all parameters, biases included"
+    )
+    return Table(name, "Table V", _caption(caption, frame), tidy, _wide(tidy, ["layer"], digits=2))
+
+
+def superclasses() -> Table:
+    """The twenty superclasses of CIFAR-100 with their five classes each."""
+    tidy = pd.DataFrame(
+        [(group, fine) for group, members in CIFAR100_SUPERCLASSES.items() for fine in members],
+        columns=["superclass", "class"],
+    )
+    members = tidy.groupby("superclass", sort=False)["class"].agg(", ".join).str.replace("_", " ").reset_index()
+    wide = members.set_axis(["Superclass", "Classes"], axis=1)
+    return Table("cifar100_superclasses", "Table A", "The superclasses of CIFAR-100.", tidy, wide)
+
+
+def _accuracy(name: str, number: str, what: str, frame: pd.DataFrame) -> Table:
+    table = _by_part(name, number, what, frame, "accuracy", {"top-1": "top1", "top-5": "top5"}, "top-1")
+    note = " The study calls all its values top-1, so they stand in the top-1 rows."
+    return Table(name, number, table.caption + note, table.tidy, table.wide)
+
+
+def _by_part(
+    name: str,
+    number: str,
+    what: str,
+    frame: pd.DataFrame,
+    part: str,
+    columns: dict[str, str],
+    published_part: str,
+    digits: int = 1,
+) -> Table:
+    """A table with several values a cell, one row each; the published value belongs to one of them."""
+    tidy = pd.concat([summary(frame, column).assign(**{part: label}) for label, column in columns.items()])
+    tidy = published.attach(tidy.reset_index(drop=True), name)
+    tidy.loc[tidy[part] != published_part, "published"] = math.nan
+    by = ["compression", part] if frame.compression.nunique() > 1 else [part]
+    return Table(name, number, _caption(what, frame), tidy, _wide(tidy, by, digits))
+
+
+def _millions(tidy: pd.DataFrame) -> pd.DataFrame:
+    return tidy.assign(mean=tidy["mean"] / 1e6, interval=tidy["interval"] / 1e6)
+
+
+def _caption(what: str, frame: pd.DataFrame) -> str:
+    reading = READING.format(seeds=words.seeds(frame))
+    stands = _stand_ins(frame)
+    return f"{what}. {words.budget(frame)}. {reading}{stands}"
+
+
+def _stand_ins(frame: pd.DataFrame) -> str:
+    pairs = dict.fromkeys(zip(frame.dataset, frame.model, strict=True))
+    others = {pair: published.counterpart(*pair) for pair in pairs if published.counterpart(*pair) != pair}
+    said = [
+        f"{words.DATASETS[d]} with {words.model(m)} beside {words.DATASETS[pd_]} with {words.model(pm)}"
+        for (d, m), (pd_, pm) in others.items()
+    ]
+    return f" Published values are of other data or networks: {', '.join(said)}." if said else ""
+
+
+def _wide(tidy: pd.DataFrame, by: list[str], digits: int = 1) -> pd.DataFrame:
+    """Return what is read: a row a dataset, model and `by`, a column a pruner, a cell "ours [published]"."""
+
+    def cell(row: Any) -> str:
+        text = words.estimate(row.mean_, row.interval, digits)
+        if row.failed:
+            text += f" ({row.failed} failed)"
+        if not math.isnan(row.published):
+            text += f" [{row.published:g}]" if row.published != 0 else ""
+        if row.collapsed:
+            share = "" if row.collapsed >= row.seeds else f" {row.collapsed}/{row.seeds}"
+            text += f" COLLAPSED{share}"
+        return text
+
+    order: Callable[[Any], list[Any]] = lambda column: list(dict.fromkeys(column))  # noqa: E731
+    keys = ["dataset", "model", *by]
+    cells = tidy.rename(columns={"mean": "mean_"})
+    cells = cells.assign(text=[cell(row) for row in cells.itertuples()])
+    wide = cells.pivot(index=keys, columns="pruner", values="text")[order(tidy.pruner)]
+    positions = {key: {value: i for i, value in enumerate(order(tidy[key]))} for key in keys}
+    wide = wide.sort_index(key=lambda level: level.map(positions[level.name])).reset_index()
+    wide["dataset"] = wide.dataset.map(words.DATASETS)
+    wide["model"] = wide.model.map(words.model)
+    if "compression" in wide:
+        wide["compression"] = wide.compression.map("{:g}".format)
+    if wide.model.nunique() == 1:
+        wide = wide.drop(columns="model")
+    wide = wide.rename(columns=words.PRUNERS)
+    return wide.set_axis([str(column).capitalize() if column in keys else column for column in wide], axis=1)
+
+
+def _tex(text: str) -> str:
+    return text.replace("%", r"\%").replace("±", r"$\pm$").replace("_", r"\_")
