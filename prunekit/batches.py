@@ -38,9 +38,7 @@ class Batches:
             images = self._images[start : start + batch_size, top : top + height, top : top + width]
             yield self._normalised(images), self.labels[start : start + batch_size]
 
-    def shuffled(
-        self, batch_size: int, order: Generator, augmentation: Generator
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    def shuffled(self, batch_size: int, order: Generator, augmentation: Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield all (images, labels) in an order drawn from `order`, augmented from `augmentation`."""
         permutation = torch.randperm(len(self), generator=order).to(self.labels.device, non_blocking=True)
         rows, columns = self._windows(len(self), augmentation)

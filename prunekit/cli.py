@@ -21,12 +21,8 @@ app = typer.Typer(
 )
 
 Profile = Annotated[str, typer.Argument(help="A name in params/ (demo, cpu, paper), or a YAML file.")]
-DataDir = Annotated[
-    Path | None, typer.Option(envvar="PRUNEKIT_DATA", help="Folder of the datasets.  [default: data]")
-]
-RunsDir = Annotated[
-    Path | None, typer.Option(envvar="PRUNEKIT_RUNS", help="Folder of the records.  [default: runs]")
-]
+DataDir = Annotated[Path | None, typer.Option(envvar="PRUNEKIT_DATA", help="Folder of the datasets.  [default: data]")]
+RunsDir = Annotated[Path | None, typer.Option(envvar="PRUNEKIT_RUNS", help="Folder of the records.  [default: runs]")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, or auto: a GPU if there is one.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes.  [default: one a core; one on a GPU]")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="key=value over the profile; values are YAML.")]
@@ -82,9 +78,7 @@ def status(profile: Profile = "demo", runs_dir: RunsDir = None, assignments: Set
     failures = [record for record in records.values() if record.status == "failed"]
     done = len(records) - len(failures)
     missing = len(study.trials) - len(records)
-    typer.echo(
-        f"{profile}: {len(study.trials)} trials, {done} done, {missing} missing, {len(failures)} failed"
-    )
+    typer.echo(f"{profile}: {len(study.trials)} trials, {done} done, {missing} missing, {len(failures)} failed")
     for record in failures:
         typer.echo(f"  {record.trial.label}: {record.error}")
     raise typer.Exit(1 if failures else 0)

@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 from . import __version__
 from .errors import UserError
 from .store import Store
-from .trial import Record, Trial, failed
+from .trial import Trial, failed
 
 Report = Callable[[Trial, str | None], None]  # called after each trial, with the error of one that failed
 _NOT_SHARED = {"compression"}
@@ -48,7 +48,7 @@ def run(
     device = _device(device)
     workers = min(workers or (_cores() if device == "cpu" else 1), len(groups))
     errors: dict[str, str] = {}
-    with _progress(count) as advance:
+    with _Progress(count) as advance:
 
         def report(trial: Trial, error: str | None) -> None:
             if error:
@@ -108,14 +108,10 @@ def _process_shared(make: Callable[[], Any]) -> Any:
     return _shared
 
 
-def _in_processes(
-    groups: list[list[Trial]], run_group: Callable[..., None], workers: int, report: Report
-) -> None:
+def _in_processes(groups: list[list[Trial]], run_group: Callable[..., None], workers: int, report: Report) -> None:
     context = multiprocessing.get_context("spawn")
     messages = context.Queue()
-    pool = ProcessPoolExecutor(
-        workers, context, _start_worker, (messages, max(1, _cores() // workers), sys.path)
-    )
+    pool = ProcessPoolExecutor(workers, context, _start_worker, (messages, max(1, _cores() // workers), sys.path))
     reported: set[str] = set()
 
     def drain(timeout: float) -> None:
@@ -174,7 +170,7 @@ def _run_in_worker(run_group: Callable[..., None], group: list[Trial]) -> None:
     run_group(group, report=lambda trial, error: _messages.put((trial, error)))
 
 
-class _progress:
+class _Progress:
     """A bar on a terminal and in a notebook, plain lines where the output is a file."""
 
     def __init__(self, count: int):

@@ -23,9 +23,7 @@ from .tables import MIME
 from .trial import Record
 
 sns.set_theme(style="ticks", context="paper", font_scale=1.15)
-matplotlib.rcParams.update(
-    {"svg.hashsalt": "prunekit", "svg.fonttype": "none", "pdf.fonttype": 42, "legend.frameon": False}
-)
+matplotlib.rcParams.update({"svg.hashsalt": "prunekit", "pdf.fonttype": 42, "legend.frameon": False})
 _COLOURS = dict(zip(words.PRUNERS, sns.color_palette("colorblind", len(words.PRUNERS)), strict=True))
 _MARKERS = dict(zip(words.PRUNERS, "osD^v", strict=True))
 _NO_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
@@ -33,7 +31,7 @@ _NO_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Softw
 
 @dataclass(frozen=True)
 class Figure:
-    """A numbered figure: its drawing, what it shows as a table (`data`), a caption, and a text for who cannot see it."""
+    """A numbered figure: its drawing, what it shows as a table (`data`), a caption, and a text for the blind."""
 
     name: str
     number: str
@@ -61,7 +59,7 @@ class Figure:
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         return {
-            MIME: {"figure": self.name},
+            MIME: {"figure": self.name, "number": self.number, "caption": self.caption, "alt": self.alt},
             "image/png": self._png,
             "text/plain": f"{self.number}. {self.caption}",
         }
@@ -90,7 +88,12 @@ def classes(arrays: Arrays, dataset: str, per_class: int = 10) -> Figure:
             axes.set_ylabel(names[row], rotation=0, ha="right", va="center")
     data = pd.DataFrame(
         [
-            (names[row], column + 1, chosen[row, column], arrays.classes[arrays.train.labels[chosen[row, column]]])
+            (
+                names[row],
+                column + 1,
+                chosen[row, column],
+                arrays.classes[arrays.train.labels[chosen[row, column]]],
+            )
             for row, column in np.ndindex(chosen.shape)
         ],
         columns=["row", "position", "training image", "class"],
@@ -134,9 +137,7 @@ def weights(frame: pd.DataFrame, records: Mapping[str, Record], dataset: str, na
     return Figure(name, number, caption, alt, data, drawing)
 
 
-def curves(
-    tidy: pd.DataFrame, name: str, number: str, what: str, unit: str, note: str, log: bool = False
-) -> Figure:
+def curves(tidy: pd.DataFrame, name: str, number: str, what: str, unit: str, note: str, log: bool = False) -> Figure:
     """A table's means by compression, a panel a dataset, with the published values as hollow marks.
 
     `tidy` is a Table's; `what` and `unit` name the vertical axis, `note` ends the caption.

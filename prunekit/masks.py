@@ -33,9 +33,7 @@ class Health:
     layers: dict[str, LayerHealth]
 
 
-def from_scores(
-    scores: dict[str, Tensor], density: float, scope: str = "global", within: Masks | None = None
-) -> Masks:
+def from_scores(scores: dict[str, Tensor], density: float, scope: str = "global", within: Masks | None = None) -> Masks:
     """Return bool masks that keep the highest scores: exactly int((1 - density) * N) weights are removed.
 
     `scope` is "global" (one ranking of all N weights) or "local" (a ranking of each layer, N its own). Among equal
@@ -54,9 +52,9 @@ def from_scores(
         return {name: part.view(scores[name].shape) for name, part in zip(scores, parts, strict=True)}
     if scope == "local":
         return {
-            name: _keep_highest(
-                score.flatten(), density, None if within is None else within[name].flatten()
-            ).view(score.shape)
+            name: _keep_highest(score.flatten(), density, None if within is None else within[name].flatten()).view(
+                score.shape
+            )
             for name, score in scores.items()
         }
     raise ValueError(f"unknown scope {scope!r}; choose from {', '.join(SCOPES)}")
@@ -92,15 +90,11 @@ def health(net: nn.Module, masks: Masks, input_shape: tuple[int, int, int]) -> H
     for (name, mask), slope in zip(masks.items(), slopes, strict=True):
         live = (slope > 0) & mask
         dead = ~live.flatten(1).any(1)
-        layers[name] = LayerHealth(
-            mask.numel(), int(mask.sum()), int(live.sum()), mask.shape[0], int(dead.sum())
-        )
+        layers[name] = LayerHealth(mask.numel(), int(mask.sum()), int(live.sum()), mask.shape[0], int(dead.sum()))
     total = sum(layer.total for layer in layers.values())
     effective = sum(layer.effective for layer in layers.values()) / total
     empty = any(layer.kept == 0 for layer in layers.values())
-    return Health(
-        sum(layer.kept for layer in layers.values()) / total, effective, empty or effective == 0, layers
-    )
+    return Health(sum(layer.kept for layer in layers.values()) / total, effective, empty or effective == 0, layers)
 
 
 def _flatten(tensors: dict[str, Tensor]) -> Tensor:

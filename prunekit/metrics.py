@@ -95,15 +95,15 @@ def evaluate(net: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], precision
     """
     start = time.perf_counter()
     net.eval()
-    loss, hits, count = 0.0, 0, 0
+    loss, hits, count = torch.zeros(()), torch.zeros(()), 0
     for images, labels in batches:
         with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
             logits = net(images).float()
-        loss = loss + F.cross_entropy(logits, labels, reduction="sum")
-        hits = hits + top_hits(logits, labels)
+        loss = F.cross_entropy(logits, labels, reduction="sum") + loss
+        hits = top_hits(logits, labels) + hits
         count += len(labels)
     if count == 0:
         raise ValueError("accuracy of no images")
-    top1, top5 = (100 * torch.as_tensor(hits) / count).tolist()  # the one wait for the device
+    top1, top5 = (100 * hits / count).tolist()  # the one wait for the device
     mean_loss = float(loss) / count
     return {"test_loss": mean_loss, "top1": top1, "top5": top5, "test_seconds": time.perf_counter() - start}

@@ -48,7 +48,7 @@ def build(
     return net
 
 
-def prunable(net: nn.Module) -> dict[str, nn.Parameter]:
+def prunable(net: nn.Module) -> dict[str, Tensor]:
     """Return the weights that pruning may remove, by parameter name in definition order.
 
     Those are the weights of convolutions and linear layers, never biases or normalisation.
@@ -88,9 +88,7 @@ def _conv(input_shape: tuple[int, int, int], num_classes: int, width: float) -> 
     ]
 
 
-def _vgg(
-    name: str, input_shape: tuple[int, int, int], num_classes: int, width: float
-) -> list[tuple[str, nn.Module]]:
+def _vgg(name: str, input_shape: tuple[int, int, int], num_classes: int, width: float) -> list[tuple[str, nn.Module]]:
     channels, height, breadth = input_shape
     if min(height, breadth) < 32:
         raise ValueError(f"{name} needs images of 32x32 or more, not {height}x{breadth}; use fc or conv")

@@ -61,7 +61,7 @@ def grasp(net: nn.Module, batches: Batches, generator: Generator | None) -> Scor
 
 
 def synflow(net: nn.Module, batches: Batches, generator: Generator | None) -> Scores:
-    """|w dR/dw|, R the summed outputs for an all-ones image with |w| for w (Tanaka et al. 2020, arXiv:2006.05467, eq. 1)."""
+    """|w dR/dw|, R the summed outputs for an all-ones image and |w| for w (Tanaka et al. 2020, arXiv:2006.05467)."""
     positive = {name: tensor.detach().abs() for name, tensor in net.state_dict().items()}
     weights = {name: positive[name].requires_grad_() for name in models.prunable(net)}
     ones = torch.ones_like(batches[0][0][:1])
@@ -119,7 +119,7 @@ def prune(
     batch_size: int = 256,
     generator: Generator | None = None,
 ) -> masks.Masks:
-    """Return the masks of the named pruner at `density`, in `steps` rounds of scoring and pruning; `net` stays as it is.
+    """Return the named pruner's masks at `density`, after `steps` rounds of scoring and pruning; `net` is unchanged.
 
     `schedule` sets the density after each round: "exponential" density^(k/steps), "linear" 1 - (1 - density) k/steps.
     Raises as `score` and `masks.from_scores` do, and ValueError for an unknown schedule or fewer than one step.
@@ -145,9 +145,7 @@ def _densities(final: float, steps: int, schedule: str) -> Iterator[float]:
     yield final  # exactly, whatever the schedule's rounding
 
 
-def _summed_gradients(
-    net: nn.Module, weights: dict[str, nn.Parameter], batches: Batches, temperature: float
-) -> list[Tensor]:
+def _summed_gradients(net: nn.Module, weights: dict[str, Tensor], batches: Batches, temperature: float) -> list[Tensor]:
     total = [torch.zeros_like(w) for w in weights.values()]
     for images, labels in batches:
         loss = F.cross_entropy(net(images) / temperature, labels)

@@ -21,7 +21,7 @@ KEYS = ["dataset", "model", "compression", "pruner"]
 
 @cache
 def table(name: str) -> pd.DataFrame:
-    """Return a published table: KEYS and value, NaN where the study has n/a. Raises UserError if the file is damaged."""
+    """Return a published table: KEYS and value, NaN where the study has n/a; raises UserError if it is damaged."""
     file = Path(__file__).parent / "published" / f"{name}.csv"
     try:
         rows = pd.read_csv(file)
@@ -33,7 +33,7 @@ def table(name: str) -> pd.DataFrame:
 
 
 def counterpart(dataset: str, model: str) -> tuple[str, str]:
-    """Return the study's (dataset, model) that ours is shown beside: itself, or what an embedded dataset stands in for."""
+    """Return the study's (dataset, model) that ours is shown beside: its own, or what an embedded one stands in for."""
     if model == "fc":
         return "mnist", "fc"
     return {"digits": "cifar10", "digit-pairs": "cifar100"}.get(dataset, dataset), "vgg16"
@@ -45,6 +45,4 @@ def attach(tidy: pd.DataFrame, name: str) -> pd.DataFrame:
     keyed = tidy.assign(_dataset=[pair[0] for pair in pairs], _model=[pair[1] for pair in pairs])
     values = table(name).rename(columns={"dataset": "_dataset", "model": "_model", "value": "published"})
     merged = keyed.merge(values, how="left", on=["_dataset", "_model", "compression", "pruner"])
-    return merged.assign(published_for=merged._dataset + "/" + merged._model).drop(
-        columns=["_dataset", "_model"]
-    )
+    return merged.assign(published_for=merged._dataset + "/" + merged._model).drop(columns=["_dataset", "_model"])

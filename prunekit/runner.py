@@ -184,7 +184,8 @@ def _prune(
     score_seconds = 0.0
     if trial.prune_steps == 1:  # one set of scores serves every compression
         scores, score_seconds = shared.scores(
-            trial, lambda: pruners.score(trial.pruner, dense, images, labels, trial.scoring_batch_size, generator)
+            trial,
+            lambda: pruners.score(trial.pruner, dense, images, labels, trial.scoring_batch_size, generator),
         )
         zero_scores = {name: int((score == 0).sum()) for name, score in scores.items()}
         start = time.perf_counter()

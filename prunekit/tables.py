@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ class Table:
     def markdown(self) -> str:
         """The table as a pipe table with its caption, as pandoc reads it."""
         body = self.wide.to_markdown(index=False, disable_numparse=True)
-        return f"{body}\n\n: {self.number}. {self.caption}\n"
+        return f"{body}\n\n: **{self.number}.** {self.caption}\n"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         caption = f"<p><b>{self.number}.</b> {self.caption}</p>"
@@ -90,8 +90,8 @@ def time(frame: pd.DataFrame) -> Table:
     """Table III: seconds a whole trial takes, and a pass over the test images."""
     parts = {"trial": "trial_seconds", "inference": "inference_seconds"}
     caption = (
-        "Seconds a whole trial takes (training, scoring, pruning, a test after each epoch) and seconds of one pass over the "
-        "test images (inference)"
+        "Seconds a whole trial takes (training, scoring, pruning, a test after each epoch), and of one pass over "
+        "the test images (inference)"
     )
     return _by_part("table3_time", "Table III", caption, frame, "time", parts, "trial", digits=2)
 
@@ -100,11 +100,11 @@ def flops(frame: pd.DataFrame) -> Table:
     """Table IV: millions of FLOPs of the pruned network for one image."""
     name = "table4_flops"
     tidy = published.attach(_millions(summary(frame, "flops_kept")), name)
-    dense = frame.dropna(subset=["flops"]).groupby("dataset", sort=False).flops.first() if "flops" in frame else {}
-    unpruned = ", ".join(f"{words.DATASETS[str(d)]} {f / 1e6:.1f}" for d, f in dense.items())
+    known = frame.reindex(columns=["dataset", "flops"]).dropna().drop_duplicates()
+    unpruned = ", ".join(f"{words.DATASETS[d]} {f / 1e6:.1f}" for d, f in known.itertuples(index=False))
     caption = (
-        "FLOPs of the pruned network for one image, in millions (one FLOP is one multiply-add, a bias add counts one; not "
-        f"pruned: {unpruned})"
+        "FLOPs of the pruned network for one image, in millions (one FLOP is one multiply-add, a bias add counts one; "
+        f"not pruned: {unpruned})"
     )
     return Table(name, "Table IV", _caption(caption, frame), tidy, _wide(tidy, ["compression"]))
 
@@ -127,10 +127,29 @@ def layer_compression(frame: pd.DataFrame, records: Mapping[str, Record]) -> Tab
     tidy = published.attach(summary(pd.DataFrame(rows), "percent", [*KEYS, "layer"]), name)
     tidy.loc[tidy.layer != "all parameters", "published"] = math.nan
     caption = (
-        f"Density of each layer in % at compression {frame.compression.iloc[0]:g}. The study printed one number for all "
-        "layers; it is the density of all parameters, biases included"
+        f"Density of each layer in % at compression {frame.compression.iloc[0]:g}. The study printed one number for "
+        "all layers; it is the density of all parameters, biases included"
     )
     return Table(name, "Table V", _caption(caption, frame), tidy, _wide(tidy, ["layer"], digits=2))
+
+
+def audit(parts: list[Table]) -> Table:
+    """Every published number beside ours: the difference, and whether the number lies in our 95 % interval."""
+    rows = pd.concat([part.tidy.assign(table=part.number) for part in parts]).dropna(subset=["published"])
+    tidy = rows[["table", *KEYS, "published_for", "published", "mean", "interval", "seeds"]].reset_index(drop=True)
+    tidy["difference"] = tidy["mean"] - tidy.published
+    tidy["inside"] = tidy.difference.abs() <= tidy.interval
+
+    def cell(row: Any) -> str:
+        return "–" if math.isnan(row.difference) else f"{row.difference:+.1f}{' ✓' if row.inside else ''}"
+
+    cells = tidy.assign(text=[cell(row) for row in tidy.itertuples()])
+    wide = _pivot(cells, ["table", "dataset", "model", "compression"])
+    caption = (
+        "Ours minus published, in each table's own unit, for every number that the study published; ✓ where the "
+        "published number lies within our 95 % interval, n/a where the study has none."
+    )
+    return Table("audit", "Table P", caption, tidy, wide)
 
 
 def superclasses() -> Table:
@@ -202,21 +221,21 @@ def _wide(tidy: pd.DataFrame, by: list[str], digits: int = 1) -> pd.DataFrame:
             text += f" COLLAPSED{share}"
         return text
 
-    order: Callable[[Any], list[Any]] = lambda column: list(dict.fromkeys(column))  # noqa: E731
-    keys = ["dataset", "model", *by]
-    cells = tidy.rename(columns={"mean": "mean_"})
-    cells = cells.assign(text=[cell(row) for row in cells.itertuples()])
-    wide = cells.pivot(index=keys, columns="pruner", values="text")[order(tidy.pruner)]
-    positions = {key: {value: i for i, value in enumerate(order(tidy[key]))} for key in keys}
-    wide = wide.sort_index(key=lambda level: level.map(positions[level.name])).reset_index()
+    rows = tidy.rename(columns={"mean": "mean_"})
+    wide = _pivot(tidy.assign(text=[cell(row) for row in rows.itertuples()]), ["dataset", "model", *by])
+    return wide.drop(columns="Network") if wide.Network.nunique() == 1 else wide
+
+
+def _pivot(cells: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Return `cells` with a row for each of `keys` and a column a pruner, both in order of appearance, named for readers."""
+    wide = cells.pivot(index=keys, columns="pruner", values="text")[list(dict.fromkeys(cells.pruner))]
+    wide = wide.loc[list(dict.fromkeys(cells[keys].itertuples(index=False, name=None)))].reset_index().fillna("n/a")
     wide["dataset"] = wide.dataset.map(words.DATASETS)
     wide["model"] = wide.model.map(words.model)
     if "compression" in wide:
         wide["compression"] = wide.compression.map("{:g}".format)
-    if wide.model.nunique() == 1:
-        wide = wide.drop(columns="model")
-    wide = wide.rename(columns=words.PRUNERS)
-    return wide.set_axis([str(column).capitalize() if column in keys else column for column in wide], axis=1)
+    titles = words.PRUNERS | {key: key.capitalize() for key in keys} | {"model": "Network"}
+    return wide.rename(columns=titles).rename_axis(columns=None)
 
 
 def _tex(text: str) -> str:

@@ -10,9 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 DatasetName = Literal["digits", "digit-pairs", "mnist", "cifar10", "cifar100"]
-ModelName = Literal[
-    "fc", "conv", "vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"
-]
+ModelName = Literal["fc", "conv", "vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"]
 PrunerName = Literal["random", "magnitude", "snip", "grasp", "synflow"]
 Width = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Compression = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
@@ -20,7 +18,6 @@ Seed = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Epochs = Annotated[int, Field(ge=0)]
 LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-SCHEMA = 1
 
 
 class Trial(BaseModel):
@@ -94,7 +91,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    schema_version: Literal[1] = SCHEMA
+    schema_version: Literal[1] = 1
     id: str
     trial: Trial
     status: Literal["ok", "failed"]
@@ -124,6 +121,4 @@ class Record(BaseModel):
 
 def failed(trial: Trial, error: str, where: dict[str, Any]) -> Record:
     """Return the record of a trial that came to nothing, with the error in one line."""
-    return Record(
-        id=trial.id, trial=trial, status="failed", error=error, where=where, finished=datetime.now(UTC)
-    )
+    return Record(id=trial.id, trial=trial, status="failed", error=error, where=where, finished=datetime.now(UTC))

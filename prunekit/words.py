@@ -36,18 +36,18 @@ def estimate(mean: float, interval: float, digits: int = 1) -> str:
 
 
 def budget(frame: pd.DataFrame) -> str:
-    """One sentence part on what the rows of a section's frame were trained on, read from the trials themselves."""
+    """What the rows of a section's frame were trained on, read from the trials themselves."""
     parts = []
     columns = ["model", "width", "train_subset", "pre_epochs", "post_epochs", "prune_steps"]
-    for dataset, rows in frame.groupby("dataset", sort=False):
-        for values, _ in rows.fillna({"train_subset": 0}).groupby(columns, sort=False):
-            name, width, subset, pre, post, steps = values
+    for dataset in dict.fromkeys(frame.dataset):
+        rows = frame[frame.dataset == dataset].fillna({"train_subset": 0})
+        for name, width, subset, pre, post, steps in rows[columns].drop_duplicates().itertuples(index=False):
             scale = "" if width == 1 else f" at {width:g} of its width"
             data = f"{subset:,.0f} training images" if subset else "all training images"
             trained = f"{post} epochs on {data}" if post else "pruned at initialisation, not trained"
             before = f" after {pre} epochs before pruning" if pre else ""
             rounds = f", {steps} prune steps" if steps > 1 else ""
-            parts.append(f"{DATASETS[str(dataset)]}: {model(name)}{scale}, {trained}{before}{rounds}")
+            parts.append(f"{DATASETS[dataset]}: {model(name)}{scale}, {trained}{before}{rounds}")
     return "; ".join(parts)
 
 

@@ -125,9 +125,7 @@ def _read_cache(file: Path) -> tuple[sources.Part, sources.Part] | None:
     try:
         with np.load(file, allow_pickle=False) as data:  # a zip file: reading checks each array's CRC-32
             return tuple(
-                sources.Part(
-                    data[f"{part}_images"], data[f"{part}_labels"], data.get(f"{part}_coarse_labels")
-                )
+                sources.Part(data[f"{part}_images"], data[f"{part}_labels"], data.get(f"{part}_coarse_labels"))
                 for part in ("train", "test")
             )  # type: ignore[return-value]
     except FileNotFoundError:

@@ -114,8 +114,8 @@ def _read_shard(name: str, shard: Path) -> dict[str, Any]:
         raise UserError(f"{shard} is damaged ({problem}); copy it again") from error
     if missing := [column for column in wanted if column not in table.column_names]:
         raise UserError(
-            f"{shard} has no column {', '.join(missing)} (it has {', '.join(table.column_names)}): not {name}; put that "
-            "dataset's own snapshot there"
+            f"{shard} has no column {', '.join(missing)} (it has {', '.join(table.column_names)}): not {name}; put "
+            "that dataset's own snapshot there"
         )
     return {
         "images": [row["bytes"] for row in table[image_column].to_pylist()],
