@@ -137,7 +137,7 @@ def weights(frame: pd.DataFrame, records: Mapping[str, Record], dataset: str, na
     return Figure(name, number, caption, alt, data, drawing)
 
 
-def curves(tidy: pd.DataFrame, name: str, number: str, what: str, unit: str, note: str, log: bool = False) -> Figure:
+def curves(tidy: pd.DataFrame, name: str, number: str, what: str, unit: str, note: str) -> Figure:
     """A table's means by compression, a panel a dataset, with the published values as hollow marks.
 
     `tidy` is a Table's; `what` and `unit` name the vertical axis, `note` ends the caption.
@@ -147,12 +147,15 @@ def curves(tidy: pd.DataFrame, name: str, number: str, what: str, unit: str, not
     panels = np.atleast_1d(drawing.subplots(1, len(datasets), sharey=True))
     for axes, dataset in zip(panels, datasets, strict=True):
         _curve_panel(axes, tidy[tidy.dataset == dataset])
-        axes.set(title=words.DATASETS[dataset], xlabel="compression (-log10 of density)", xscale="log")
+        axes.set(title=words.DATASETS[dataset], xlabel="compression (-log10 of density)")
         ticks = list(dict.fromkeys(tidy.compression))
+        axes.set_xscale("log" if min(ticks) > 0 else "linear")
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.minorticks_off()
     panels[0].set_ylabel(f"{what} ({unit})")
-    if log:
+    if unit == "%":
+        panels[0].set_ylim(-3, 103)  # an interval may reach beyond what an accuracy can be
+    else:
         panels[0].set_yscale("log")
     handles, labels = panels[0].get_legend_handles_labels()
     drawing.legend(handles, labels, loc="outside right center", fontsize="small")

@@ -103,20 +103,16 @@ class Page:
         done = [record for record in self.records.values() if record.status == "ok"]
         where = {key: _distinct(record.where.get(key) for record in done) for key in _WHERE}
         first, last = _span([record.finished for record in done])
-        sections: tuple[study.Section, ...] = ("comparison", "sweep", "flops")
-        budgets = [(section, words.budget(self.frame(section))) for section in sections]
-        titles = {
-            "comparison": "Table I",
-            "sweep": "Tables II and III, histograms",
-            "flops": "Tables IV and V",
-        }
+        budgets: dict[str, list[str]] = {}
+        for section, title in _TITLES.items():
+            budgets.setdefault(words.budget(self.frame(section)), []).append(title)
         return "\n".join(
             [
                 f"- **Profile:** `{self.study.profile}`, {len(self.study.trials)} trials",
-                *[f"- **{titles[section]}:** {budget}" for section, budget in budgets],
+                *[f"- **{', '.join(titles)}:** {budget}" for budget, titles in budgets.items()],
                 f"- **Optimiser:** {params.optimizer}, learning rate {params.learning_rate:g}, batches of "
-                f"{params.batch_size} (Table I: as its rows say), {params.precision}",
-                f"- **Scoring:** {params.scoring_images_per_class} images a class, {params.prune_steps} prune step(s), "
+                f"{params.batch_size}, {params.precision}; rows of Table I may differ, see `params/`",
+                f"- **Scoring:** {params.scoring_images_per_class} images a class, prune steps: {params.prune_steps}, "
                 f"{params.schedule} schedule, {params.scope} ranking",
                 f"- **Seeds:** {', '.join(map(str, params.seeds))}",
                 *[f"- **{title}:** {where[key]}" for key, title in _WHERE.items() if where[key]],
@@ -125,6 +121,13 @@ class Page:
         )
 
 
+_TITLES: dict[study.Section, str] = {
+    "comparison": "Table I",
+    "sweep": "Tables II and III",
+    "flops": "Table IV",
+    "layers": "Table V",
+    "histograms": "Figures 2 and 3",
+}
 _WHERE = {
     "gpu": "GPU",
     "cpu": "Processor",

@@ -40,9 +40,14 @@ def counterpart(dataset: str, model: str) -> tuple[str, str]:
 
 
 def attach(tidy: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Return `tidy` (with the columns KEYS) with the columns `published` and `published_for` of the named table."""
+    """Return `tidy` (with the columns KEYS) with what the named table has for each row.
+
+    Added: published (NaN where the study has n/a or no such cell), published_for (its dataset and network) and in_study
+    (whether the study has the cell).
+    """
     pairs = [counterpart(*pair) for pair in zip(tidy.dataset, tidy.model, strict=True)]
     keyed = tidy.assign(_dataset=[pair[0] for pair in pairs], _model=[pair[1] for pair in pairs])
     values = table(name).rename(columns={"dataset": "_dataset", "model": "_model", "value": "published"})
-    merged = keyed.merge(values, how="left", on=["_dataset", "_model", "compression", "pruner"])
-    return merged.assign(published_for=merged._dataset + "/" + merged._model).drop(columns=["_dataset", "_model"])
+    merged = keyed.merge(values, how="left", on=["_dataset", "_model", "compression", "pruner"], indicator=True)
+    merged = merged.assign(published_for=merged._dataset + "/" + merged._model, in_study=merged._merge == "both")
+    return merged.drop(columns=["_dataset", "_model", "_merge"])

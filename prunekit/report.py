@@ -82,7 +82,13 @@ def _execute(notebook: Path, folder: Path, parameters: dict[str, Any]) -> str | 
     error = None
     try:
         papermill.execute_notebook(
-            str(notebook), str(output), parameters, cwd=str(folder), progress_bar=False, kernel_name="python3"
+            str(notebook),
+            str(output),
+            parameters,
+            cwd=str(folder),
+            progress_bar=False,
+            kernel_name="python3",
+            extra_arguments=["--log-level=ERROR"],
         )
     except papermill.PapermillExecutionError as problem:
         error = f"{notebook.name}: {problem.ename}: {problem.evalue}"
@@ -121,6 +127,7 @@ def _render(study: Study, folder: Path, executed: list[Path]) -> None:
         format="markdown",
         extra_args=[
             *common,
+            "--columns=10000",  # no line is too long, so tables keep their natural column widths
             "--standalone",
             "--embed-resources",
             "--toc",
@@ -140,7 +147,7 @@ def _write_pdf(markdown: str, folder: Path) -> None:
         markdown,
         "typst",
         format="markdown",
-        extra_args=["--standalone", f"--include-in-header={_TEMPLATES / 'report.typ'}"],
+        extra_args=["--columns=10000", "--standalone", f"--include-in-header={_TEMPLATES / 'report.typ'}"],
     )
     file = folder / ".report.typ"  # Typst finds pictures beside its source
     try:

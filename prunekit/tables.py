@@ -125,7 +125,7 @@ def layer_compression(frame: pd.DataFrame, records: Mapping[str, Record]) -> Tab
     if not rows:
         rows = [{**row, "layer": "all parameters", "percent": math.nan} for row in frame.to_dict("records")]
     tidy = published.attach(summary(pd.DataFrame(rows), "percent", [*KEYS, "layer"]), name)
-    tidy.loc[tidy.layer != "all parameters", "published"] = math.nan
+    tidy.loc[tidy.layer != "all parameters", ["published", "in_study"]] = math.nan, False
     caption = (
         f"Density of each layer in % at compression {frame.compression.iloc[0]:g}. The study printed one number for "
         "all layers; it is the density of all parameters, biases included"
@@ -182,8 +182,8 @@ def _by_part(
     """A table with several values a cell, one row each; the published value belongs to one of them."""
     tidy = pd.concat([summary(frame, column).assign(**{part: label}) for label, column in columns.items()])
     tidy = published.attach(tidy.reset_index(drop=True), name)
-    tidy.loc[tidy[part] != published_part, "published"] = math.nan
-    by = ["compression", part] if frame.compression.nunique() > 1 else [part]
+    tidy.loc[tidy[part] != published_part, ["published", "in_study"]] = math.nan, False
+    by = [part, "compression"] if frame.compression.nunique() > 1 else [part]
     return Table(name, number, _caption(what, frame), tidy, _wide(tidy, by, digits))
 
 
@@ -214,8 +214,8 @@ def _wide(tidy: pd.DataFrame, by: list[str], digits: int = 1) -> pd.DataFrame:
         text = words.estimate(row.mean_, row.interval, digits)
         if row.failed:
             text += f" ({row.failed} failed)"
-        if not math.isnan(row.published):
-            text += f" [{row.published:g}]" if row.published != 0 else ""
+        if row.in_study:
+            text += " [n/a]" if math.isnan(row.published) else f" [{row.published:g}]"
         if row.collapsed:
             share = "" if row.collapsed >= row.seeds else f" {row.collapsed}/{row.seeds}"
             text += f" COLLAPSED{share}"
@@ -227,7 +227,7 @@ def _wide(tidy: pd.DataFrame, by: list[str], digits: int = 1) -> pd.DataFrame:
 
 
 def _pivot(cells: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Return `cells` with a row for each of `keys` and a column a pruner, both in order of appearance, named for readers."""
+    """Return `cells` with a row for each of `keys` and a column a pruner, in order of appearance, named for readers."""
     wide = cells.pivot(index=keys, columns="pruner", values="text")[list(dict.fromkeys(cells.pruner))]
     wide = wide.loc[list(dict.fromkeys(cells[keys].itertuples(index=False, name=None)))].reset_index().fillna("n/a")
     wide["dataset"] = wide.dataset.map(words.DATASETS)

@@ -1,0 +1,30 @@
+# The two commands: `make report` and `make test`. Each sets up what it needs: uv if it is missing, then the locked
+# environment in .venv. Needs Python 3.11 or newer and PyPI, nothing else.
+PYTHON ?= python3
+PROFILE ?= demo
+UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
+
+.PHONY: report test lint notebooks lab clean
+
+report: $(UV)  ## run what is missing and write reports/PROFILE (PROFILE=demo, cpu or paper)
+	$(UV) run --locked prunekit report $(PROFILE)
+
+test: $(UV)  ## the whole test suite
+	$(UV) run --locked pytest
+
+lint: $(UV)  ## style and types
+	$(UV) run --locked ruff check .
+	$(UV) run --locked ruff format --check .
+	$(UV) run --locked mypy
+
+notebooks: $(UV)  ## execute the committed notebooks in place, from the published records
+	$(UV) run --locked python scripts/execute_notebooks.py
+
+lab: $(UV)  ## explore in JupyterLab
+	$(UV) run --locked jupyter lab notebooks
+
+clean:  ## remove the environment and the tools, keep runs and reports
+	rm -rf .venv .tools
+
+.tools/bin/uv:
+	$(PYTHON) scripts/get_uv.py .tools

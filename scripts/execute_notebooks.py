@@ -1,0 +1,18 @@
+"""Execute the committed notebooks in place, from the records published with the demo profile and no others."""
+
+import os
+import tempfile
+
+import nbclient
+import nbformat
+
+from prunekit import report, store
+
+with tempfile.TemporaryDirectory() as runs:
+    os.environ["PRUNEKIT_RUNS"] = runs
+    for path in report.notebooks():
+        notebook = nbformat.read(path, as_version=4)
+        nbclient.NotebookClient(notebook, resources={"metadata": {"path": str(path.parent)}}).execute()
+        report.strip(notebook)
+        store.replace(path, nbformat.writes(notebook).encode())
+        print(path.name)
