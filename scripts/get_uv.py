@@ -21,7 +21,16 @@ def main(target):
         sys.exit(f"prunekit needs Python 3.11 or newer, not {sys.version.split()[0]}; try make PYTHON=python3.12")
     with tempfile.TemporaryDirectory(dir=".") as scratch:
         installed = os.path.join(scratch, "installed")
-        command = [*find_pip(scratch), "install", "--quiet", "--disable-pip-version-check", "--target", installed, UV]
+        command = [
+            *find_pip(scratch),
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--root-user-action=ignore",
+            "--target",
+            installed,
+            UV,
+        ]
         if subprocess.run(command).returncode:
             sys.exit("cannot install uv from PyPI; get it from your system's packages and run make again")
         shutil.rmtree(target, ignore_errors=True)
