@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import urllib.parse
 import urllib.request
 
 UV = "uv>=0.9,<1"
@@ -41,15 +42,19 @@ def find_pip(scratch):
     """Return the command that runs pip: the installed one, else its wheel, fetched and checked against its digest."""
     if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True).returncode == 0:
         return [sys.executable, "-m", "pip"]
+    index = urllib.request.Request(
+        "https://pypi.org/simple/pip/", headers={"Accept": "application/vnd.pypi.simple.v1+json"}
+    )
     try:
-        with urllib.request.urlopen("https://pypi.org/pypi/pip/json", timeout=60) as answer:
-            files = json.load(answer)["urls"]
-        wheel = next(file for file in files if file["packagetype"] == "bdist_wheel")
-        with urllib.request.urlopen(wheel["url"], timeout=60) as answer:
+        with urllib.request.urlopen(index, timeout=60) as answer:
+            files = json.load(answer)["files"]
+        wheel = [file for file in files if file["filename"].endswith(".whl") and not file.get("yanked")][-1]
+        address = urllib.parse.urljoin(index.full_url, wheel["url"])
+        with urllib.request.urlopen(address, timeout=60) as answer:
             content = answer.read()
     except OSError as error:
         sys.exit(f"cannot fetch pip from PyPI ({error}); install pip or uv and run make again")
-    if hashlib.sha256(content).hexdigest() != wheel["digests"]["sha256"]:
+    if hashlib.sha256(content).hexdigest() != wheel["hashes"]["sha256"]:
         sys.exit("pip's wheel from PyPI does not match its digest; run make again")
     path = os.path.join(scratch, wheel["filename"])
     with open(path, "wb") as file:
