@@ -48,7 +48,8 @@ def find_pip(scratch):
     try:
         with urllib.request.urlopen(index, timeout=60) as answer:
             files = json.load(answer)["files"]
-        wheel = [file for file in files if file["filename"].endswith(".whl") and not file.get("yanked")][-1]
+        wheels = [file for file in files if file["filename"].endswith("-py3-none-any.whl") and not file.get("yanked")]
+        wheel = max(wheels, key=lambda file: file["upload-time"])
         address = urllib.parse.urljoin(index.full_url, wheel["url"])
         with urllib.request.urlopen(address, timeout=60) as answer:
             content = answer.read()
