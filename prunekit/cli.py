@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from .study import Study
 
 app = typer.Typer(
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Re-run, check and extend a study of pruning neural networks at initialisation.",
 )
+
+_BadUsage: Any = typer.BadParameter.__base__  # click's UsageError, or that of typer's own copy of click
 
 Profile = Annotated[str, typer.Argument(help="A name in params/ (demo, cpu, paper), or a YAML file.")]
 DataDir = Annotated[Path | None, typer.Option(envvar="PRUNEKIT_DATA", help="Folder of the datasets.  [default: data]")]
@@ -92,6 +93,8 @@ def data(
     """Read datasets, downloading what is missing, and say what is there."""
     from . import datasets
 
+    for name in names or ():
+        datasets.check(name)
     errors = []
     for name in names or datasets.NAMES:
         try:
@@ -109,13 +112,19 @@ def data(
 def main() -> None:
     """Run the command line; every error that a user can mend is one line and exit status 2."""
     try:
-        app()
+        status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+    except _BadUsage as error:
+        status = _say(2, error.format_message())
     except UserError as error:
-        print(f"prunekit: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("prunekit: interrupted; run the same command again to go on", file=sys.stderr)
-        sys.exit(130)
+        status = _say(2, str(error))
+    if status == 130:  # what typer makes of Ctrl-C
+        _say(status, "interrupted; run the same command again to go on")
+    sys.exit(status)
+
+
+def _say(status: int, message: str) -> int:
+    print(f"prunekit: {' '.join(message.split())}", file=sys.stderr)
+    return status
 
 
 def _study(profile: str, runs_dir: Path | None, assignments: list[str] | None) -> Study:

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import platform
 import queue
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from tqdm.auto import tqdm
-
-from . import __version__
+from . import datasets, machine
 from .errors import UserError
+from .progress import Progress
 from .store import Store
-from .trial import Trial, failed
+from .trial import Record, Trial, failed
 
 Report = Callable[[Trial, str | None], None]  # called after each trial, with the error of one that failed
 _NOT_SHARED = {"compression"}
@@ -35,35 +31,61 @@ def run(
     data_dir: Path | str | None = None,
     device: str = "auto",
     workers: int | None = None,
-) -> dict[str, str]:
-    """Run `trials`, store a record of each, and return the errors of those that failed, by label.
+) -> dict[Trial, str]:
+    """Run `trials`, store a record of each, and return the errors of those that failed.
 
     `device` is a torch device ("auto": a GPU if there is one). On a CPU, `workers` processes (one a core if None) share
     its cores; on a GPU one process is the default. Raises UserError for a device that is not there.
     """
-    groups = [list(group) for _, group in groupby(trials, key=_group_key)]
-    count = sum(map(len, groups))
-    if not count:
+    trials = list(trials)
+    if not trials:
         return {}
     device = _device(device)
-    workers = min(workers or (_cores() if device == "cpu" else 1), len(groups))
-    errors: dict[str, str] = {}
-    with _Progress(count) as advance:
+    errors: dict[Trial, str] = {}
+    with Progress(len(trials)) as advance:
 
         def report(trial: Trial, error: str | None) -> None:
             if error:
-                errors[trial.label] = error
+                errors[trial] = error
             advance(trial, error)
 
-        run_here = partial(_run_group, store=store, data_dir=data_dir, device=device)
-        where = _where(device, workers)
+        unavailable = _unavailable({trial.dataset for trial in trials}, data_dir)
+        runnable = (trial for trial in trials if trial.dataset not in unavailable)
+        groups = [list(group) for _, group in groupby(runnable, key=_group_key)]
+        workers = max(1, min(workers or (machine.cores() if device == "cpu" else 1), len(groups)))
+        where = machine.where(device, workers)
+        for trial in trials:
+            if problem := unavailable.get(trial.dataset):
+                report(trial, _save(store, failed(trial, problem, where)) or problem)
+        run_group = partial(_run_group, store=store, data_dir=data_dir, device=device, where=where)
         if workers == 1:
-            _use_threads(_cores())
+            _use_threads(machine.cores())
             for group in groups:
-                run_here(group, where=where, report=report)
+                run_group(group, report=report)
         else:
-            _in_processes(groups, partial(run_here, where=where), workers, report)
+            _in_processes(groups, run_group, workers, report)
     return errors
+
+
+def lines(errors: dict[Trial, str]) -> Iterator[str]:
+    """Yield one line an error of `run`: trials that failed of the same share it."""
+    sharing: dict[str, list[Trial]] = {}
+    for trial, error in errors.items():
+        sharing.setdefault(error, []).append(trial)
+    for error, (first, *others) in sharing.items():
+        label = f"{1 + len(others)} trials (first: {first.label})" if others else first.label
+        yield f"{label}: {error}"
+
+
+def _unavailable(names: set[str], data_dir: Path | str | None) -> dict[str, str]:
+    """Read each dataset once, so that workers find it decoded; return why for those that cannot be had, by name."""
+    problems = {}
+    for name in sorted(names):
+        try:
+            datasets.read(name, data_dir)
+        except UserError as problem:
+            problems[name] = str(problem)
+    return problems
 
 
 def _group_key(trial: Trial) -> str:
@@ -89,11 +111,15 @@ def _run_group(
         except Exception as problem:  # a trial that fails costs nothing but itself
             error = _one_line(problem)
             record = failed(trial, error, where)
-        try:
-            store.save(record)
-        except OSError as problem:
-            error = f"its record cannot be written to {store.folder} ({problem.strerror}); free space and run again"
-        report(trial, error)
+        report(trial, _save(store, record) or error)
+
+
+def _save(store: Store, record: Record) -> str | None:
+    try:
+        store.save(record)
+    except OSError as problem:
+        return f"its record cannot be written to {store.folder} ({problem.strerror}); free space and run again"
+    return None
 
 
 _shared: Any = None
@@ -111,7 +137,8 @@ def _process_shared(make: Callable[[], Any]) -> Any:
 def _in_processes(groups: list[list[Trial]], run_group: Callable[..., None], workers: int, report: Report) -> None:
     context = multiprocessing.get_context("spawn")
     messages = context.Queue()
-    pool = ProcessPoolExecutor(workers, context, _start_worker, (messages, max(1, _cores() // workers), sys.path))
+    threads = max(1, machine.cores() // workers)
+    pool = ProcessPoolExecutor(workers, context, _start_worker, (messages, threads, sys.path))
     reported: set[str] = set()
 
     def drain(timeout: float) -> None:
@@ -170,33 +197,6 @@ def _run_in_worker(run_group: Callable[..., None], group: list[Trial]) -> None:
     run_group(group, report=lambda trial, error: _messages.put((trial, error)))
 
 
-class _Progress:
-    """A bar on a terminal and in a notebook, plain lines where the output is a file."""
-
-    def __init__(self, count: int):
-        self._count = count
-        self._done = 0
-        self._interactive = sys.stderr.isatty() or "ipykernel" in sys.modules
-        self._bar = tqdm(total=count, unit="trial", disable=not self._interactive, smoothing=0.1)
-
-    def __enter__(self) -> Callable[[Trial, str | None], None]:
-        return self._advance
-
-    def __exit__(self, *exception: object) -> None:
-        self._bar.close()
-
-    def _advance(self, trial: Trial, error: str | None) -> None:
-        self._done += 1
-        if self._interactive:
-            self._bar.set_description(trial.label)
-            self._bar.update()
-            if error:
-                self._bar.write(f"{trial.label}: {error}")
-        else:
-            outcome = f"failed: {error}" if error else "done"
-            print(f"[{self._done}/{self._count}] {trial.label}: {outcome}", file=sys.stderr, flush=True)
-
-
 def _one_line(problem: BaseException) -> str:
     text = " ".join(str(problem).split())[:300]
     if isinstance(problem, (UserError, ValueError, FloatingPointError)) and text:
@@ -221,52 +221,7 @@ def _device(wanted: str) -> str:
     return wanted
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _use_threads(count: int) -> None:
     import torch
 
     torch.set_num_threads(count)
-
-
-def _where(device: str, workers: int) -> dict[str, str | int | None]:
-    """Return what a record says of the place where it ran."""
-    import torch
-
-    return {
-        "device": device,
-        "gpu": torch.cuda.get_device_name() if device.startswith("cuda") else None,
-        "cpu": _cpu_name(),
-        "cores": _cores(),
-        "workers": workers,
-        "threads": max(1, _cores() // workers),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "torch": version("torch"),
-        "prunekit": __version__,
-        "commit": _commit(),
-    }
-
-
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
-def _commit() -> str | None:
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=10"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def lines(errors: dict[str, str]) -> Iterator[str]:
-    """Yield one line an error of `run`."""
-    for label, error in errors.items():
-        yield f"{label}: {error}"

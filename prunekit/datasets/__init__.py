@@ -91,8 +91,7 @@ def load(name: str, root: str | Path | None = None) -> Dataset:
 
 def read(name: str, root: str | Path | None = None) -> Arrays:
     """Return the named dataset as numpy arrays; otherwise as `load`."""
-    if name not in NAMES:
-        raise UserError(f"unknown dataset {name!r}; choose from {', '.join(NAMES)}")
+    check(name)
     if name in sources.EMBEDDED:
         return sources.EMBEDDED[name]()
     folder = data_root(root)
@@ -103,6 +102,12 @@ def read(name: str, root: str | Path | None = None) -> Arrays:
         parts = sources.read(name, folder)
         _write_cache(_cache_file(name, sources.files(name, folder)), *parts)
     return Arrays(*parts, classes, coarse)
+
+
+def check(name: str) -> None:
+    """Raise UserError for an unknown name."""
+    if name not in NAMES:
+        raise UserError(f"unknown dataset {name!r}; choose from {', '.join(NAMES)}")
 
 
 def data_root(root: str | Path | None = None) -> Path:

@@ -1,0 +1,78 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+REAL_DATA = Path(os.environ.get("PRUNEKIT_DATA") or ROOT.parent / "shared" / "data").resolve()
+
+TINY = {
+    "comparison": [{"dataset": "digits", "model": "fc"}, {"dataset": "digit-pairs", "model": "conv"}],
+    "comparison_compression": 1.0,
+    "datasets": ["digits"],
+    "model": "fc",
+    "pruners": ["synflow", "random"],
+    "compressions": [0.5, 1.0],
+    "layer_compression": 0.5,
+    "seeds": [0],
+    "width": 0.05,
+    "flops_width": None,
+    "train_subset": 100,
+    "pre_epochs": 0,
+    "magnitude_pre_epochs": 0,
+    "post_epochs": 1,
+    "prune_steps": 1,
+    "schedule": "exponential",
+    "scope": "global",
+    "optimizer": "adam",
+    "learning_rate": 0.001,
+    "batch_size": 50,
+    "scoring_images_per_class": 1,
+    "scoring_batch_size": 256,
+    "precision": "float32",
+}
+TINY_TRIALS = 6  # four of the sweep, of which two are the comparison's digits, and two of digit-pairs
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path, monkeypatch):
+    """No test reads or writes the user's cache, runs or data."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PRUNEKIT_RUNS", str(tmp_path / "runs"))
+    monkeypatch.delenv("PRUNEKIT_DATA", raising=False)
+
+
+@pytest.fixture
+def real_data():
+    """The folder of the real data sets, as PRUNEKIT_DATA names it or beside the checkout."""
+    missing = [name for name in ("MNIST", "cifar10", "cifar100") if not (REAL_DATA / name).is_dir()]
+    if missing:
+        pytest.skip(f"no {', '.join(missing)} in {REAL_DATA}: name the folder of the real data with PRUNEKIT_DATA")
+    return REAL_DATA
+
+
+@pytest.fixture
+def tiny_profile(tmp_path):
+    """A params file whose trials take a second or two in all."""
+    file = tmp_path / "tiny.yaml"
+    file.write_text(yaml.safe_dump(TINY))
+    return file
+
+
+@pytest.fixture
+def prunekit(tmp_path):
+    """Run the real command line in an empty folder; `env` adds to the environment."""
+
+    def call(*words, cwd=tmp_path, env=None):
+        return subprocess.run(
+            command(*words), cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, text=True, timeout=120
+        )
+
+    return call
+
+
+def command(*words):
+    return [str(Path(sys.executable).parent / "prunekit"), *map(str, words)]
