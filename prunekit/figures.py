@@ -12,7 +12,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pandas as pd
-import seaborn as sns
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
@@ -22,9 +22,17 @@ from .store import replace
 from .tables import MIME
 from .trial import Record
 
-sns.set_theme(style="ticks", context="paper", font_scale=1.15)
-matplotlib.rcParams.update({"svg.hashsalt": "prunekit", "pdf.fonttype": 42, "legend.frameon": False})
-_COLOURS = dict(zip(words.PRUNERS, sns.color_palette("colorblind", len(words.PRUNERS)), strict=True))
+matplotlib.rcParams.update(
+    {
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "font.size": 10,
+        "legend.frameon": False,
+        "pdf.fonttype": 42,
+        "svg.hashsalt": "prunekit",  # the same drawing gives the same file
+    }
+)
+_COLOURS = dict(zip(words.PRUNERS, ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7"), strict=True))  # Okabe-Ito
 _MARKERS = dict(zip(words.PRUNERS, "osD^v", strict=True))
 _NO_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
 
@@ -83,7 +91,7 @@ def classes(arrays: Arrays, dataset: str, per_class: int = 10) -> Figure:
         image = arrays.train.images[chosen[row, column]].transpose(1, 2, 0)
         axes.imshow(image.squeeze(), cmap="gray" if image.shape[2] == 1 else None, interpolation="none")
         axes.set(xticks=[], yticks=[])
-        sns.despine(ax=axes, left=True, bottom=True)
+        axes.spines[:].set_visible(False)
         if column == 0:
             axes.set_ylabel(names[row], rotation=0, ha="right", va="center")
     data = pd.DataFrame(
@@ -112,7 +120,7 @@ def weights(frame: pd.DataFrame, records: Mapping[str, Record], dataset: str, na
     drawing = Drawing(figsize=(7.2, 4.6), layout="constrained")
     panels = drawing.subplots(2, 3, sharex=True, sharey=True).flat
     layers = list(dict.fromkeys(data.layer))
-    palette = dict(zip(layers, sns.color_palette("viridis", len(layers)), strict=True))
+    palette = dict(zip(layers, colormaps["viridis"](np.linspace(0, 0.92, len(layers))), strict=True))
     for axes, pruner in zip(panels, pruners, strict=False):
         shown = data[(data.pruner == pruner) & (data["count"] > 0)]
         for layer, line in shown.groupby("layer", sort=False):
@@ -159,7 +167,6 @@ def curves(tidy: pd.DataFrame, name: str, number: str, what: str, unit: str, not
         panels[0].set_yscale("log")
     handles, labels = panels[0].get_legend_handles_labels()
     drawing.legend(handles, labels, loc="outside right center", fontsize="small")
-    sns.despine(drawing)
     shown = " and ".join(words.DATASETS[dataset] for dataset in datasets)
     caption = (
         f"{what} by compression on {shown}. Lines are ours, bars the 95 % interval over seeds; hollow marks are "

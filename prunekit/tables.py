@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 from . import published, words
 from .datasets.classes import CIFAR100_SUPERCLASSES
@@ -71,7 +71,7 @@ def half_width(values: pd.Series) -> float:
     """Return the half-width of the 95 % t interval of the mean of `values`, NaN for fewer than two."""
     if len(values) < 2:
         return math.nan
-    return float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values)))
+    return float(stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / math.sqrt(len(values)))
 
 
 def accuracy_by_dataset(frame: pd.DataFrame) -> Table:

@@ -92,14 +92,6 @@ def test_executed_notebooks_are_clean(folder):
         assert all(cell.execution_count for cell in nb.cells if cell.cell_type == "code"), notebook.name
 
 
-def test_second_report_runs_no_trial(first, study, folder):
-    before = {path.name: path.stat().st_mtime_ns for path in (study / "runs").iterdir()}
-    again = command(BIN / "prunekit", "report", cwd=study)
-    assert again.returncode == 0, again.stderr
-    assert "0 to run" in again.stderr
-    assert {path.name: path.stat().st_mtime_ns for path in (study / "runs").iterdir()} == before
-
-
 def test_plain_papermill_gives_the_same_table(folder, study):
     """From the published records alone: the runs are out of sight."""
     (study / "runs").rename(study / "runs.away")
@@ -125,19 +117,21 @@ def test_papermill_with_a_misspelt_parameter_stops(study):
     assert "unknown parameter compresions; did you mean compressions?" in done.stderr
 
 
-def test_notebook_that_raises_costs_only_its_section(folder, study, tmp_path):
-    work = tmp_path / "study"
-    shutil.copytree(study, work, ignore=shutil.ignore_patterns("reports"))
-    path = work / "notebooks" / "03_timing.ipynb"
+def test_second_report_runs_no_trial_and_a_notebook_that_raises_costs_only_its_section(folder, study):
+    before = {path.name: path.stat().st_mtime_ns for path in (study / "runs").iterdir()}
+    path = study / "notebooks" / "03_timing.ipynb"
+    whole = path.read_text()
     nb = nbformat.read(path, as_version=4)
     nb.cells[-1].source = "raise ValueError('the clock stopped')"
     nbformat.write(nb, path)
-    done = command(BIN / "prunekit", "report", cwd=work)
-    assert done.returncode == 1
-    assert [line for line in done.stderr.splitlines() if "failed" in line] == [
-        "prunekit: failed: 03_timing.ipynb: ValueError: the clock stopped"
-    ]
-    text = (work / "reports" / "demo" / "report.md").read_text()
+    again = command(BIN / "prunekit", "report", "--out", study / "again", cwd=study)
+    path.write_text(whole)
+    assert "0 to run" in again.stderr
+    assert {path.name: path.stat().st_mtime_ns for path in (study / "runs").iterdir()} == before
+    assert again.returncode == 1
+    failures = [line for line in again.stderr.splitlines() if "failed" in line]
+    assert failures == ["prunekit: failed: 03_timing.ipynb: ValueError: the clock stopped"]
+    text = (study / "again" / "report.md").read_text()
     assert "**This section stopped: ValueError: the clock stopped**" in text
     assert "Table IV." in text
 
