@@ -1,0 +1,170 @@
+"""Masks seen by eye: on tensors of four elements and networks of six weights."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from prunekit import masks
+
+torch.set_num_threads(1)
+
+
+def mask(text):
+    """`mask("10 01")` -> [[True, False], [False, True]]."""
+    return torch.tensor([[digit == "1" for digit in row] for row in text.split()])
+
+
+def kept(scores, density, **options):
+    return masks.from_scores({"w": torch.tensor(scores)}, density, **options)["w"].int().tolist()
+
+
+@pytest.mark.parametrize(
+    ("scores", "density", "expected"),
+    [
+        ([3.0, 1.0, 4.0, 2.0], 0.5, [1, 0, 1, 0]),
+        ([3.0, 1.0, 4.0, 2.0], 0.25, [0, 0, 1, 0]),
+        ([3.0, 1.0, 4.0, 2.0], 0.26, [1, 0, 1, 0]),  # int(0.74 * 4) = 2 go
+        ([3.0, 1.0, 4.0, 2.0], 1e-9, [0, 0, 1, 0]),  # int() never reaches all four
+        ([3.0, 1.0, 4.0, 2.0], 1, [1, 1, 1, 1]),
+        ([-3.0, -1.0, -4.0, 0.0], 0.5, [0, 1, 0, 1]),  # signs count
+        ([1.0, 1.0, 1.0, 1.0], 0.5, [0, 0, 1, 1]),  # among equals the earlier go first
+        ([2.0, 1.0, 1.0, 1.0], 0.5, [1, 0, 0, 1]),
+        ([1.0, 0.0, 1.0, 1.0], 0.5, [0, 0, 1, 1]),
+    ],
+)
+def test_four_elements(scores, density, expected):
+    assert kept(scores, density) == expected
+
+
+@pytest.mark.parametrize("density", [0.9, 0.5, 10**-0.05, 0.1, 0.01, 1e-4])
+@pytest.mark.parametrize("levels", [1, 2, 7, 10**6])
+def test_removed_count_is_exact_with_many_ties(density, levels):
+    scores = {
+        name: torch.randint(levels, shape, generator=torch.Generator().manual_seed(0)).float()
+        for name, shape in {"a": (7, 11, 3, 3), "b": (13, 17)}.items()
+    }
+    total = sum(score.numel() for score in scores.values())
+    made = masks.from_scores(scores, density)
+    assert sum(int((~m).sum()) for m in made.values()) == int((1 - density) * total)
+    assert {name: m.shape for name, m in made.items()} == {name: s.shape for name, s in scores.items()}
+    worst_kept = min(scores[name][m].min() for name, m in made.items() if m.any())
+    assert all((scores[name][~m] <= worst_kept).all() for name, m in made.items())
+    assert masks.density_of(made) == pytest.approx(density, abs=1 / total)
+
+
+def test_scope():
+    """Globally b wins everything; locally each layer keeps its own best half (of three: int(1.5) = 1 goes)."""
+    scores = {"a": torch.tensor([[1.0, 2.0], [4.0, 3.0]]), "b": torch.tensor([7.0, 5.0, 6.0])}
+    everywhere = masks.from_scores(scores, 0.5)
+    assert [m.int().tolist() for m in everywhere.values()] == [[[0, 0], [1, 0]], [1, 1, 1]]
+    layerwise = masks.from_scores(scores, 0.5, scope="local")
+    assert [m.int().tolist() for m in layerwise.values()] == [[[0, 0], [1, 1]], [1, 0, 1]]
+
+
+@pytest.mark.parametrize("scope", masks.SCOPES)
+@pytest.mark.parametrize(("density", "expected"), [(0.5, [0, 0, 1, 1]), (0.25, [0, 0, 1, 0])])
+def test_within_never_brings_a_weight_back(scope, density, expected):
+    within = {"w": torch.tensor([False, False, True, True])}
+    assert kept([9.0, 8.0, 2.0, 1.0], density, scope=scope, within=within) == expected
+    with pytest.raises(ValueError, match=r"density 0\.75 is above"):
+        kept([9.0, 8.0, 2.0, 1.0], 0.75, scope=scope, within=within)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_scores_must_be_finite(bad):
+    with pytest.raises(ValueError, match="scores of w hold NaN or infinity"):
+        kept([1.0, bad, 2.0], 0.5)
+
+
+@pytest.mark.parametrize("density", [0, -0.1, 1.1, math.nan])
+def test_density_must_be_a_share(density):
+    with pytest.raises(ValueError, match="density must lie in"):
+        kept([1.0, 2.0], density)
+
+
+def test_scope_must_be_known():
+    with pytest.raises(ValueError, match="unknown scope 'layer'; choose from global, local"):
+        kept([1.0, 2.0], 0.5, scope="layer")
+
+
+def test_apply():
+    net = nn.Linear(2, 2)
+    before = net.weight.detach().clone(), net.bias.detach().clone()
+    masks.apply(net, {"weight": mask("10 01")})
+    assert torch.equal(net.weight, before[0] * torch.eye(2))
+    assert torch.equal(net.bias, before[1])
+
+
+def small_net():
+    return nn.Sequential(nn.Flatten(), nn.Linear(2, 2), nn.ReLU(inplace=True), nn.Linear(2, 1))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "density", "effective", "dead", "collapsed"),
+    [
+        ("11 11", "11", 6, (4, 2), (0, 0), False),
+        ("10 01", "10", 3, (1, 1), (1, 0), False),  # hidden unit 2 leads nowhere
+        ("11 00", "11", 4, (2, 1), (1, 0), False),  # hidden unit 2 hears nothing
+        ("10 00", "10", 2, (1, 1), (1, 0), False),
+        ("11 00", "01", 3, (0, 0), (2, 1), True),  # both layers keep weights, yet nothing connects
+        ("11 11", "00", 4, (0, 0), (2, 1), True),
+        ("00 00", "11", 2, (0, 0), (2, 1), True),
+    ],
+)
+def test_health_by_hand(first, second, density, effective, dead, collapsed):
+    """Two inputs, two hidden units, one output: six weights."""
+    net = small_net()
+    made = {"1.weight": mask(first), "3.weight": mask(second)}
+    health = masks.health(net, made, (2, 1, 1))
+    assert health.density == pytest.approx(density / 6)
+    assert health.effective_density == pytest.approx(sum(effective) / 6)
+    assert health.collapsed is collapsed
+    one, two = (int(m.sum()) for m in made.values())
+    assert health.layers == {
+        "1.weight": masks.LayerHealth(4, one, effective[0], 2, dead[0]),
+        "3.weight": masks.LayerHealth(2, two, effective[1], 1, dead[1]),
+    }
+
+
+def test_health_asks_nothing_of_the_weights_and_changes_none():
+    net = small_net().train()
+    nn.init.constant_(net[1].weight, -1.0)
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    assert masks.health(net, {"1.weight": mask("11 11"), "3.weight": mask("11")}, (2, 1, 1)).effective_density == 1
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+    assert net.training
+    assert all(parameter.grad is None for parameter in net.parameters())
+
+
+def test_an_empty_layer_collapses_even_where_a_way_round_it_is_left():
+    class Residual(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inside, self.out = nn.Linear(2, 2), nn.Linear(2, 1)
+
+        def forward(self, images):
+            images = images.flatten(1)
+            return self.out(images + self.inside(images))
+
+    health = masks.health(Residual(), {"inside.weight": mask("00 00"), "out.weight": mask("11")}, (2, 1, 1))
+    assert health.collapsed
+    assert health.effective_density == pytest.approx(2 / 6)
+
+
+def test_max_pooling_hides_no_path():
+    """Of the four outputs on a 2x2 image the first has most paths, none through the kernel corner (0, 0)."""
+    net = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(1, 1))
+    made = {"0.weight": mask("100 010 011").view(1, 1, 3, 3), "3.weight": mask("1")}
+    health = masks.health(net, made, (1, 2, 2))
+    assert health.layers["0.weight"].effective == 4
+    assert not health.collapsed
+
+
+def test_batch_norm_blocks_no_path():
+    net = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(2, 1))
+    nn.init.constant_(net[1].bias, -10.0)
+    made = {"0.weight": mask("11").view(2, 1, 1, 1), "4.weight": mask("10")}
+    health = masks.health(net, made, (1, 1, 1))
+    assert (health.layers["0.weight"].effective, health.layers["0.weight"].dead_channels) == (1, 1)

@@ -1,0 +1,260 @@
+"""Pruners: against numbers worked out by hand, and against slow derivations that share no code with ours."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from prunekit import masks, models, pruners
+
+torch.set_num_threads(1)
+LABEL = torch.tensor([0])
+
+
+def linear_net(*layers):
+    """A bias-free linear network of the given weight matrices, float64."""
+    net = nn.Sequential(*(nn.Linear(len(w[0]), len(w), bias=False) for w in layers)).double()
+    for module, weight in zip(net, layers, strict=True):
+        module.weight.data = torch.tensor(weight, dtype=torch.float64)
+    return net
+
+
+def assert_scores(scores, *expected):
+    for score, wanted in zip(scores.values(), expected, strict=True):
+        torch.testing.assert_close(score, torch.tensor(wanted, dtype=torch.float64), rtol=1e-12, atol=0)
+
+
+def small_conv(seed=0):
+    """A convolutional network of 68 weights with biases, and six images in float64."""
+    torch.manual_seed(seed)
+    net = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8, 3))
+    images = torch.randn(6, 1, 4, 4, dtype=torch.float64)
+    return net.double(), images, torch.tensor([0, 1, 2, 2, 1, 0])
+
+
+def test_magnitude_by_hand():
+    net = linear_net([[1.0, -2.0], [0.0, 0.5]])
+    assert_scores(pruners.score("magnitude", net, torch.ones(1, 2), LABEL), [[1.0, 2.0], [0.0, 0.5]])
+
+
+def test_synflow_by_hand():
+    """R = 5 (1 + 2) + 6 (3 + 4) = 57: a weight's score is the part of R that passes through it."""
+    net = linear_net([[1.0, -2.0], [3.0, 4.0]], [[5.0, -6.0]])
+    images = torch.tensor([[7.0, -8.0]], dtype=torch.float64)  # their shape alone counts
+    assert_scores(pruners.score("synflow", net, images, LABEL), [[5.0, 10.0], [18.0, 24.0]], [[15.0, 42.0]])
+
+
+def test_snip_by_hand():
+    """Both logits are 3, so dL/dw = (1/2 - 1, 1/2) x^T and |w dL/dw| = ((1/2, 1), (1, 1/2)), 3 in all."""
+    net = linear_net([[1.0, 1.0], [2.0, 0.5]])
+    images = torch.tensor([[1.0, 2.0]], dtype=torch.float64)
+    assert_scores(pruners.score("snip", net, images, LABEL), [[1 / 6, 2 / 6], [2 / 6, 1 / 6]])
+
+
+def test_grasp_by_hand():
+    """Input 1, weights (a, b): g = q (-1, 1) / T and H = p q (1, -1; -1, 1) / T^2, so H g = 2 p q^2 (-1, 1) / T^3."""
+    a, b, temperature = 3.0, -1.0, 200.0
+    q = 1 / (1 + math.exp((a - b) / temperature))
+    size = 2 * (1 - q) * q * q / temperature**3
+    whole = abs(-a * size + b * size) + 1e-10
+    net = linear_net([[a], [b]])
+    scores = pruners.score("grasp", net, torch.ones(1, 1, dtype=torch.float64), LABEL)
+    torch.testing.assert_close(
+        scores["0.weight"],
+        torch.tensor([[-a * size / whole], [b * size / whole]], dtype=torch.float64),
+        rtol=1e-9,
+        atol=0,
+    )
+
+
+def test_random_is_standard_normal_noise():
+    net = models.build("fc", (1, 28, 28), 10)
+    one, same = (
+        pruners.score("random", net, torch.ones(1, 1, 28, 28), LABEL, generator=torch.Generator().manual_seed(5))
+        for _ in range(2)
+    )
+    flat = torch.cat([score.flatten() for score in one.values()])
+    assert abs(flat.mean()) < 0.02
+    assert abs(flat.std() - 1) < 0.02
+    assert all(torch.equal(one[name], same[name]) for name in one)
+
+
+@pytest.mark.parametrize("batch_size", [6, 4, 1])
+def test_snip_is_the_slope_of_a_mask(batch_size):
+    """|dL/dm| at m = 1 of weights m w, L the sum of the batches' mean losses, the sum of all scores 1."""
+    net, images, labels = small_conv()
+    gates = {name: torch.ones_like(weight, requires_grad=True) for name, weight in models.prunable(net).items()}
+    gated = {name: weight * gates[name] for name, weight in models.prunable(net).items()}
+    batches = zip(images.split(batch_size), labels.split(batch_size), strict=True)
+    loss = sum(F.cross_entropy(functional_call(net, gated, (x,)), y) for x, y in batches)
+    slopes = [slope.abs() for slope in torch.autograd.grad(loss, list(gates.values()))]
+    scores = pruners.score("snip", net, images, labels, batch_size)
+    whole = sum(slope.sum() for slope in slopes)
+    for score, slope in zip(scores.values(), slopes, strict=True):
+        torch.testing.assert_close(score, slope / whole, rtol=1e-9, atol=0)
+    assert sum(score.sum() for score in scores.values()).item() == pytest.approx(1, rel=1e-12)
+
+
+@pytest.mark.parametrize("batch_size", [6, 4, 1])
+def test_grasp_is_an_explicit_hessian_times_the_gradient(batch_size):
+    """w (H g) over |sum| + 1e-10, where the whole Hessian of the weights (not the biases) is written down."""
+    net, images, labels = small_conv()
+    weights = {name: weight.detach() for name, weight in models.prunable(net).items()}
+    sizes = [weight.numel() for weight in weights.values()]
+
+    def loss(flat):
+        parts = zip(weights.items(), flat.split(sizes), strict=True)
+        values = {name: part.view(weight.shape) for (name, weight), part in parts}
+        batches = zip(images.split(batch_size), labels.split(batch_size), strict=True)
+        return sum(F.cross_entropy(functional_call(net, values, (x,)) / 200, y) for x, y in batches)
+
+    flat = torch.cat([weight.flatten() for weight in weights.values()])
+    products = flat * (torch.func.hessian(loss)(flat) @ torch.func.grad(loss)(flat))
+    scores = torch.cat([score.flatten() for score in pruners.score("grasp", net, images, labels, batch_size).values()])
+    torch.testing.assert_close(scores, products / (products.sum().abs() + 1e-10), rtol=1e-9, atol=1e-9)
+
+
+def test_synflow_is_the_flow_lost_with_a_weight():
+    """R is linear in each single weight while no maximum changes hands, so its score is R less R without it."""
+    net, images, labels = small_conv()
+    net[2] = nn.AvgPool2d(2)
+    state = {name: tensor.detach().abs() for name, tensor in net.state_dict().items()}
+
+    def flow(values):
+        return functional_call(net, values, (torch.ones_like(images[:1]),)).sum().item()
+
+    for name, score in pruners.score("synflow", net, images, labels).items():
+        for i in range(score.numel()):
+            without = state[name].flatten().clone()
+            without[i] = 0
+            lost = flow(state) - flow({**state, name: without.view(score.shape)})
+            assert score.flatten()[i].item() == pytest.approx(lost, rel=1e-9)
+
+
+@pytest.mark.parametrize(("name", "width"), [("fc", 1.0), ("vgg11", 0.125)])
+def test_synflow_is_conserved(name, width):
+    """Without biases every layer carries the whole flow."""
+    net = models.build(name, (3, 32, 32), 10, width, torch.Generator().manual_seed(0)).double()
+    for parameter, value in net.named_parameters():
+        if parameter.endswith("bias"):
+            value.data.zero_()
+    scores = pruners.score("synflow", net, torch.zeros(1, 3, 32, 32, dtype=torch.float64), LABEL)
+    sums = [score.sum().item() for score in scores.values()]
+    assert sums == pytest.approx([sums[0]] * len(sums), rel=1e-9)
+
+
+@pytest.mark.parametrize("name", pruners.NAMES)
+def test_scores_fit_the_weights(name):
+    net, images, labels = small_conv()
+    scores = pruners.score(name, net, images, labels)
+    weights = models.prunable(net)
+    assert list(scores) == list(weights)
+    assert all(s.shape == weights[n].shape and s.dtype == weights[n].dtype for n, s in scores.items())
+    assert not any(score.requires_grad for score in scores.values())
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", pruners.NAMES)
+def test_pruning_leaves_the_net_as_it_was(name, training):
+    """Weights, batch norm's statistics, gradients and mode; scores are those of the evaluation mode in both."""
+    net = models.build("vgg11_bn", (3, 32, 32), 10, 1 / 64, torch.Generator().manual_seed(0)).train(training)
+    before = {key: tensor.clone() for key, tensor in net.state_dict().items()}
+    pruners.prune(name, net, torch.rand(4, 3, 32, 32), torch.arange(4), density=0.5, steps=2)
+    assert net.training is training
+    assert all(torch.equal(tensor, before[key]) for key, tensor in net.state_dict().items())
+    assert all(parameter.grad is None for parameter in net.parameters())
+
+
+def recorded_steps(monkeypatch, name, **options):
+    """Return the masks of each round of pruning 1,000 weights."""
+    rounds = []
+    apply = masks.apply
+    monkeypatch.setattr(masks, "apply", lambda net, kept: (rounds.append(kept), apply(net, kept)))
+    net = nn.Linear(100, 10)
+    final = pruners.prune(name, net, torch.rand(8, 100), torch.arange(8), **options)
+    assert rounds[-1] is final
+    return rounds
+
+
+@pytest.mark.parametrize(
+    ("density", "steps", "schedule", "expected"),
+    [
+        (0.25, 1, "exponential", [250]),
+        (0.25, 2, "exponential", [500, 250]),
+        (0.0625, 4, "exponential", [500, 250, 125, 63]),  # int(937.5) go
+        (0.2, 1, "linear", [200]),
+        (0.25, 3, "linear", [750, 500, 250]),
+        (1.0, 3, "linear", [1000] * 3),
+    ],
+)
+def test_schedules(monkeypatch, density, steps, schedule, expected):
+    rounds = recorded_steps(monkeypatch, "magnitude", density=density, steps=steps, schedule=schedule)
+    assert [int(kept["weight"].sum()) for kept in rounds] == expected
+
+
+@pytest.mark.parametrize("name", pruners.NAMES)
+def test_a_pruned_weight_never_comes_back(monkeypatch, name):
+    rounds = recorded_steps(monkeypatch, name, density=0.05, steps=6)
+    for earlier, later in itertools.pairwise(rounds):
+        assert not (later["weight"] & ~earlier["weight"]).any()
+
+
+@pytest.mark.parametrize("name", pruners.NAMES)
+@pytest.mark.parametrize("scope", masks.SCOPES)
+def test_one_step_is_score_then_mask(name, scope):
+    net, images, labels = small_conv()
+    one, two = (torch.Generator().manual_seed(0) for _ in range(2))
+    pruned = pruners.prune(name, net, images, labels, 0.3, scope=scope, batch_size=4, generator=one)
+    scored = masks.from_scores(pruners.score(name, net, images, labels, 4, two), 0.3, scope)
+    assert all(torch.equal(pruned[key], scored[key]) for key in scored)
+
+
+def test_steps_matter_to_synflow_and_not_to_magnitude():
+    net = models.build("fc", (1, 8, 8), 10, 0.3, torch.Generator().manual_seed(0))
+
+    def same(name):
+        images = torch.zeros(1, 1, 8, 8)
+        one, many = (pruners.prune(name, net, images, LABEL, 0.05, steps).values() for steps in (1, 20))
+        assert sum(int(m.sum()) for m in one) == sum(int(m.sum()) for m in many)
+        return all(torch.equal(a, b) for a, b in zip(one, many, strict=True))
+
+    assert same("magnitude")
+    assert not same("synflow")
+
+
+def test_many_steps_save_synflow_from_collapse():
+    """Tanaka et al.'s point: one shot at this density empties a layer, a hundred rounds keep all alive."""
+    net = models.build("vgg11", (3, 32, 32), 10, 0.25, torch.Generator().manual_seed(0))
+    images = torch.zeros(1, 3, 32, 32)
+    kept = pruners.prune("synflow", net, images, LABEL, 1e-3, steps=100)
+    assert not masks.health(net, kept, (3, 32, 32)).collapsed
+    assert masks.health(net, pruners.prune("synflow", net, images, LABEL, 1e-3), (3, 32, 32)).collapsed
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("taylor", {}, "unknown pruner 'taylor'; choose from random, magnitude, snip, grasp, synflow"),
+        ("snip", {"steps": 0}, "at least one step, not 0"),
+        ("snip", {"schedule": "cosine"}, "unknown schedule 'cosine'; choose from exponential, linear"),
+        ("snip", {"scope": "layer"}, "unknown scope 'layer'"),
+        ("snip", {"density": 0.0}, "density must lie in"),
+    ],
+)
+def test_errors(name, options, message):
+    with pytest.raises(ValueError, match=message):
+        pruners.prune(name, nn.Linear(2, 2), torch.ones(1, 2), LABEL, **{"density": 0.5, **options})
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_scoring_no_images_is_an_error_and_keeps_the_mode(training):
+    net = nn.Linear(2, 2).train(training)
+    with pytest.raises(ValueError, match="at least one image"):
+        pruners.score("snip", net, torch.ones(0, 2), LABEL[:0])
+    with pytest.raises(RuntimeError):
+        pruners.score("snip", net, torch.ones(1, 3), LABEL)
+    assert net.training is training
