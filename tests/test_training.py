@@ -1,0 +1,129 @@
+"""The training loop: beside a plain one, and with masks that must hold."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from prunekit import masks, metrics, models, training
+from prunekit.batches import Batches
+from prunekit.datasets import Transform
+
+torch.set_num_threads(1)
+TRANSFORM = Transform((0.5,), (0.25,), crop_padding=1, flip=True)
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def batches():
+    images = torch.randint(256, (50, 1, 6, 6), dtype=torch.uint8, generator=seeded(1))
+    return Batches(images, torch.randint(4, (50,), generator=seeded(2)), TRANSFORM)
+
+
+@pytest.fixture
+def net():
+    return models.build("conv", (1, 6, 6), 4, 0.125, seeded(3))
+
+
+@pytest.fixture
+def kept(net):
+    """A random half of each layer."""
+    return {name: torch.rand(w.shape, generator=seeded(4)) < 0.5 for name, w in models.prunable(net).items()}
+
+
+def train(net, kept, batches, epochs=2, optimizer="adam", learning_rate=0.01, **options):
+    return training.train(
+        net,
+        kept,
+        batches,
+        batches,
+        epochs,
+        optimizer=optimizer,
+        learning_rate=learning_rate,
+        batch_size=16,
+        order=seeded(5),
+        augmentation=seeded(6),
+        **options,
+    )
+
+
+def pruned_weights(net, kept):
+    return torch.cat([weight.detach()[~kept[name]] for name, weight in models.prunable(net).items()])
+
+
+@pytest.mark.parametrize("optimizer", training.OPTIMIZERS)
+def test_pruned_weights_stay_exactly_zero(net, kept, batches, optimizer):
+    """Also where the optimiser remembers steps that it took before the pruning would have let it."""
+    before = {name: weight.detach().clone() for name, weight in models.prunable(net).items()}
+    train(net, kept, batches, optimizer=optimizer)
+    assert not pruned_weights(net, kept).any()
+    assert all(not torch.equal(w.detach()[kept[n]], before[n][kept[n]]) for n, w in models.prunable(net).items())
+
+
+@pytest.mark.parametrize("masked", [True, False])
+@pytest.mark.parametrize(
+    ("optimizer", "plain"),
+    [
+        ("adam", lambda parameters: torch.optim.Adam(parameters, lr=0.01, foreach=False)),
+        ("sgd", lambda parameters: torch.optim.SGD(parameters, lr=0.01, momentum=0.9, foreach=False)),
+    ],
+)
+def test_as_a_plain_loop(net, kept, batches, optimizer, plain, masked):
+    twin = models.build("conv", (1, 6, 6), 4, 0.125, seeded(3))
+    used = kept if masked else {}
+    masks.apply(twin, used)
+    step, order, augmentation, losses = plain(twin.parameters()), seeded(5), seeded(6), []
+    for _ in range(3):
+        total = 0.0
+        for images, labels in batches.shuffled(16, order, augmentation):
+            loss = F.cross_entropy(twin(images), labels)
+            step.zero_grad()
+            loss.backward()
+            step.step()
+            masks.apply(twin, used)
+            total += loss.item() * len(labels)
+        losses.append(total / 50)
+    curve = train(net, kept if masked else None, batches, epochs=3, optimizer=optimizer)
+    assert [row["train_loss"] for row in curve] == pytest.approx(losses, rel=1e-6)
+    for ours, theirs in zip(net.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)
+
+
+def test_curve(net, kept, batches):
+    curve = train(net, kept, batches, epochs=3)
+    assert [row["epoch"] for row in curve] == [1, 2, 3]
+    columns = {"epoch", "train_loss", "train_seconds", "test_loss", "top1", "top5", "test_seconds"}
+    assert all(set(row) == columns for row in curve)
+    assert curve[-1]["train_loss"] < curve[0]["train_loss"]
+    last = metrics.evaluate(net, batches.in_order(50))
+    assert {key: curve[-1][key] for key in ("test_loss", "top1", "top5")} == pytest.approx(
+        {key: last[key] for key in ("test_loss", "top1", "top5")}
+    )
+
+
+def test_no_epochs_applies_the_masks_and_no_more(net, kept, batches):
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    assert train(net, kept, batches, epochs=0) == []
+    for name, tensor in net.state_dict().items():
+        assert torch.equal(tensor, before[name] * kept[name] if name in kept else before[name])
+
+
+def test_bfloat16_trains_float32_weights(net, kept, batches):
+    curve = train(net, kept, batches, precision="bfloat16")
+    assert all(math.isfinite(row["train_loss"]) for row in curve)
+    assert {parameter.dtype for parameter in net.parameters()} == {torch.float32}
+    assert not pruned_weights(net, kept).any()
+
+
+def test_a_loss_that_is_no_number_stops_the_training(net, kept, batches):
+    with pytest.raises(FloatingPointError, match=r"loss is nan after epoch 1; try a learning rate below 1e\+30"):
+        train(net, kept, batches, optimizer="sgd", learning_rate=1e30)
+
+
+def test_unknown_optimizer(net, kept, batches):
+    with pytest.raises(ValueError, match="unknown optimizer 'lion'; choose from adam, sgd"):
+        train(net, kept, batches, optimizer="lion")
