@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,10 +98,12 @@ def read(name: str, root: str | Path | None = None) -> Arrays:
     folder = data_root(root)
     classes = sources.CLASSES[name]
     coarse = tuple(sources.CIFAR100_SUPERCLASSES) if name == "cifar100" else ()
-    cache = _cache_file(name, sources.files(name, folder))
-    if (parts := _read_cache(cache)) is None:
+    files = sources.files(name, folder)
+    parts = _read_cache(_cache_file(name, files)) if files else None
+    if parts is None:
         parts = sources.read(name, folder)
-        _write_cache(_cache_file(name, sources.files(name, folder)), *parts)
+        if files := sources.files(name, folder):  # they may have been downloaded just now
+            _write_cache(_cache_file(name, files), *parts)
     return Arrays(*parts, classes, coarse)
 
 
@@ -133,7 +136,7 @@ def _read_cache(file: Path) -> tuple[sources.Part, sources.Part] | None:
                 sources.Part(data[f"{part}_images"], data[f"{part}_labels"], data.get(f"{part}_coarse_labels"))
                 for part in ("train", "test")
             )  # type: ignore[return-value]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         sources.warn(f"{file} is damaged; decoding the data again")
@@ -154,4 +157,5 @@ def _write_cache(file: Path, train: sources.Part, test: sources.Part) -> None:
         temporary.replace(file)
     except OSError as error:
         sources.warn(f"cannot cache decoded data in {file.parent} ({error}); going on without")
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ CLASSES = {
     "cifar100": tuple(sorted(fine for group in CIFAR100_SUPERCLASSES.values() for fine in group)),
 }
 _IMAGES = {"mnist": (60_000, 10_000), "cifar10": (50_000, 10_000), "cifar100": (50_000, 10_000)}
+_SHAPES = {"mnist": (1, 28, 28), "cifar10": (3, 32, 32), "cifar100": (3, 32, 32)}
 _COLUMNS = {  # of a Hugging Face snapshot: images, labels, coarse labels
     "mnist": ("image", "label", None),
     "cifar10": ("img", "label", None),
@@ -67,68 +69,78 @@ def read(name: str, root: Path) -> tuple[Part, Part]:
     if not root.is_dir() and root.exists():
         raise UserError(f"the data folder {root} is not a folder")
     snapshot = sorted((root / name).rglob("*.parquet"))
-    parts = _read_snapshot(name, root / name, snapshot) if snapshot else _read_torchvision(name, root)
-    for part, which, count in zip(parts, ("training", "test"), _IMAGES[name], strict=True):
-        if len(part.images) != count:
-            raise UserError(
-                f"{name} in {root}: found {len(part.images):,} {which} images of {count:,}; a file is missing or cut "
-                "short: copy the data again"
-            )
-        top = len(CLASSES[name]) - 1
-        if part.labels.min() != 0 or part.labels.max() != top:
-            raise UserError(f"{name} in {root}: labels do not run from 0 to {top}; this is another dataset")
+    parts = _read_snapshot(name, root, snapshot) if snapshot else _read_torchvision(name, root)
+    for part, count in zip(parts, _IMAGES[name], strict=True):
+        if part.images.shape != (count, *_SHAPES[name]):
+            found, wanted = ("x".join(map(str, shape)) for shape in (part.images.shape, (count, *_SHAPES[name])))
+            raise UserError(f"{name} in {root}: images come as {found}, not {wanted}; this is another dataset")
     return parts
 
 
-def _read_snapshot(name: str, folder: Path, shards: list[Path]) -> tuple[Part, Part]:
-    def part(which: str) -> Part:
+def _check_labels(name: str, root: Path, *parts: np.ndarray) -> None:
+    top = len(CLASSES[name]) - 1
+    for labels, which, count in zip(parts, ("training", "test"), _IMAGES[name], strict=True):
+        if len(labels) != count:
+            raise UserError(
+                f"{name} in {root}: found {len(labels):,} {which} images of {count:,}; a file is missing or cut "
+                "short: copy the data again"
+            )
+        if labels.min() != 0 or labels.max() != top:
+            raise UserError(f"{name} in {root}: labels do not run from 0 to {top}; this is another dataset")
+
+
+def _read_snapshot(name: str, root: Path, shards: list[Path]) -> tuple[Part, Part]:
+    def columns(which: str) -> dict[str, Any]:
         chosen = [shard for shard in shards if shard.name.startswith(which)]
         if not chosen:
-            raise UserError(f"{name} in {folder}: no {which}-*.parquet; copy the snapshot's {which} shards there")
+            raise UserError(f"{name} in {root / name}: no {which}-*.parquet; copy the snapshot's {which} shards there")
         tables = [_read_shard(name, shard) for shard in chosen]
-        with ThreadPoolExecutor() as pool:  # Pillow decodes outside the interpreter's lock
-            images = np.stack(list(pool.map(_decode, (image for table in tables for image in table["images"]))))
-        coarse = [table["coarse"] for table in tables]
-        return Part(
-            np.ascontiguousarray(images),
-            np.concatenate([table["labels"] for table in tables]),
-            None if coarse[0] is None else np.concatenate(coarse),
-        )
+        return {column: np.concatenate([table[column] for table in tables]) for column in tables[0]}
 
+    parts = columns("train"), columns("test")
+    _check_labels(name, root, *(part["labels"] for part in parts))
     try:
-        return part("train"), part("test")
-    except (OSError, ValueError) as error:
-        raise UserError(f"{name} in {folder}: an image cannot be read ({error}); copy the data again") from error
+        train, test = (Part(_decode(part.pop("images"), *_SHAPES[name]), **part) for part in parts)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise UserError(f"{name} in {root / name}: an image cannot be read ({error}); copy the data again") from error
+    return train, test
 
 
-def _read_shard(name: str, shard: Path) -> dict[str, Any]:
+def _read_shard(name: str, shard: Path) -> dict[str, np.ndarray]:
     import pyarrow
+    import pyarrow.compute
     import pyarrow.parquet
 
-    image_column, label_column, coarse_column = _COLUMNS[name]
-    wanted = [column for column in _COLUMNS[name] if column]
+    names = dict(zip(("images", "labels", "coarse_labels"), _COLUMNS[name], strict=True))
+    wanted = {field: column for field, column in names.items() if column}
     try:
         table = pyarrow.parquet.read_table(shard)
-    except (pyarrow.ArrowException, OSError) as error:
+        if missing := [column for column in wanted.values() if column not in table.column_names]:
+            raise UserError(
+                f"{shard} has no column {', '.join(missing)} (it has {', '.join(table.column_names)}): not {name}; put "
+                "that dataset's own snapshot there"
+            )
+        encoded = pyarrow.compute.struct_field(table[wanted.pop("images")], "bytes").to_numpy()
+        labels = {field: table[column].cast(pyarrow.int64()) for field, column in wanted.items()}
+        if any(column.null_count for column in labels.values()):
+            raise ValueError("a label is missing")
+        return {"images": encoded, **{field: column.to_numpy() for field, column in labels.items()}}
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
         problem = str(error).splitlines()[0]
         raise UserError(f"{shard} is damaged ({problem}); copy it again") from error
-    if missing := [column for column in wanted if column not in table.column_names]:
-        raise UserError(
-            f"{shard} has no column {', '.join(missing)} (it has {', '.join(table.column_names)}): not {name}; put "
-            "that dataset's own snapshot there"
-        )
-    return {
-        "images": [row["bytes"] for row in table[image_column].to_pylist()],
-        "labels": table[label_column].to_numpy().astype(np.int64),
-        "coarse": table[coarse_column].to_numpy().astype(np.int64) if coarse_column else None,
-    }
 
 
-def _decode(encoded: bytes) -> np.ndarray:
+def _decode(encoded: np.ndarray, channels: int, height: int, width: int) -> np.ndarray:
     from PIL import Image
 
-    pixels = np.asarray(Image.open(io.BytesIO(encoded)))
-    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    def decode(some: np.ndarray) -> np.ndarray:
+        images = (Image.open(io.BytesIO(bytes_)).convert("L" if channels == 1 else "RGB") for bytes_ in some)
+        return np.stack([np.asarray(image) for image in images])
+
+    with ThreadPoolExecutor() as pool:  # Pillow decodes outside the interpreter's lock
+        pixels = np.concatenate(list(pool.map(decode, np.array_split(encoded, max(1, len(encoded) // 500)))))
+    pixels = pixels.reshape(len(encoded), height, width, channels)
+    return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
 
 
 def _read_torchvision(name: str, root: Path) -> tuple[Part, Part]:
@@ -148,8 +160,8 @@ def _read_torchvision(name: str, root: Path) -> tuple[Part, Part]:
         return Part(np.ascontiguousarray(images), labels, coarse)
 
     try:
-        return part(True), part(False)
-    except (OSError, RuntimeError, ValueError, AssertionError) as error:
+        parts = part(True), part(False)
+    except (OSError, RuntimeError, ValueError, AssertionError, KeyError, pickle.UnpicklingError) as error:
         problem = " ".join(str(error).split())[:200] or type(error).__name__
         if found:
             raise UserError(f"{name} in {root / pattern} is damaged ({problem}); copy it again") from error
@@ -157,6 +169,8 @@ def _read_torchvision(name: str, root: Path) -> tuple[Part, Part]:
             f"{name} is not at hand: looked for {root / name}/*.parquet and {root / pattern}, and the download failed "
             f"({problem}); put it in either place and name the folder with --data-dir or PRUNEKIT_DATA"
         ) from error
+    _check_labels(name, root, *(part.labels for part in parts))
+    return parts
 
 
 def _coarse_of(labels: np.ndarray) -> np.ndarray:

@@ -1,0 +1,370 @@
+"""Images and labels: what is embedded, what is read from disk, and what a damaged or missing file says."""
+
+import io
+import os
+import pickle
+import urllib.error
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+import torch
+from PIL import Image
+
+from prunekit import datasets
+from prunekit.datasets import sources
+from prunekit.datasets.classes import CIFAR100_SUPERCLASSES
+from prunekit.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    """Downloads fail at once; sockets do not open."""
+
+    def offline(*_, **__):
+        raise urllib.error.URLError("the network is unreachable")
+
+    monkeypatch.setattr("urllib.request.urlopen", offline)
+    monkeypatch.setattr("socket.socket.connect", offline)
+
+
+def encoded(value, size=(32, 32), mode="RGB", form="PNG"):
+    buffer = io.BytesIO()
+    Image.new("RGB", size, (value, 2 * value, 7)).convert(mode).save(buffer, form, lossless=True)
+    return buffer.getvalue()
+
+
+def write_shard(file, columns, images, *labels):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    rows = [{"bytes": image, "path": None} for image in images]
+    pyarrow.parquet.write_table(pyarrow.table(dict(zip(columns, (rows, *labels), strict=True))), file)
+
+
+def write_snapshot(root, name, form="PNG", train=50_000, test=10_000, shards=2, last=None, broken=None, mode="RGB"):
+    """Write a snapshot whose image of row i is of colour i % 100 and whose labels count up (coarse: their group)."""
+    columns = [column for column in sources._COLUMNS[name] if column]
+    classes = len(sources.CLASSES[name])
+    images = [encoded(value, form=form, mode=mode) for value in range(100)]
+    for part, count, parts in (("train", train, shards), ("test", test, 1)):
+        for shard, rows in enumerate(np.array_split(np.arange(count), parts)):
+            shown = [images[row % 100] for row in rows]
+            labels = rows % classes
+            if broken is not None:
+                shown[0] = broken
+            if part == "test" and last is not None:
+                labels[-1] = last
+            coarse = [sources._coarse_of(labels % 100)] if name == "cifar100" else []
+            file = root / name / f"{part}-{shard:05d}-of-{parts:05d}.parquet"
+            write_shard(file, columns, shown, labels, *coarse)
+    return root
+
+
+def write_idx(root, train=60_000, test=10_000):
+    """Write MNIST in torchvision's layout: image i is of grey i % 10, as is its label."""
+    raw = root / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for part, count in (("train", train), ("t10k", test)):
+        labels = np.arange(count, dtype=np.uint8) % 10
+        sizes = np.array([count, 28, 28], ">i4").tobytes()
+        pixels = np.repeat(labels, 28 * 28).tobytes()
+        (raw / f"{part}-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03" + sizes + pixels)
+        (raw / f"{part}-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01" + sizes[:4] + labels.tobytes())
+    return root
+
+
+def complaint(name, root):
+    """Return the one line that reading the dataset comes to."""
+    with pytest.raises(UserError) as error:
+        datasets.read(name, root)
+    assert "\n" not in str(error.value)
+    assert str(root) in str(error.value), "the line names the folder"
+    return str(error.value)
+
+
+@pytest.fixture(scope="module")
+def cifar10(tmp_path_factory):
+    return write_snapshot(tmp_path_factory.mktemp("cifar10"), "cifar10", form="WebP", shards=12)
+
+
+@pytest.fixture(scope="module")
+def mnist(tmp_path_factory):
+    return write_idx(tmp_path_factory.mktemp("mnist"))
+
+
+# What ships with scikit-learn
+
+
+@pytest.mark.parametrize(
+    ("name", "train", "test", "classes", "coarse"),
+    [("digits", 1437, 360, 10, 0), ("digit-pairs", 4000, 1000, 100, 10)],
+)
+def test_embedded_data_has_its_shape(name, train, test, classes, coarse):
+    data = datasets.load(name, root="/nowhere")
+    assert data.image_shape == (3, 32, 32)
+    assert (len(data.classes), len(data.coarse_classes)) == (classes, coarse)
+    for split, count in ((data.train, train), (data.test, test)):
+        assert split.images.shape == (count, 3, 32, 32) and split.images.dtype == torch.uint8
+        assert split.labels.shape == (count,) and split.labels.dtype == torch.int64
+        assert split.labels.unique().tolist() == list(range(classes))
+        assert (split.images.min(), split.images.max()) == (0, 255)
+        assert (split.coarse_labels is not None) == bool(coarse)
+
+
+@pytest.mark.parametrize("name", sources.EMBEDDED)
+def test_embedded_data_is_always_the_same_and_leaves_no_file(name, tmp_path):
+    one, two = datasets.read(name), datasets.read(name)
+    assert np.array_equal(one.train.images, two.train.images) and np.array_equal(one.test.labels, two.test.labels)
+    assert not list(tmp_path.iterdir())
+
+
+def test_digit_pairs_are_left_and_right_digits():
+    data = datasets.read("digit-pairs")
+    assert data.classes[37] == "37" and data.coarse_classes[3] == "3x"
+    for part, per_class in ((data.train, 40), (data.test, 10)):
+        assert np.array_equal(part.coarse_labels, part.labels // 10)
+        assert np.bincount(part.labels).tolist() == [per_class] * 100
+
+
+def test_digit_pairs_of_training_and_test_share_no_digit():
+    data = datasets.read("digit-pairs")
+    train, test = (
+        {half.tobytes() for image in part.images[:, 0] for half in (image[:, :16], image[:, 16:])}
+        for part in (data.train, data.test)
+    )
+    assert len(train) > 1000 and len(test) > 300
+    assert not train & test
+
+
+def test_unknown_name_is_refused_with_the_known_ones():
+    with pytest.raises(UserError, match="unknown dataset 'cifar'; choose from digits, digit-pairs, mnist, cifar10"):
+        datasets.load("cifar")
+
+
+@pytest.mark.parametrize("name", datasets.NAMES)
+def test_every_dataset_says_how_its_pixels_are_normalised(name):
+    transform = datasets.TRANSFORMS[name]
+    assert all(0 < value < 1 for value in (*transform.mean, *transform.std))
+
+
+# Snapshots and torchvision's layout
+
+
+def test_snapshot_of_cifar10_keeps_the_order_of_its_shards(cifar10):
+    data = datasets.read("cifar10", cifar10)
+    for part, count in ((data.train, 50_000), (data.test, 10_000)):
+        assert part.images.shape == (count, 3, 32, 32) and part.images.flags.c_contiguous
+        assert np.array_equal(part.images[:, 0, 31, 0], np.arange(count) % 100)
+        assert np.array_equal(part.images[:, 1, 0, 31], 2 * (np.arange(count) % 100))
+        assert np.array_equal(part.labels, np.arange(count) % 10)
+        assert part.coarse_labels is None
+
+
+def test_snapshot_of_cifar100_has_groups(tmp_path):
+    data = datasets.read("cifar100", write_snapshot(tmp_path, "cifar100"))
+    assert len(data.classes) == 100 and list(data.classes) == sorted(data.classes)
+    for part in (data.train, data.test):
+        for fine in range(100):
+            (group,) = set(part.coarse_labels[part.labels == fine])
+            assert data.classes[fine] in CIFAR100_SUPERCLASSES[data.coarse_classes[group]]
+
+
+def test_mnist_in_torchvisions_layout(mnist):
+    data = datasets.load("mnist", mnist)
+    assert data.train.images.shape == (60_000, 1, 28, 28) and data.test.images.shape == (10_000, 1, 28, 28)
+    assert torch.equal(data.train.images[:, 0, 5, 5].long(), data.train.labels)
+    assert data.train.labels.dtype == torch.int64
+
+
+def test_images_with_a_palette_are_read_as_colours(tmp_path, monkeypatch):
+    monkeypatch.setitem(sources._IMAGES, "cifar10", (200, 100))
+    data = datasets.read("cifar10", write_snapshot(tmp_path, "cifar10", train=200, test=100, mode="P"))
+    assert data.train.images.shape == (200, 3, 32, 32)
+    assert data.train.images.max() > 99
+
+
+# What is wrong is said in one line
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"train": 49_999}, ["49,999 training images of 50,000"]),
+        ({"test": 9_000}, ["9,000 test images of 10,000"]),
+        ({"last": 10}, ["labels", "0 to 9"]),
+        ({"last": -1}, ["labels", "0 to 9"]),
+        ({"broken": b"no image"}, ["an image cannot be read"]),
+        ({"broken": encoded(1)[:60]}, ["an image cannot be read"]),
+        ({"broken": encoded(1, size=(16, 16))}, ["an image cannot be read"]),
+        ({"train": 0}, ["train-00000-of-00002.parquet is damaged"]),
+    ],
+    ids=["train", "test", "label 10", "label -1", "no image", "half an image", "another size", "empty"],
+)
+def test_wrong_snapshot(tmp_path, wrong, words):
+    line = complaint("cifar10", write_snapshot(tmp_path, "cifar10", **wrong))
+    assert all(word in line for word in words), line
+
+
+@pytest.mark.parametrize("damage", [lambda content: content[:-100], lambda content: b"", lambda _: b"<html>" * 9])
+def test_damaged_shard_is_named(tmp_path, damage):
+    write_snapshot(tmp_path, "cifar10", train=100, test=100)
+    shard = tmp_path / "cifar10" / "train-00001-of-00002.parquet"
+    shard.write_bytes(damage(shard.read_bytes()))
+    assert f"{shard} is damaged" in complaint("cifar10", tmp_path)
+
+
+def test_snapshot_without_its_test_part(tmp_path):
+    write_snapshot(tmp_path, "cifar10", train=100)
+    (tmp_path / "cifar10" / "test-00000-of-00001.parquet").unlink()
+    assert "test-*.parquet" in complaint("cifar10", tmp_path)
+
+
+def test_snapshot_of_another_dataset(tmp_path):
+    write_snapshot(tmp_path, "cifar100", train=100, test=100)
+    (tmp_path / "cifar100").rename(tmp_path / "cifar10")
+    assert "no column label (it has img, fine_label, coarse_label): not cifar10" in complaint("cifar10", tmp_path)
+
+
+@pytest.mark.parametrize("column", ["bytes alone", "null image", "text labels", "null label"])
+def test_columns_of_another_kind(tmp_path, column):
+    rows, labels = [{"bytes": encoded(1), "path": None}] * 2, [0, 9]
+    rows = {"bytes alone": [encoded(1)] * 2, "null image": [None, rows[0]]}.get(column, rows)
+    labels = {"text labels": ["cat", "dog"], "null label": [0, None]}.get(column, labels)
+    (tmp_path / "cifar10").mkdir()
+    for part in ("train", "test"):
+        table = pyarrow.table({"img": rows, "label": labels})
+        pyarrow.parquet.write_table(table, tmp_path / "cifar10" / f"{part}-00000-of-00001.parquet")
+    complaint("cifar10", tmp_path)
+
+
+@pytest.mark.parametrize("file", ["train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"])
+@pytest.mark.parametrize("damage", [lambda content: content[:-100], lambda _: b"", lambda _: b"\0\0\x0a\x01junk"])
+def test_damaged_idx_file(tmp_path, mnist, file, damage):
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for path in (mnist / "MNIST" / "raw").iterdir():
+        os.link(path, raw / path.name)
+    content = (raw / file).read_bytes()
+    (raw / file).unlink()
+    (raw / file).write_bytes(damage(content))
+    assert "damaged" in complaint("mnist", tmp_path)
+
+
+def test_idx_files_with_too_few_images(tmp_path):
+    assert "100 training images of 60,000" in complaint("mnist", write_idx(tmp_path, train=100))
+
+
+@pytest.mark.parametrize("name", ["mnist", "cifar10", "cifar100"])
+def test_missing_data_says_where_it_looked_and_what_to_do(tmp_path, name):
+    line = complaint(name, tmp_path / "nothing")
+    words = (f"nothing/{name}/*.parquet", sources._TORCHVISION[name][1], "--data-dir", "PRUNEKIT_DATA", "network")
+    assert all(word in line for word in words), line
+
+
+def test_data_folder_that_is_a_file(tmp_path):
+    (tmp_path / "data").touch()
+    assert "not a folder" in complaint("cifar10", tmp_path / "data")
+
+
+class Bomb:
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.target),)
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "files"),
+    [
+        ("cifar10", "cifar-10-batches-py", ["data_batch_1"]),
+        ("cifar10", "cifar-10-batches-py", [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch", "batches.meta"]),
+        ("cifar100", "cifar-100-python", ["train", "test", "meta"]),
+        ("mnist", "MNIST/processed", ["training.pt", "test.pt"]),
+        ("mnist", "MNIST/raw", ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"]),
+    ],
+)
+def test_pickles_of_strangers_are_never_opened(tmp_path, name, folder, files):
+    (tmp_path / folder).mkdir(parents=True)
+    for file in files:
+        (tmp_path / folder / file).write_bytes(pickle.dumps(Bomb(tmp_path / "executed")))
+    complaint(name, tmp_path)
+    assert not (tmp_path / "executed").exists()
+
+
+# The cache of decoded data
+
+
+@pytest.fixture
+def cached(mnist):
+    """MNIST read once, and the file of its cache."""
+    data = datasets.read("mnist", mnist)
+    (file,) = datasets.cache_root().iterdir()
+    return mnist, file, data
+
+
+def same(one, two):
+    return all(
+        np.array_equal(getattr(getattr(one, part), field), getattr(getattr(two, part), field))
+        for part in ("train", "test")
+        for field in ("images", "labels")
+    )
+
+
+def test_second_read_takes_the_cache(cached, monkeypatch):
+    root, _, data = cached
+    monkeypatch.setattr(sources, "read", None)
+    assert same(datasets.read("mnist", root), data)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:1_000_000] + bytes([content[1_000_000] ^ 1]) + content[1_000_001:],
+        lambda content: content[: len(content) // 2],
+        lambda _: b"",
+        lambda _: b"junk",
+    ],
+    ids=["a flipped bit", "cut in half", "empty", "junk"],
+)
+def test_damaged_cache_is_noticed_and_remade(cached, capsys, damage):
+    root, file, data = cached
+    file.write_bytes(damage(file.read_bytes()))
+    assert same(datasets.read("mnist", root), data)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{file} is damaged" in line
+    assert same(datasets.read("mnist", root), data)
+    assert not capsys.readouterr().err
+
+
+def test_changed_source_gets_another_cache(cached):
+    root, file, _ = cached
+    labels = root / "MNIST" / "raw" / "t10k-labels-idx1-ubyte"
+    before = labels.stat()
+    os.utime(labels, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    datasets.read("mnist", root)
+    assert len(list(file.parent.iterdir())) == 2
+
+
+def test_cache_folder_that_cannot_be_written_only_warns(mnist, tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert len(datasets.read("mnist", mnist).train.images) == 60_000
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cannot cache" in line and str(tmp_path / "file") in line
+
+
+# The real thing
+
+
+@pytest.mark.parametrize(
+    ("name", "means"),
+    [
+        ("mnist", (0.1306604762738429,)),
+        ("cifar10", (0.49139968, 0.48215841, 0.44653091)),
+        ("cifar100", (0.50707516, 0.48654887, 0.44091784)),
+    ],
+)
+def test_real_data_has_the_published_means(real_data, name, means):
+    images = datasets.read(name, real_data).train.images
+    assert images.mean(axis=(0, 2, 3)) / 255 == pytest.approx(means, abs=1e-6)
