@@ -1,0 +1,109 @@
+"""The real command line: what it prints, its exit status, and that it never shows a traceback."""
+
+import re
+
+import pytest
+from conftest import TINY_TRIALS
+
+HOOK = """
+import sys
+
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {blocked}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Block())
+"""
+REPORT_ONLY = {"jupyter", "jupyterlab", "papermill", "matplotlib", "seaborn", "nbformat", "IPython", "ipykernel"}
+SLOW = {"torch", "torchvision", "pandas", "pyarrow", "sklearn", "matplotlib"}
+
+
+@pytest.fixture
+def without(tmp_path):
+    """Return the environment in which the named packages cannot be imported."""
+
+    def environment(packages):
+        (tmp_path / "hook").mkdir()
+        (tmp_path / "hook" / "sitecustomize.py").write_text(HOOK.format(blocked=packages))
+        return {"PYTHONPATH": str(tmp_path / "hook")}
+
+    return environment
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["run", "--help"]])
+def test_help_needs_no_torch(prunekit, without, words):
+    result = prunekit(*words, env=without(SLOW))
+    assert result.returncode == 0 and not result.stderr
+    if words != ["run", "--help"]:
+        assert all(re.search(rf"\b{verb}\b", result.stdout) for verb in ("report", "run", "status", "data"))
+
+
+def test_status_needs_no_torch(prunekit, without, tiny_profile):
+    assert prunekit("status", tiny_profile, env=without(SLOW)).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["rnu"], ["rnu", "run"]),
+        (["run", "--nope"], ["--nope"]),
+        (["run", "--workers", "0"], ["--workers", "1"]),
+        (["run", "zzz"], ["zzz", "cpu, demo, paper"]),
+        (["status", "zzz"], ["zzz", "cpu, demo, paper"]),
+        (["run", "--data-dir", "absent"], ["--data-dir absent"]),
+        (["run", "--set", "width"], ["--set width", "key=value"]),
+        (["run", "--set", "widht=1"], ["widht", "width"]),
+        (["run", "--set", "width=-1"], ["width", "-1", "greater than 0"]),
+        (["run", "--device", "abacus"], ["--device abacus", "cpu, cuda or auto"]),
+        (["data", "imagenet"], ["imagenet", "digits, digit-pairs, mnist"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_bad_usage_is_one_line_and_status_2(prunekit, words, named):
+    result = prunekit(*words)
+    *progress, line = result.stderr.splitlines()
+    assert result.returncode == 2 and not result.stdout
+    assert all("to run" in other for other in progress)
+    assert line.startswith("prunekit: ")
+    assert [word for word in named if word not in line] == [], line
+
+
+def test_run_status_and_run_again(prunekit, tiny_profile, without, tmp_path):
+    missing = prunekit("status", tiny_profile)
+    assert (missing.returncode, missing.stderr) == (0, "")
+    assert missing.stdout.endswith(f"{TINY_TRIALS} trials, 0 done, {TINY_TRIALS} missing, 0 failed\n")
+
+    first = prunekit("run", tiny_profile, "--workers", 1, "--out", tmp_path / "out", env=without(REPORT_ONLY))
+    assert first.returncode == 0 and not first.stdout, first.stderr
+    start, *lines, end = first.stderr.splitlines()
+    assert start == f"prunekit: {TINY_TRIALS} trials, 0 done, {TINY_TRIALS} to run"
+    assert [re.sub(r"\] .*: ", "] ", line) for line in lines] == [f"[{i}/{TINY_TRIALS}] done" for i in range(1, 7)]
+    assert end == f"prunekit: {TINY_TRIALS} trials in {tmp_path / 'runs'}"
+    assert (tmp_path / "out" / "trials.parquet").exists()
+
+    before = {file: file.stat().st_mtime_ns for file in (tmp_path / "runs").iterdir()}
+    second = prunekit("run", tiny_profile)
+    assert second.returncode == 0 and f"{TINY_TRIALS} done, 0 to run" in second.stderr
+    assert {file: file.stat().st_mtime_ns for file in (tmp_path / "runs").iterdir()} == before
+    assert f"{TINY_TRIALS} done, 0 missing, 0 failed" in prunekit("status", tiny_profile).stdout
+
+
+def test_failed_trials_are_named_and_status_1(prunekit, tiny_profile, tmp_path):
+    offline = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
+    words = [tiny_profile, "--set", "datasets=[mnist]", "--set", "compressions=[1]", "--set", "pruners=[random]"]
+    result = prunekit("run", *words, "--data-dir", tmp_path, "--workers", 1, env=offline)
+    assert result.returncode == 1 and "Traceback" not in result.stderr, result.stderr
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("prunekit: failed: ")]
+    assert "2 trials (first: mnist/fc random c=1 seed=0): mnist is not at hand" in line
+    status = prunekit("status", *words)
+    assert status.returncode == 1 and "4 trials, 2 done, 0 missing, 2 failed" in status.stdout
+
+
+def test_data_says_what_is_there(prunekit):
+    result = prunekit("data", "digits", "digit-pairs")
+    assert result.returncode == 0 and not result.stderr
+    assert result.stdout.splitlines() == [
+        "digits: 1,437 training and 360 test images 3x32x32, 10 classes",
+        "digit-pairs: 4,000 training and 1,000 test images 3x32x32, 100 classes, 10 coarse",
+    ]
