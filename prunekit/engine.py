@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +49,7 @@ def run(
             advance(trial, error)
 
         unavailable = _unavailable({trial.dataset for trial in trials}, data_dir)
-        runnable = (trial for trial in trials if trial.dataset not in unavailable)
-        groups = [list(group) for _, group in groupby(runnable, key=_group_key)]
+        groups = _groups(trial for trial in trials if trial.dataset not in unavailable)
         workers = max(1, min(workers or (machine.cores() if device == "cpu" else 1), len(groups)))
         where = machine.where(device, workers)
         for trial in trials:
@@ -88,9 +86,12 @@ def _unavailable(names: set[str], data_dir: Path | str | None) -> dict[str, str]
     return problems
 
 
-def _group_key(trial: Trial) -> str:
-    """Trials of one key share network and scores, so one process runs them in a row."""
-    return trial.model_dump_json(exclude=_NOT_SHARED)
+def _groups(trials: Iterable[Trial]) -> list[list[Trial]]:
+    """Put trials that share network and scores together, so that one process runs them in a row."""
+    groups: dict[str, list[Trial]] = {}
+    for trial in trials:
+        groups.setdefault(trial.model_dump_json(exclude=_NOT_SHARED), []).append(trial)
+    return list(groups.values())
 
 
 def _run_group(
