@@ -68,7 +68,7 @@ def prunekit(tmp_path):
 
     def call(*words, cwd=tmp_path, env=None):
         return subprocess.run(
-            command(*words), cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, text=True, timeout=120
+            command(*words), cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, text=True, timeout=300
         )
 
     return call
