@@ -12,7 +12,9 @@ with tempfile.TemporaryDirectory() as runs:
     os.environ["PRUNEKIT_RUNS"] = runs
     for path in report.notebooks():
         notebook = nbformat.read(path, as_version=4)
-        nbclient.NotebookClient(notebook, resources={"metadata": {"path": str(path.parent)}}).execute()
+        nbclient.NotebookClient(
+            notebook, extra_arguments=["--log-level=ERROR"], resources={"metadata": {"path": str(path.parent)}}
+        ).execute()
         report.strip(notebook)
         store.replace(path, nbformat.writes(notebook).encode())
         print(path.name)
