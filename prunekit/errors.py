@@ -17,7 +17,8 @@ def suggestion(word: str, known: list[str]) -> str:
 
 def describe(error: ValidationError, known: list[str]) -> str:
     """Return pydantic's first complaint as one line: the key, the value, and what is allowed."""
-    first = error.errors()[0]
+    # A misspelt key is also a missing one; the spelling is the cause.
+    first = min(error.errors(), key=lambda one: one["type"] == "missing")
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"unknown key {key}; {suggestion(str(first['loc'][-1]), known)}"
