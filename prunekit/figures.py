@@ -178,7 +178,7 @@ def curves(tidy: pd.DataFrame, name: str, number: str, what: str, unit: str, not
 
 def _curve_panel(axes: Axes, tidy: pd.DataFrame) -> None:
     for pruner, line in tidy.groupby("pruner", sort=False):
-        style = {"color": _COLOURS[str(pruner)], "marker": _MARKERS[str(pruner)], "ms": 4}
+        style: dict[str, Any] = {"color": _COLOURS[str(pruner)], "marker": _MARKERS[str(pruner)], "ms": 4}
         axes.errorbar(
             line.compression,
             line["mean"],
