@@ -62,6 +62,9 @@ class Figure:
 
     def _drawn(self, kind: str) -> bytes:
         buffer = io.BytesIO()
+        if self.drawing.get_layout_engine():  # laid out once; every file and screen gets the same
+            self.drawing.draw_without_rendering()
+            self.drawing.set_layout_engine("none")
         self.drawing.savefig(buffer, format=kind, dpi=110, bbox_inches="tight", metadata=_NO_DATE[kind])
         return buffer.getvalue()
 
@@ -82,18 +85,15 @@ def classes(arrays: Arrays, dataset: str, per_class: int = 10) -> Figure:
     chosen = np.array(
         [random.choice(np.flatnonzero(labels == label), per_class, replace=False) for label in range(len(names))]
     )
-    drawing = Drawing(figsize=(6.4, 0.52 * len(names)), layout="constrained")
-    for axes, (row, column) in zip(
-        drawing.subplots(len(names), per_class, gridspec_kw={"wspace": 0.04, "hspace": 0.04}).flat,
-        np.ndindex(chosen.shape),
-        strict=True,
-    ):
-        image = arrays.train.images[chosen[row, column]].transpose(1, 2, 0)
-        axes.imshow(image.squeeze(), cmap="gray" if image.shape[2] == 1 else None, interpolation="none")
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
-        if column == 0:
-            axes.set_ylabel(names[row], rotation=0, ha="right", va="center")
+    mosaic = _mosaic(arrays.train.images, chosen)
+    drawing = Drawing(figsize=(6.4, 6.4 * mosaic.shape[0] / mosaic.shape[1]), layout="constrained")
+    axes = drawing.subplots()
+    axes.imshow(mosaic.squeeze(), cmap="gray" if mosaic.shape[2] == 1 else None, interpolation="none")
+    step = mosaic.shape[0] / len(names)
+    axes.set_yticks([step * (row + 0.5) for row in range(len(names))], names)
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
     data = pd.DataFrame(
         [
             (
@@ -174,6 +174,15 @@ def curves(tidy: pd.DataFrame, name: str, number: str, what: str, unit: str, not
     )
     alt = f"{what} in {unit} against compression for {_listed(list(dict.fromkeys(tidy.pruner)))} on {shown}."
     return Figure(name, number, caption, alt, tidy, drawing)
+
+
+def _mosaic(images: np.ndarray, chosen: np.ndarray, gap: int = 2) -> np.ndarray:
+    """Return one picture [H, W, C] of the images at `chosen` [rows, columns], on white."""
+    rows, columns = chosen.shape
+    _, channels, height, width = images.shape
+    tiles = np.full((rows, columns, channels, height + gap, width + gap), 255, dtype=np.uint8)
+    tiles[..., :height, :width] = images[chosen]
+    return tiles.transpose(0, 3, 1, 4, 2).reshape(rows * (height + gap), columns * (width + gap), channels)
 
 
 def _curve_panel(axes: Axes, tidy: pd.DataFrame) -> None:

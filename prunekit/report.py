@@ -88,7 +88,7 @@ def _execute(notebook: Path, folder: Path, parameters: dict[str, Any]) -> str | 
             cwd=str(folder),
             progress_bar=False,
             kernel_name="python3",
-            extra_arguments=["--log-level=ERROR"],
+            extra_arguments=["--log-level=CRITICAL"],
         )
     except papermill.PapermillExecutionError as problem:
         error = f"{notebook.name}: {problem.ename}: {problem.evalue}"

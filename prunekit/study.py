@@ -113,6 +113,8 @@ class Study:
     def records(self) -> dict[str, Record]:
         """Return the records of this study's trials by id: those run here, then published ones."""
         found = self.store.load(self.trials)
+        if len(found) == len(self.trials):
+            return found
         shown = {id_: r for id_, r in store.published(self.published_file).items() if id_ in self.trials}
         return {**shown, **found}
 

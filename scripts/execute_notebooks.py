@@ -13,7 +13,7 @@ with tempfile.TemporaryDirectory() as runs:
     for path in report.notebooks():
         notebook = nbformat.read(path, as_version=4)
         nbclient.NotebookClient(
-            notebook, extra_arguments=["--log-level=ERROR"], resources={"metadata": {"path": str(path.parent)}}
+            notebook, extra_arguments=["--log-level=CRITICAL"], resources={"metadata": {"path": str(path.parent)}}
         ).execute()
         report.strip(notebook)
         store.replace(path, nbformat.writes(notebook).encode())

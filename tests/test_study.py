@@ -148,7 +148,7 @@ def test_wrong_value_is_one_line_with_key_value_and_what_is_allowed(tiny_profile
         ("", "does not hold `key: value` lines"),
         ("seeds: !!python/object/apply:os.mkdir [executed]", "cannot be read"),
         ("seeds: [0]", "comparison is missing"),
-        ("seed: [0]\n1: 2", "comparison is missing"),
+        ("seed: [0]\n1: 2", "unknown key seed; did you mean seeds?"),
         (b"\xff\xfe\xff", "cannot be read"),
     ],
 )
