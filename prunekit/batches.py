@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import torch
 from torch import Generator, Tensor
-from torch.nn import functional as F
 
 from .datasets import Transform
 
@@ -18,11 +17,13 @@ class Batches:
 
     def __init__(self, images: Tensor, labels: Tensor, transform: Transform, device: torch.device | str = "cpu"):
         self.labels = labels.to(device)
-        self._size = tuple(images.shape[2:])
-        border = self._border = transform.crop_padding
-        # Black borders stand ready for the crops, before normalisation; channels come last, so a crop is one gather.
-        self._images = F.pad(images, [border] * 4).permute(0, 2, 3, 1).contiguous().to(device)
-        self._flip = transform.flip
+        count, channels, height, width = images.shape
+        self._border, self._flip = transform.crop_padding, transform.flip
+        # Channels come last, so a pixel is one gather; after all others a black one, for what crops show of no image.
+        pixels = images.new_zeros(count * height * width + 1, channels)
+        pixels[:-1].view(count, height, width, channels).copy_(images.permute(0, 2, 3, 1))
+        self._pixels = pixels.to(device)
+        self._images = self._pixels[:-1].view(count, height, width, channels)
         std = torch.tensor(transform.std, device=device)
         self._scale = 1 / (255 * std)
         self._shift = -torch.tensor(transform.mean, device=device) / std
@@ -32,11 +33,9 @@ class Batches:
 
     def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield all (images, labels) as they stand, not augmented."""
-        height, width = self._size
-        top = self._border
         for start in range(0, len(self), batch_size):
-            images = self._images[start : start + batch_size, top : top + height, top : top + width]
-            yield self._normalised(images), self.labels[start : start + batch_size]
+            part = slice(start, start + batch_size)
+            yield self._normalised(self._images[part]), self.labels[part]
 
     def shuffled(self, batch_size: int, order: Generator, augmentation: Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield all (images, labels) in an order drawn from `order`, augmented from `augmentation`."""
@@ -45,32 +44,43 @@ class Batches:
         for start in range(0, len(self), batch_size):
             part = slice(start, start + batch_size)
             chosen = permutation[part]
-            yield self._cropped(chosen, rows[part], columns[part]), self.labels[chosen]
+            yield self._augmented(chosen, rows[part], columns[part]), self.labels[chosen]
 
     def sample(self, per_class: int, order: Generator, augmentation: Generator) -> tuple[Tensor, Tensor]:
         """Return `per_class` images of each class, augmented, and their labels, in an order drawn from `order`."""
         chosen = per_class_indices(self.labels.cpu(), per_class, order)
         rows, columns = self._windows(len(chosen), augmentation)
         chosen = chosen.to(self.labels.device)
-        return self._cropped(chosen, rows, columns), self.labels[chosen]
+        return self._augmented(chosen, rows, columns), self.labels[chosen]
 
     def _windows(self, count: int, augmentation: Generator) -> tuple[Tensor, Tensor]:
-        """Return the rows [count, H] and columns [count, W] that each image's crop takes, flipped ones backwards."""
-        height, width = self._size
-        device = self.labels.device
-        offsets = torch.randint(0, 2 * self._border + 1, (count, 2), generator=augmentation)
-        rows = offsets[:, :1] + torch.arange(height)
-        columns = offsets[:, 1:] + torch.arange(width)
-        if self._flip:
-            backwards = torch.rand(count, 1, generator=augmentation) < 0.5
-            columns = torch.where(backwards, columns.flip(1), columns)
-        return rows.to(device, non_blocking=True), columns.to(device, non_blocking=True)
+        """Return the rows [count, H] and columns [count, W] that each image's crop takes, flipped ones backwards.
 
-    def _cropped(self, chosen: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        return self._normalised(self._images[chosen[:, None, None], rows[:, :, None], columns[:, None, :]])
+        Those of the border lie below 0, or at H or W and above.
+        """
+        _, height, width, _ = self._images.shape
+        device = self.labels.device
+        offsets = torch.randint(0, 2 * self._border + 1, (count, 2), generator=augmentation) - self._border
+        offsets = offsets.to(device, non_blocking=True)
+        rows = offsets[:, :1] + torch.arange(height, device=device)
+        columns = offsets[:, 1:] + torch.arange(width, device=device)
+        if self._flip:
+            backwards = (torch.rand(count, 1, generator=augmentation) < 0.5).to(device, non_blocking=True)
+            columns = torch.where(backwards, columns.flip(1), columns)
+        return rows, columns
+
+    def _augmented(self, chosen: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        if not (self._border or self._flip):
+            return self._normalised(self._images.index_select(0, chosen))
+        _, height, width, channels = self._images.shape
+        inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None]
+        pixels = (chosen[:, None] * height + rows)[:, :, None] * width + columns[:, None]
+        black = len(self._pixels) - 1
+        windows = self._pixels.index_select(0, torch.where(inside, pixels, black).flatten())
+        return self._normalised(windows.view(len(chosen), height, width, channels))
 
     def _normalised(self, images: Tensor) -> Tensor:
-        return images.float().mul_(self._scale).add_(self._shift).permute(0, 3, 1, 2)
+        return (images * self._scale).add_(self._shift).permute(0, 3, 1, 2)
 
 
 def per_class_indices(labels: Tensor, per_class: int, order: Generator) -> Tensor:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # loading rich for the help's frames takes longer than all the rest
     help="Re-run, check and extend a study of pruning neural networks at initialisation.",
 )
 
@@ -25,7 +26,7 @@ Profile = Annotated[str, typer.Argument(help="A name in params/ (demo, cpu, pape
 DataDir = Annotated[Path | None, typer.Option(envvar="PRUNEKIT_DATA", help="Folder of the datasets.  [default: data]")]
 RunsDir = Annotated[Path | None, typer.Option(envvar="PRUNEKIT_RUNS", help="Folder of the records.  [default: runs]")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, or auto: a GPU if there is one.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Processes.  [default: one a core; one on a GPU]")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes.  [default: at most one a core; one on a GPU]")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="key=value over the profile; values are YAML.")]
 Out = Annotated[Path | None, typer.Option(help="Folder of the report.  [default: reports/PROFILE]")]
 
@@ -45,6 +46,7 @@ def report(
 
     study = _study(profile, runs_dir, assignments)
     _check_folder(data_dir)
+    _check_out(out)
     report_room.check_notebooks()
     errors = _run_missing(study, data_dir, device, workers)
     folder = out or study.published_file.parent
@@ -65,6 +67,7 @@ def run(
     """Run the trials that are missing, no Jupyter needed; with --out, also write OUT/trials.parquet."""
     study = _study(profile, runs_dir, assignments)
     _check_folder(data_dir)
+    _check_out(out)
     errors = _run_missing(study, data_dir, device, workers)
     if out:
         study.publish(out)
@@ -109,6 +112,29 @@ def data(
     _finish(errors)
 
 
+_ROWS = "Of fc, step, flops, synflow, report, help, memory, epoch and paper; all if none is named."
+
+
+@app.command()
+def bench(
+    rows: Annotated[list[str] | None, typer.Argument(help=_ROWS)] = None,
+    data_dir: DataDir = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of its report.  [default: reports/bench]")] = None,
+) -> None:
+    """Measure prunekit beside the straightforward way; write bench.csv and bench.md."""
+    from . import bench as bench_room
+    from .study import project_root
+
+    _check_folder(data_dir)
+    bench_room.check(rows or ())
+    baseline = bench_room.load_baseline()
+    folder = out or project_root() / "reports" / "bench"
+    _check_out(folder)
+    errors = bench_room.run(rows or (), data_dir, folder, baseline)
+    typer.echo((folder / "bench.md").read_text(encoding="utf-8"))
+    _finish(errors, f"{folder}/bench.csv and .md")
+
+
 def main() -> None:
     """Run the command line; every error that a user can mend is one line and exit status 2."""
     try:
@@ -137,6 +163,14 @@ def _study(profile: str, runs_dir: Path | None, assignments: list[str] | None) -
 def _check_folder(data_dir: Path | None) -> None:
     if data_dir and not data_dir.is_dir():
         raise UserError(f"--data-dir {data_dir}: no such folder")
+
+
+def _check_out(out: Path | None) -> None:
+    try:
+        if out:
+            out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out {out}: cannot be made a folder ({error.strerror}); name another") from None
 
 
 def _run_missing(study: Study, data_dir: Path | None, device: str, workers: int | None) -> list[str]:

@@ -1,8 +1,12 @@
 """The one error that users meet as a line of text, not as a traceback, and the lines for wrong parameters."""
 
-import difflib
+from __future__ import annotations
 
-from pydantic import ValidationError
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class UserError(Exception):

@@ -1,4 +1,4 @@
-"""Records -> the study's three figures and the curves of its tables, each with its alt text and its numbers."""
+"""Records -> the paper's three figures and the curves of its tables, each with its alt text and its numbers."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
+from matplotlib.lines import Line2D
 
 from . import words
 from .datasets.sources import Arrays
 from .store import replace
 from .tables import MIME
-from .trial import Record
+from .trial import HISTOGRAM_CENTRES, Record
 
 matplotlib.rcParams.update(
     {
@@ -155,7 +156,7 @@ def curves(tidy: pd.DataFrame, name: str, number: str, what: str, unit: str, not
     panels = np.atleast_1d(drawing.subplots(1, len(datasets), sharey=True))
     for axes, dataset in zip(panels, datasets, strict=True):
         _curve_panel(axes, tidy[tidy.dataset == dataset])
-        axes.set(title=words.DATASETS[dataset], xlabel="compression (-log10 of density)")
+        axes.set(title=_panel_title(tidy, dataset), xlabel="compression (-log10 of density)")
         ticks = list(dict.fromkeys(tidy.compression))
         axes.set_xscale("log" if min(ticks) > 0 else "linear")
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
@@ -166,7 +167,8 @@ def curves(tidy: pd.DataFrame, name: str, number: str, what: str, unit: str, not
     else:
         panels[0].set_yscale("log")
     handles, labels = panels[0].get_legend_handles_labels()
-    drawing.legend(handles, labels, loc="outside right center", fontsize="small")
+    hollow = Line2D([], [], ls="none", marker="o", mfc="none", color="0.4", ms=4)
+    drawing.legend([*handles, hollow], [*labels, "published"], loc="outside right center", fontsize="small")
     shown = " and ".join(words.DATASETS[dataset] for dataset in datasets)
     caption = (
         f"{what} by compression on {shown}. Lines are ours, bars the 95 % interval over seeds; hollow marks are "
@@ -174,6 +176,13 @@ def curves(tidy: pd.DataFrame, name: str, number: str, what: str, unit: str, not
     )
     alt = f"{what} in {unit} against compression for {_listed(list(dict.fromkeys(tidy.pruner)))} on {shown}."
     return Figure(name, number, caption, alt, tidy, drawing)
+
+
+def _panel_title(tidy: pd.DataFrame, dataset: str) -> str:
+    """Digits (published: CIFAR-10)"""
+    stood_for = str(tidy.loc[tidy.dataset == dataset, "published_for"].iloc[0]).split("/")[0]
+    title = words.DATASETS[dataset]
+    return title if stood_for == dataset else f"{title} (published: {words.DATASETS[stood_for]})"
 
 
 def _mosaic(images: np.ndarray, chosen: np.ndarray, gap: int = 2) -> np.ndarray:
@@ -206,10 +215,8 @@ def _histograms(rows: pd.DataFrame, records: Mapping[str, Record]) -> pd.DataFra
         for layer in records[str(row.id)].layers:
             key = str(row.pruner), layer.name.removesuffix(".weight")
             counted[key] = counted.get(key, 0) + np.array(layer.histogram)
-    edges = np.linspace(-1.5, 1.5, 151)
-    centres = np.round((edges[:-1] + edges[1:]) / 2, 2)
     parts = [
-        pd.DataFrame({"pruner": pruner, "layer": layer, "weight": centres, "count": counts})
+        pd.DataFrame({"pruner": pruner, "layer": layer, "weight": HISTOGRAM_CENTRES, "count": counts})
         for (pruner, layer), counts in counted.items()
     ]
     return pd.concat(parts) if parts else pd.DataFrame(columns=["pruner", "layer", "weight", "count"])

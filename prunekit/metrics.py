@@ -69,7 +69,7 @@ def flops(net: nn.Module, masks: Masks, input_shape: tuple[int, int, int]) -> pd
         for part, parameter in module.named_parameters(recurse=False):
             full_name = f"{name}.{part}" if name else part
             total = parameter.numel()
-            kept = int(masks[full_name].sum()) if full_name in masks else total
+            kept = int(masks[full_name].count_nonzero()) if full_name in masks else total
             kind = "norm" if isinstance(module, nn.BatchNorm2d) else part
             rows.append((full_name, kind, total, kept, total * positions[name], kept * positions[name]))
     return pd.DataFrame(rows, columns=["name", "kind", "total", "kept", "flops", "flops_kept"])
@@ -81,29 +81,33 @@ def histograms(net: nn.Module, masks: Masks) -> dict[str, list[int]]:
     low, high, bins = HISTOGRAM_EDGES[0], HISTOGRAM_EDGES[-1], len(HISTOGRAM_EDGES) - 1
     counts = {}
     for name, mask in masks.items():
-        values = parameters[name].detach()[mask].float().clamp(low, high)
-        counts[name] = torch.histc(values, bins, low, high).long().tolist()
+        place = (parameters[name].detach().float() - low).mul_(bins).div_(high - low).clamp_(0, bins - 1)
+        place = place.nan_to_num_(bins).to(torch.uint8).masked_fill_(~mask, bins)  # a bin for what does not count
+        counts[name] = torch.bincount(place.flatten(), minlength=bins + 1)[:bins].tolist()
     return counts
 
 
 @torch.no_grad()
-def evaluate(net: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], precision: str = "float32") -> dict[str, float]:
+def evaluate(
+    net: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], precision: str = "float32"
+) -> list[dict[str, float]]:
     """Return the mean cross-entropy (nats), top-1 and top-5 accuracy (percent) of `net` over `batches`, and seconds.
 
-    `precision` "bfloat16" computes products in bfloat16, "float32" everything in the network's own precision.
+    It is one row, or one a network of `models.side_by_side`, which share the seconds equally. `precision` "bfloat16"
+    computes products in bfloat16, "float32" everything in the network's own precision.
     Raises ValueError if there are no batches.
     """
     start = time.perf_counter()
     net.eval()
-    loss, hits, count = torch.zeros(()), torch.zeros(()), 0
+    found, truth = [], []
     for images, labels in batches:
         with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-            logits = net(images).float()
-        loss = F.cross_entropy(logits, labels, reduction="sum") + loss
-        hits = top_hits(logits, labels) + hits
-        count += len(labels)
-    if count == 0:
+            found.append(net(images).float())
+        truth.append(labels)
+    if not sum(map(len, truth)):
         raise ValueError("accuracy of no images")
-    top1, top5 = (100 * hits / count).tolist()  # the one wait for the device
-    mean_loss = float(loss) / count
-    return {"test_loss": mean_loss, "top1": top1, "top5": top5, "test_seconds": time.perf_counter() - start}
+    logits, labels = torch.cat(found, dim=-2), torch.cat(truth)
+    each = logits.view(-1, *logits.shape[-2:])
+    rows = [(float(F.cross_entropy(one, labels)), *accuracy(one, labels)) for one in each]
+    share = (time.perf_counter() - start) / len(rows)
+    return [{"test_loss": loss, "top1": top1, "top5": top5, "test_seconds": share} for loss, top1, top5 in rows]

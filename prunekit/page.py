@@ -13,6 +13,7 @@ from . import study, words
 from .trial import Record
 
 if TYPE_CHECKING:
+    from .findings import Finding
     from .tables import Table
 
 
@@ -57,6 +58,11 @@ class Page:
 
         display(Markdown(text))
 
+    def find(self, finding: Finding) -> None:
+        """Display a finding: what it says, and its evidence."""
+        self.say(finding.text)
+        self.show(finding.table)
+
     def health(self) -> Table:
         """Return the study's state: trials done, failed, collapsed and their time, a row a dataset and network."""
         from .tables import Table
@@ -77,13 +83,16 @@ class Page:
                     "Scoring, s": _seconds(done, "score"),
                     "Training, s": _seconds(done, "train"),
                     "Testing, s": _seconds(done, "test"),
+                    "Peak memory, GB": _peak(done),
                 }
             )
-        tidy = pd.DataFrame(rows)
+        tidy = pd.DataFrame(rows).dropna(axis=1, how="all").fillna("–")  # records of before told no memory
         caption = (
-            "The trials behind this report. Collapsed: no signal reaches the output, because some layer keeps nothing. "
-            "Seconds are sums over trials; what trials share counts for each of them."
+            "The trials behind this report. Collapsed: no path of kept weights leads from input to output. Seconds are "
+            "sums over trials; what several trials share, once made, counts for each of them."
         )
+        if "Peak memory, GB" in tidy:
+            caption += " Peak memory is the most that a process held at once; on a GPU, that torch held there."
         return Table("health", "Table H", caption, tidy, tidy)
 
     def failures(self) -> str:
@@ -127,12 +136,15 @@ _TITLES: dict[study.Section, str] = {
     "flops": "Table IV",
     "layers": "Table V",
     "histograms": "Figures 2 and 3",
+    "described": "As the paper describes it",
 }
 _WHERE = {
     "gpu": "GPU",
     "cpu": "Processor",
     "cores": "Cores",
     "workers": "Processes at once",
+    "together": "Fully connected networks trained side by side",
+    "precision": "Computed in, the GPU having no bfloat16",
     "system": "System",
     "python": "Python",
     "torch": "torch",
@@ -152,6 +164,11 @@ def _by_network(trials: Any) -> dict[tuple[str, str], list[Any]]:
 
 def _seconds(records: list[Record], stage: str) -> str:
     return f"{sum(record.seconds.get(stage, 0.0) for record in records):.0f}"
+
+
+def _peak(records: list[Record]) -> str | None:
+    peaks = [peak for record in records for peak in record.peak_memory.values()]
+    return f"{max(peaks) / 1e9:.1f}" if peaks else None
 
 
 def _distinct(values: Any) -> str:

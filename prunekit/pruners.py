@@ -47,14 +47,15 @@ def grasp(net: nn.Module, batches: Batches, generator: Generator | None) -> Scor
     The paper removes the highest -w (H g); so the highest w (H g) are kept.
     """
     weights = models.prunable(net)
-    slopes = _summed_gradients(net, weights, batches, temperature=200.0)
     products = [torch.zeros_like(w) for w in weights.values()]
-    for images, labels in batches:
-        loss = F.cross_entropy(net(images) / 200.0, labels)
-        gradients = torch.autograd.grad(loss, list(weights.values()), create_graph=True)
-        inner = sum((g * s).sum() for g, s in zip(gradients, slopes, strict=True))
-        assert isinstance(inner, Tensor)
-        torch._foreach_add_(products, torch.autograd.grad(inner, list(weights.values())))
+    *others, last = batches
+    slopes = _summed_gradients(net, weights, others, temperature=200.0)
+    gradients = _gradients(net, weights, last, temperature=200.0, create_graph=True)  # for slopes and product at once
+    torch._foreach_add_(slopes, [g.detach() for g in gradients])
+    _add_product(products, gradients, slopes, weights)
+    for batch in others:
+        gradients = _gradients(net, weights, batch, temperature=200.0, create_graph=True)
+        _add_product(products, gradients, slopes, weights)
     return _normalised(
         {name: w.detach() * hg for (name, w), hg in zip(weights.items(), products, strict=True)}, eps=1e-10
     )
@@ -67,7 +68,7 @@ def synflow(net: nn.Module, batches: Batches, generator: Generator | None) -> Sc
     ones = torch.ones_like(batches[0][0][:1])
     flow = functional_call(net, positive, (ones,)).sum()
     slopes = torch.autograd.grad(flow, list(weights.values()))
-    return {name: (w.detach() * g).abs() for (name, w), g in zip(weights.items(), slopes, strict=True)}
+    return {name: g.mul_(w.detach()).abs_() for (name, w), g in zip(weights.items(), slopes, strict=True)}
 
 
 _PRUNERS: dict[str, Callable[[nn.Module, Batches, Generator | None], Scores]] = {
@@ -147,10 +148,30 @@ def _densities(final: float, steps: int, schedule: str) -> Iterator[float]:
 
 def _summed_gradients(net: nn.Module, weights: dict[str, Tensor], batches: Batches, temperature: float) -> list[Tensor]:
     total = [torch.zeros_like(w) for w in weights.values()]
-    for images, labels in batches:
-        loss = F.cross_entropy(net(images) / temperature, labels)
-        torch._foreach_add_(total, torch.autograd.grad(loss, list(weights.values())))
+    for batch in batches:
+        torch._foreach_add_(total, _gradients(net, weights, batch, temperature))
     return total
+
+
+def _gradients(
+    net: nn.Module,
+    weights: dict[str, Tensor],
+    batch: tuple[Tensor, Tensor],
+    temperature: float,
+    create_graph: bool = False,
+) -> tuple[Tensor, ...]:
+    images, labels = batch
+    loss = F.cross_entropy(net(images) / temperature, labels)
+    return torch.autograd.grad(loss, list(weights.values()), create_graph=create_graph)
+
+
+def _add_product(
+    products: list[Tensor], gradients: tuple[Tensor, ...], slopes: list[Tensor], weights: dict[str, Tensor]
+) -> None:
+    """Add to `products` the Hessian of the loss behind `gradients` times `slopes`."""
+    inner = sum((g * s).sum() for g, s in zip(gradients, slopes, strict=True))
+    assert isinstance(inner, Tensor)
+    torch._foreach_add_(products, torch.autograd.grad(inner, list(weights.values())))
 
 
 def _normalised(scores: Scores, eps: float) -> Scores:

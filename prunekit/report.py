@@ -10,12 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from . import datasets
 from .errors import UserError
 from .store import replace
 from .study import Params, Study, project_root
+from .tables import LONG_LINE
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _MIME = "application/vnd.prunekit+json"
+_COLUMNS = f"--columns={LONG_LINE}"
 _TITLE = "Pruning at initialisation, re-run"
 
 
@@ -61,9 +64,11 @@ def build(study: Study, folder: Path, data_dir: Path | None = None) -> list[str]
 @contextmanager
 def _environment(study: Study, data_dir: Path | None) -> Iterator[None]:
     """The kernels' environment: where records and data are, and one thread each, since several run side by side."""
-    ours = {"PRUNEKIT_RUNS": str(study.store.folder.resolve()), "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-    if data_dir:
-        ours["PRUNEKIT_DATA"] = str(data_dir.resolve())
+    ours = {
+        "PRUNEKIT_RUNS": str(study.store.folder.resolve()),
+        "PRUNEKIT_DATA": str(datasets.data_root(data_dir).resolve()),
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    }
     before = {key: os.environ.get(key) for key in ours}
     os.environ.update(ours)
     try:
@@ -127,7 +132,7 @@ def _render(study: Study, folder: Path, executed: list[Path]) -> None:
         format="markdown",
         extra_args=[
             *common,
-            "--columns=10000",  # no line is too long, so tables keep their natural column widths
+            _COLUMNS,
             "--standalone",
             "--embed-resources",
             "--toc",
@@ -147,7 +152,7 @@ def _write_pdf(markdown: str, folder: Path) -> None:
         markdown,
         "typst",
         format="markdown",
-        extra_args=["--columns=10000", "--standalone", f"--include-in-header={_TEMPLATES / 'report.typ'}"],
+        extra_args=[_COLUMNS, "--standalone", f"--include-in-header={_TEMPLATES / 'report.typ'}"],
     )
     file = folder / ".report.typ"  # Typst finds pictures beside its source
     try:

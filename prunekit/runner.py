@@ -1,210 +1,148 @@
-"""Trial -> Record: the one path through the rooms, and what trials share on the way."""
+"""Trial -> Record: the one path through the rooms."""
 
 import copy
-import hashlib
-import time
-from collections.abc import Callable, Hashable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from . import batches, datasets, masks, metrics, models, pruners, training
+from . import masks, metrics, models, pruners, training
+from .machine import Cost
+from .shared import Data, Shared, noise
 from .trial import Epoch, Layer, Record, Trial
 
+STAGES = ("data", "pretrain", "score", "train", "test", "measure")
 
-def run_trial(trial: Trial, shared: "Shared | None" = None, where: dict[str, Any] | None = None) -> Record:
+
+def run_trial(trial: Trial, shared: Shared | None = None, where: dict[str, Any] | None = None) -> Record:
     """Run `trial` and return its record; raises what the rooms raise.
 
     Load data -> build from the seed -> train before pruning, if asked -> score -> mask -> check the masks' health ->
     train -> evaluate -> measure. A trial that trains nothing is not evaluated: its accuracy would mean nothing.
     """
+    (record,) = run_together([trial], shared, where)
+    return record
+
+
+def run_together(
+    trials: Sequence[Trial], shared: Shared | None = None, where: dict[str, Any] | None = None
+) -> list[Record]:
+    """Run trials and return their records; several train side by side and share the seconds of it equally.
+
+    Several must be of `fc` and differ in nothing but pruner and compression. Raises what the rooms raise.
+    """
     shared = shared or Shared()
-    data, data_seconds = shared.data(trial)
-    (dense, pre_curve), pretrain_seconds = shared.network(trial)
-    (kept, zero_scores), score_seconds = _prune(trial, dense, data, shared)
+    pruned = [_pruned(trial, shared) for trial in trials]
+    curves, train_peak = _trained(pruned, shared)
+    where = dict(where or {})
+    if len(trials) > 1:
+        where["together"] = len(trials)
+    if (precision := shared.precision(trials[0])) != trials[0].precision:
+        where["precision"] = precision
+    return [_record(one, curve, train_peak, shared, where) for one, curve in zip(pruned, curves, strict=True)]
 
-    start = time.perf_counter()
-    health = masks.health(dense, kept, data.image_shape)
-    costs = metrics.flops(dense, kept, data.image_shape)
-    measure_seconds = time.perf_counter() - start
 
-    net = copy.deepcopy(dense)
-    masks.apply(net, kept)
-    curve = _train(trial, net, kept, data, trial.post_epochs, "")
+@dataclass(frozen=True)
+class _Pruned:
+    """A trial about to be trained: its network, masks, and what is known so far. Costs go by stage."""
+
+    trial: Trial
+    data: Data
+    net: nn.Module
+    kept: masks.Masks
+    zero_scores: dict[str, int] | None
+    pre_curve: list[dict[str, float]]
+    health: masks.Health
+    flops: Any
+    costs: dict[str, Cost]
+
+
+def _pruned(trial: Trial, shared: Shared) -> _Pruned:
+    data, data_cost = shared.data(trial)
+    (dense, pre_curve), pretrain_cost = shared.network(trial)
+    (kept, zero_scores), score_cost = _prune(trial, shared)
+    (health, flops), health_cost = shared.measured(
+        lambda: (masks.health(dense, kept, data.image_shape), metrics.flops(dense, kept, data.image_shape))
+    )
+    costs = {"data": data_cost, "pretrain": pretrain_cost, "score": score_cost, "measure": health_cost}
+    return _Pruned(trial, data, copy.deepcopy(dense), kept, zero_scores, pre_curve, health, flops, costs)
+
+
+def _trained(pruned: list[_Pruned], shared: Shared) -> tuple[list[list[dict[str, float]]], int | None]:
+    """Train the networks; return their learning curves, and the peak memory of it."""
+    first, *others = pruned
+    nets, kept = [one.net for one in pruned], first.kept
+    net = nets[0]
+    if others:
+        net = models.side_by_side(nets)
+        kept = {name: torch.stack([one.kept[name] for one in pruned]) for name in kept}
+    rows, cost = shared.measured(lambda: shared.train(first.trial, net, kept, first.trial.post_epochs))
+    if others:
+        models.tear_apart(net, nets)
+    return [[epoch[i] for epoch in rows] for i in range(len(pruned))], cost.peak_memory
+
+
+def _record(
+    one: _Pruned, curve: list[dict[str, float]], train_peak: int | None, shared: Shared, where: dict[str, Any]
+) -> Record:
+    trial, health = one.trial, one.health
     final: dict[str, float] = curve[-1] if curve else {}
-    if pre_curve and not curve:
-        final = metrics.evaluate(net, data.test.in_order(training.EVALUATION_BATCH), trial.precision)
-
-    start = time.perf_counter()
-    layers = _layers(health, costs.set_index("name"), metrics.histograms(net, kept), zero_scores)
-    measure_seconds += time.perf_counter() - start
+    if one.pre_curve and not curve:
+        images = one.data.test.in_order(training.evaluation_batch(shared.device))
+        (final,) = metrics.evaluate(one.net, images, shared.precision(trial))
+    histograms, histogram_cost = shared.measured(lambda: metrics.histograms(one.net, one.kept))
+    seconds = {stage: cost.seconds for stage, cost in one.costs.items()}
+    seconds |= {stage: sum(row[f"{stage}_seconds"] for row in curve) for stage in ("train", "test")}
+    seconds["measure"] += histogram_cost.seconds
+    peaks = {stage: cost.peak_memory for stage, cost in one.costs.items()} | {"train": train_peak}
     return Record(
         id=trial.id,
         trial=trial,
         status="ok",
         top1=final.get("top1"),
         top5=final.get("top5"),
-        pre_curve=[Epoch.model_validate(row) for row in pre_curve],
+        pre_curve=[Epoch.model_validate(row) for row in one.pre_curve],
         curve=[Epoch.model_validate(row) for row in curve],
         density=health.density,
         effective_density=health.effective_density,
         collapsed=health.collapsed,
-        flops=int(costs.flops.sum()),
-        flops_kept=int(costs.flops_kept.sum()),
-        parameters=int(costs.total.sum()),
-        parameters_kept=int(costs.kept.sum()),
-        layers=layers,
-        seconds={
-            "data": data_seconds,
-            "pretrain": pretrain_seconds,
-            "score": score_seconds,
-            "train": sum(row["train_seconds"] for row in curve),
-            "test": sum(row["test_seconds"] for row in curve),
-            "measure": measure_seconds,
-        },
+        flops=int(one.flops.flops.sum()),
+        flops_kept=int(one.flops.flops_kept.sum()),
+        parameters=int(one.flops.total.sum()),
+        parameters_kept=int(one.flops.kept.sum()),
+        layers=_layers(health, one.flops.set_index("name"), histograms, one.zero_scores),
+        seconds={stage: seconds[stage] for stage in STAGES},
+        peak_memory={stage: peak for stage in STAGES if (peak := peaks.get(stage)) is not None},
         inference_seconds=final.get("test_seconds"),
-        where=where or {},
+        where=where,
         finished=datetime.now(UTC),
     )
 
 
-def stream(seed: int, name: str) -> torch.Generator:
-    """Return the CPU generator of the named random stream: each stage has its own, so none disturbs another."""
-    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:7]))
-
-
-@dataclass(frozen=True)
-class Data:
-    """A dataset on the device, as a trial sees it."""
-
-    train: batches.Batches
-    test: batches.Batches
-    image_shape: tuple[int, int, int]
-    num_classes: int
-
-
-class Shared:
-    """What trials have in common, made once: data on the device, pretrained networks, one-shot scores.
-
-    Only the latest of each kind is held, so run trials in an order that keeps like beside like. Each method returns the
-    thing and the seconds that making it took, now or earlier: what a trial costs does not depend on who went first.
-    """
-
-    def __init__(self, data_dir: Path | str | None = None, device: str = "cpu"):
-        self.data_dir = data_dir
-        self.device = device
-        self._latest: dict[str, tuple[Hashable, tuple[Any, float]]] = {}
-
-    def data(self, trial: Trial) -> tuple[Data, float]:
-        return self._once("data", _data_key(trial), lambda: _load(trial, self))
-
-    def network(self, trial: Trial) -> tuple[tuple[nn.Module, list[dict[str, float]]], float]:
-        """The network as it stands before pruning, and the learning curve that led there."""
-
-        def make() -> tuple[nn.Module, list[dict[str, float]]]:
-            data, _ = self.data(trial)
-            net: nn.Module = models.build(
-                trial.model, data.image_shape, data.num_classes, trial.width, stream(trial.seed, "init")
-            )
-            net = net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            return net, _train(trial, net, None, data, trial.pre_epochs, "pre ")
-
-        return self._once("network", _network_key(trial), make)
-
-    def scores(self, trial: Trial, make: Callable[[], pruners.Scores]) -> tuple[pruners.Scores, float]:
-        key = (*_network_key(trial), trial.pruner, trial.scoring_images_per_class, trial.scoring_batch_size)
-        return self._once("scores", key, make)
-
-    def _once(self, kind: str, key: Hashable, make: Callable[[], Any]) -> tuple[Any, float]:
-        if kind not in self._latest or self._latest[kind][0] != key:
-            self._latest.pop(kind, None)  # the old one's memory first
-            start = time.perf_counter()
-            value = make()
-            if self.device != "cpu":
-                torch.accelerator.synchronize()
-            self._latest[kind] = (key, (value, time.perf_counter() - start))
-        return self._latest[kind][1]
-
-
-def _data_key(trial: Trial) -> tuple[Hashable, ...]:
-    return trial.dataset, trial.train_subset, trial.seed if trial.train_subset else None
-
-
-def _network_key(trial: Trial) -> tuple[Hashable, ...]:
-    training_words = (trial.optimizer, trial.learning_rate, trial.batch_size, trial.precision)
-    return *_data_key(trial), trial.model, trial.width, trial.seed, trial.pre_epochs, *training_words
-
-
-def _load(trial: Trial, shared: Shared) -> Data:
-    data = datasets.load(trial.dataset, shared.data_dir)
-    images, labels = data.train.images, data.train.labels
-    if trial.train_subset:
-        per_class = max(1, trial.train_subset // len(data.classes))
-        chosen = batches.per_class_indices(labels, per_class, stream(trial.seed, "subset"))
-        images, labels = images[chosen], labels[chosen]
-    train = batches.Batches(images, labels, data.transform, shared.device)
-    test = batches.Batches(data.test.images, data.test.labels, data.transform, shared.device)
-    return Data(train, test, data.image_shape, len(data.classes))
-
-
-def _train(
-    trial: Trial, net: nn.Module, kept: masks.Masks | None, data: Data, epochs: int, prefix: str
-) -> list[dict[str, float]]:
-    return training.train(
-        net,
-        kept,
-        data.train,
-        data.test,
-        epochs,
-        optimizer=trial.optimizer,
-        learning_rate=trial.learning_rate,
-        batch_size=trial.batch_size,
-        order=stream(trial.seed, f"{prefix}order"),
-        augmentation=stream(trial.seed, f"{prefix}augmentation"),
-        precision=trial.precision,
-    )
-
-
-def _prune(
-    trial: Trial, dense: nn.Module, data: Data, shared: Shared
-) -> tuple[tuple[masks.Masks, dict[str, int] | None], float]:
-    """Return the trial's masks, how many scores of each layer are zero (one-shot only), and the seconds it took."""
-    images, labels = data.train.sample(
-        trial.scoring_images_per_class,
-        stream(trial.seed, "scoring order"),
-        stream(trial.seed, "scoring augmentation"),
-    )
-    generator = stream(trial.seed, "random scores")
-    zero_scores: dict[str, int] | None = None
-    score_seconds = 0.0
+def _prune(trial: Trial, shared: Shared) -> tuple[tuple[masks.Masks, dict[str, int] | None], Cost]:
+    """Return the trial's masks, how many scores of each layer are zero (one-shot only), and what it cost."""
     if trial.prune_steps == 1:  # one set of scores serves every compression
-        scores, score_seconds = shared.scores(
-            trial,
-            lambda: pruners.score(trial.pruner, dense, images, labels, trial.scoring_batch_size, generator),
-        )
-        zero_scores = {name: int((score == 0).sum()) for name, score in scores.items()}
-        start = time.perf_counter()
-        kept = masks.from_scores(scores, trial.density, trial.scope)
-    else:
-        start = time.perf_counter()
-        kept = pruners.prune(
+        (scores, zero_scores), scored = shared.scores(trial)
+        kept, ranked = shared.measured(lambda: masks.from_scores(scores, trial.density, trial.scope))
+        peak = max(filter(None, (scored.peak_memory, ranked.peak_memory)), default=None)
+        return (kept, zero_scores), Cost(scored.seconds + ranked.seconds, peak)
+    examples = shared.examples(trial)
+    kept, cost = shared.measured(
+        lambda: pruners.prune(
             trial.pruner,
-            dense,
-            images,
-            labels,
+            *examples,
             trial.density,
             trial.prune_steps,
             trial.schedule,
             trial.scope,
             trial.scoring_batch_size,
-            generator,
+            noise(trial),
         )
-    return (kept, zero_scores), score_seconds + time.perf_counter() - start
+    )
+    return (kept, None), cost
 
 
 def _layers(

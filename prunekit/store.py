@@ -11,6 +11,8 @@ from pydantic import ValidationError
 from .errors import UserError
 from .trial import Record
 
+_MAPS = ("seconds", "peak_memory", "where")  # of any keys, which parquet's structs would fill up with nulls
+
 
 class Store:
     """The folder of a study's records, `FOLDER/<trial id>.json`. Records appear whole or not at all."""
@@ -46,8 +48,8 @@ def publish(records: Iterable[Record], file: Path) -> None:
     import pyarrow.parquet
 
     rows = [record.model_dump(mode="json") for record in sorted(records, key=lambda record: record.id)]
-    for row in rows:  # maps of any keys, which parquet's structs would fill up with nulls
-        row["seconds"], row["where"] = json.dumps(row["seconds"]), json.dumps(row["where"])
+    for row in rows:
+        row.update({key: json.dumps(row[key]) for key in _MAPS})
     file.parent.mkdir(parents=True, exist_ok=True)
     sink = pyarrow.BufferOutputStream()
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), sink, compression="zstd")
@@ -64,7 +66,7 @@ def published(file: Path) -> dict[str, Record]:
     try:
         rows = pyarrow.parquet.read_table(file).to_pylist()
         for row in rows:
-            row["seconds"], row["where"] = json.loads(row["seconds"]), json.loads(row["where"])
+            row.update({key: json.loads(row[key]) for key in _MAPS if key in row})
         records = [Record.model_validate_json(json.dumps(row)) for row in rows]
     except (OSError, ValueError, KeyError, TypeError, pyarrow.ArrowException) as error:
         raise UserError(f"{file} {_unusable(error)}; delete it or fetch it again") from error

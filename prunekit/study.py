@@ -19,8 +19,9 @@ from .trial import Record, Trial
 if TYPE_CHECKING:
     import pandas as pd
 
-Section = Literal["comparison", "sweep", "flops", "layers", "histograms"]
-_ROW_KEYS = [key for key in Trial.model_fields if key not in {"pruner", "compression", "seed"}]
+Section = Literal["comparison", "sweep", "flops", "layers", "histograms", "described", "described_flops"]
+_TRIAL_KEYS = [key for key in Trial.model_fields if key not in {"pruner", "compression", "seed"}]
+_ROW_KEYS = [*_TRIAL_KEYS, "described_pre_epochs"]
 
 
 class Params(BaseModel):
@@ -43,6 +44,9 @@ class Params(BaseModel):
     magnitude_pre_epochs: trial.Epochs
     post_epochs: trial.Epochs
     prune_steps: trial.Count
+    described_compressions: Annotated[list[trial.Compression], Field(min_length=1)]
+    described_pre_epochs: trial.Epochs
+    described_prune_steps: trial.Count
     schedule: Literal["exponential", "linear"]
     scope: Literal["global", "local"]
     optimizer: Literal["adam", "sgd"]
@@ -52,7 +56,7 @@ class Params(BaseModel):
     scoring_batch_size: trial.Count
     precision: Literal["float32", "bfloat16"]
 
-    @field_validator("datasets", "pruners", "compressions", "seeds")
+    @field_validator("datasets", "pruners", "compressions", "described_compressions", "seeds")
     @classmethod
     def _no_repeats(cls, values: list[Any]) -> list[Any]:
         if len(set(values)) < len(values):
@@ -69,14 +73,15 @@ class Params(BaseModel):
                 key = sorted(unknown)[0]
                 raise ValueError(f"row {row} has the unknown key {key}; {suggestion(key, _ROW_KEYS)}")
             try:
-                Trial(**row, pruner="random", compression=0.0)
+                for fields in (_as_run(row), _as_described(row)):
+                    Trial(**fields, pruner="random", compression=0.0)
             except ValidationError as error:
                 raise ValueError(f"row {row}: {describe(error, _ROW_KEYS)}") from error
         return rows
 
     def budget(self, pruner: str) -> dict[str, Any]:
         """The fields that every trial of `pruner` takes from the profile."""
-        shared = {key: getattr(self, key) for key in _ROW_KEYS if key in Params.model_fields}
+        shared = {key: getattr(self, key) for key in _TRIAL_KEYS if key in Params.model_fields}
         return shared | ({"pre_epochs": self.magnitude_pre_epochs} if pruner == "magnitude" else {})
 
 
@@ -90,19 +95,36 @@ class Study:
 
     @cached_property
     def sections(self) -> dict[Section, list[Trial]]:
-        """The trials behind Table I (comparison), Tables II and III (sweep), IV, V, and the histograms."""
+        """The trials behind Table I (comparison), Tables II and III (sweep), IV, V, and the histograms.
+
+        "described" are the magnitude and SynFlow trials of these that differ from what was run if the study's words are
+        followed: epochs before magnitude pruning, many prune steps for SynFlow. "described_flops" goes with "flops".
+        """
         p = self.params
         untrained = {} if p.flops_width is None else _untrained(p.flops_width)
+        trained_before = {"pre_epochs": p.described_pre_epochs}
+        in_steps = {"prune_steps": p.described_prune_steps}
+        compressions = p.described_compressions
         return {
-            "comparison": [
-                trial_
-                for row in p.comparison
-                for trial_ in self._trials([row["dataset"]], [p.comparison_compression], **row)
-            ],
+            "comparison": [trial_ for row in p.comparison for trial_ in self._row(_as_run(row), p.pruners)],
             "sweep": self._trials(p.datasets, p.compressions),
             "flops": self._trials(p.datasets, p.compressions, **untrained),
             "layers": self._trials(p.datasets, [p.layer_compression], **untrained),
             "histograms": self._trials(p.datasets, [p.layer_compression]),
+            "described": list(
+                dict.fromkeys(
+                    [
+                        *(
+                            trial_
+                            for row in p.comparison
+                            for trial_ in self._row(trained_before | _as_described(row), self._among("magnitude"))
+                        ),
+                        *self._trials(p.datasets, compressions, self._among("magnitude"), **trained_before),
+                        *self._trials(p.datasets, compressions, self._among("synflow"), **in_steps),
+                    ]
+                )
+            ),
+            "described_flops": self._trials(p.datasets, compressions, self._among("synflow"), **untrained | in_steps),
         }
 
     @cached_property
@@ -135,13 +157,25 @@ class Study:
         for trial_ in self.sections[section]:
             record = records.get(trial_.id)
             rows.append(trial_.model_dump() | {"id": trial_.id} | _numbers(record))
-        return pd.DataFrame(rows)
+        return pd.DataFrame(rows, columns=[*Trial.model_fields, "id", *_NUMBERS, "trial_seconds", "together"])
 
     @property
     def published_file(self) -> Path:
         return project_root() / "reports" / self.profile / "trials.parquet"
 
-    def _trials(self, datasets: Iterable[str], compressions: Iterable[float], **fields: Any) -> list[Trial]:
+    def _row(self, row: dict[str, Any], pruners: Iterable[str]) -> list[Trial]:
+        return self._trials([row["dataset"]], [self.params.comparison_compression], pruners, **row)
+
+    def _among(self, pruner: str) -> list[str]:
+        return [pruner] if pruner in self.params.pruners else []
+
+    def _trials(
+        self,
+        datasets: Iterable[str],
+        compressions: Iterable[float],
+        pruners: Iterable[str] | None = None,
+        **fields: Any,
+    ) -> list[Trial]:
         p = self.params
         return [
             Trial(
@@ -153,7 +187,7 @@ class Study:
             )
             for dataset in datasets
             for seed in p.seeds
-            for pruner in p.pruners
+            for pruner in (p.pruners if pruners is None else pruners)
             for compression in compressions
         ]
 
@@ -209,6 +243,14 @@ def project_root() -> Path:
     return checkout if (checkout / "params" / "demo.yaml").exists() else here
 
 
+def _as_run(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key in _TRIAL_KEYS}
+
+
+def _as_described(row: dict[str, Any]) -> dict[str, Any]:
+    return _as_run(row) | ({"pre_epochs": row["described_pre_epochs"]} if "described_pre_epochs" in row else {})
+
+
 def _validated(values: dict[Any, Any], where: str) -> Params:
     try:
         return Params.model_validate(values)
@@ -222,9 +264,23 @@ def _untrained(width: float) -> dict[str, Any]:
     return {**unused, "width": width, "pre_epochs": 0, "post_epochs": 0, "train_subset": None}
 
 
+_NUMBERS: tuple[str, ...] = (
+    "status",
+    "top1",
+    "top5",
+    "density",
+    "effective_density",
+    "collapsed",
+    "flops",
+    "flops_kept",
+    "parameters",
+)
+_NUMBERS += ("parameters_kept", "inference_seconds")
+
+
 def _numbers(record: Record | None) -> dict[str, Any]:
     if record is None:
         return {"status": "missing"}
-    kept = ("status", "top1", "top5", "density", "effective_density", "collapsed", "flops", "flops_kept")
-    values = {key: getattr(record, key) for key in (*kept, "parameters", "parameters_kept", "inference_seconds")}
-    return values | {"trial_seconds": record.trial_seconds if record.status == "ok" else None}
+    values = {key: getattr(record, key) for key in _NUMBERS}
+    seconds = record.trial_seconds if record.status == "ok" else None
+    return values | {"trial_seconds": seconds, "together": record.together}

@@ -1,10 +1,11 @@
-"""Records -> the study's five tables, ours with the 95 % interval over seeds and the published value beside it."""
+"""Records -> the paper's five tables, ours with the 95 % interval over seeds and the published value beside it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,24 @@ from .published import KEYS
 from .store import replace
 from .trial import Record
 
+LONG_LINE = 400  # characters: pandoc gives tables with a longer line the column widths of their dashes
 MIME = "application/vnd.prunekit+json"  # tells the report which file an output stands for
 READING = "Ours is the mean ± the half-width of its 95 % t interval over {seeds}; the published value is in brackets."
 
 
 @dataclass(frozen=True)
 class Table:
-    """A numbered table: `tidy` goes to the CSV, `wide` is what is read. `name` is its file's name."""
+    """A numbered table: `tidy` goes to the CSV, `wide` is what is read. `name` is its file's name.
+
+    `widths` are the relative widths of the columns where long texts call for them.
+    """
 
     name: str
     number: str
     caption: str
     tidy: pd.DataFrame
     wide: pd.DataFrame
+    widths: tuple[int, ...] = ()
 
     def save(self, folder: Path) -> None:
         """Write NAME.csv, NAME.md and NAME.tex into `folder`."""
@@ -42,6 +48,10 @@ class Table:
     def markdown(self) -> str:
         """The table as a pipe table with its caption, as pandoc reads it."""
         body = self.wide.to_markdown(index=False, disable_numparse=True)
+        if self.widths:  # pandoc reads them from the dashes if a line is long
+            header, _, *rows = body.splitlines()
+            scale = LONG_LINE // sum(self.widths) + 1
+            body = "\n".join([header, f"|{'|'.join('-' * (scale * width) for width in self.widths)}|", *rows])
         return f"{body}\n\n: **{self.number}.** {self.caption}\n"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
@@ -93,6 +103,8 @@ def time(frame: pd.DataFrame) -> Table:
         "Seconds a whole trial takes (training, scoring, pruning, a test after each epoch), and of one pass over "
         "the test images (inference)"
     )
+    if frame.together.max() > 1:
+        caption += "; networks trained side by side share theirs equally"
     return _by_part("table3_time", "Table III", caption, frame, "time", parts, "trial", digits=2)
 
 
@@ -110,7 +122,7 @@ def flops(frame: pd.DataFrame) -> Table:
 
 
 def layer_compression(frame: pd.DataFrame, records: Mapping[str, Record]) -> Table:
-    """Table V: density of each layer in %, of all weights, and of all parameters, which is what the study printed."""
+    """Table V: density of each layer in %, of all weights, and of all parameters, which is what the paper printed."""
     name = "table5_layer_compression"
     rows = []
     for row in frame.to_dict("records"):
@@ -125,31 +137,37 @@ def layer_compression(frame: pd.DataFrame, records: Mapping[str, Record]) -> Tab
     if not rows:
         rows = [{**row, "layer": "all parameters", "percent": math.nan} for row in frame.to_dict("records")]
     tidy = published.attach(summary(pd.DataFrame(rows), "percent", [*KEYS, "layer"]), name)
-    tidy.loc[tidy.layer != "all parameters", ["published", "in_study"]] = math.nan, False
+    tidy.loc[tidy.layer != "all parameters", ["published", "in_paper"]] = math.nan, False
     caption = (
-        f"Density of each layer in % at compression {frame.compression.iloc[0]:g}. The study printed one number for "
+        f"Density of each layer in % at compression {frame.compression.iloc[0]:g}. The paper printed one number for "
         "all layers; it is the density of all parameters, biases included"
     )
     return Table(name, "Table V", _caption(caption, frame), tidy, _wide(tidy, ["layer"], digits=2))
 
 
-def audit(parts: list[Table]) -> Table:
-    """Every published number beside ours: the difference, and whether the number lies in our 95 % interval."""
-    rows = pd.concat([part.tidy.assign(table=part.number) for part in parts]).dropna(subset=["published"])
-    tidy = rows[["table", *KEYS, "published_for", "published", "mean", "interval", "seeds"]].reset_index(drop=True)
-    tidy["difference"] = tidy["mean"] - tidy.published
-    tidy["inside"] = tidy.difference.abs() <= tidy.interval
-
-    def cell(row: Any) -> str:
-        return "–" if math.isnan(row.difference) else f"{row.difference:+.1f}{' ✓' if row.inside else ''}"
-
-    cells = tidy.assign(text=[cell(row) for row in tidy.itertuples()])
-    wide = _pivot(cells, ["table", "dataset", "model", "compression"])
+def paired(frame: pd.DataFrame, name: str, number: str) -> Table:
+    """Differences in top-1 accuracy between pruners of one seed, whose initial weights and batches are the same."""
+    several = frame.compression.nunique() > 1
+    rows, shown = [], []
+    for (dataset, model, compression), cell in frame.groupby(["dataset", "model", "compression"], sort=False):
+        by_pruner = cell.pivot(index="seed", columns="pruner", values="top1").astype(float)
+        for first, second in combinations(dict.fromkeys(cell.pruner), 2):
+            gaps = (by_pruner[first] - by_pruner[second]).dropna()
+            mean, interval = float(gaps.mean()), half_width(gaps)
+            rows.append((dataset, model, compression, first, second, mean, interval, len(gaps)))
+            place = f"c = {compression:g}" if several else f"{words.DATASETS[str(dataset)]}, {words.model(str(model))}"
+            pair = f"{words.PRUNERS[first]} − {words.PRUNERS[second]}"
+            shown.append((pair, place, words.estimate(mean, interval)))
+    columns = ["dataset", "model", "compression", "first", "second", "mean", "interval", "seeds"]
+    tidy = pd.DataFrame(rows, columns=columns)
+    cells = pd.DataFrame(shown, columns=["Difference", "cell", "text"])
+    wide = cells.pivot(index="Difference", columns="cell", values="text")
+    wide = wide.loc[list(dict.fromkeys(cells.Difference)), list(dict.fromkeys(cells.cell))].reset_index()
     caption = (
-        "Ours minus published, in each table's own unit, for every number that the study published; ✓ where the "
-        "published number lies within our 95 % interval, n/a where the study has none."
+        "Differences in top-1 accuracy, in points, paired on seeds: mean ± the half-width of its 95 % t interval over "
+        f"{words.seeds(frame)}. {words.budget(frame)}."
     )
-    return Table("audit", "Table P", caption, tidy, wide)
+    return Table(name, number, caption, tidy, wide.rename_axis(columns=None))
 
 
 def superclasses() -> Table:
@@ -165,7 +183,7 @@ def superclasses() -> Table:
 
 def _accuracy(name: str, number: str, what: str, frame: pd.DataFrame) -> Table:
     table = _by_part(name, number, what, frame, "accuracy", {"top-1": "top1", "top-5": "top5"}, "top-1")
-    note = " The study calls all its values top-1, so they stand in the top-1 rows."
+    note = " The published values stand in the top-1 rows, as the paper labels them; the audit reads them as top-5 too."
     return Table(name, number, table.caption + note, table.tidy, table.wide)
 
 
@@ -182,7 +200,7 @@ def _by_part(
     """A table with several values a cell, one row each; the published value belongs to one of them."""
     tidy = pd.concat([summary(frame, column).assign(**{part: label}) for label, column in columns.items()])
     tidy = published.attach(tidy.reset_index(drop=True), name)
-    tidy.loc[tidy[part] != published_part, ["published", "in_study"]] = math.nan, False
+    tidy.loc[tidy[part] != published_part, ["published", "in_paper"]] = math.nan, False
     by = [part, "compression"] if frame.compression.nunique() > 1 else [part]
     return Table(name, number, _caption(what, frame), tidy, _wide(tidy, by, digits))
 
@@ -214,7 +232,7 @@ def _wide(tidy: pd.DataFrame, by: list[str], digits: int = 1) -> pd.DataFrame:
         text = words.estimate(row.mean_, row.interval, digits)
         if row.failed:
             text += f" ({row.failed} failed)"
-        if row.in_study:
+        if row.in_paper:
             text += " [n/a]" if math.isnan(row.published) else f" [{row.published:g}]"
         if row.collapsed:
             share = "" if row.collapsed >= row.seeds else f" {row.collapsed}/{row.seeds}"

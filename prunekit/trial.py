@@ -7,6 +7,7 @@ import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 DatasetName = Literal["digits", "digit-pairs", "mnist", "cifar10", "cifar100"]
@@ -17,6 +18,7 @@ Compression = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Epochs = Annotated[int, Field(ge=0)]
+HISTOGRAM_CENTRES = np.linspace(-1.49, 1.49, 150).round(2)  # of the bins of a record's histograms
 LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -87,7 +89,10 @@ class Layer(BaseModel):
 
 
 class Record(BaseModel):
-    """What came out of a trial. Accuracies in percent, None where nothing was trained; times in seconds."""
+    """What came out of a trial. Accuracies in percent, None where nothing was trained; times in seconds.
+
+    `peak_memory` is in bytes by stage, of the whole process on a CPU; without the stages where it is unknown.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -109,9 +114,15 @@ class Record(BaseModel):
     parameters_kept: int | None = None
     layers: list[Layer] = []
     seconds: dict[str, float] = {}
+    peak_memory: dict[str, int] = {}
     inference_seconds: float | None = None
     where: dict[str, str | int | None] = {}
     finished: datetime
+
+    @property
+    def together(self) -> int:
+        """How many trials trained side by side and shared their seconds."""
+        return int(self.where.get("together") or 1)
 
     @property
     def trial_seconds(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -20,6 +21,26 @@ DATASETS = {
     "cifar10": "CIFAR-10",
     "cifar100": "CIFAR-100",
 }
+FIELDS = {  # of a trial
+    "width": "width",
+    "pre_epochs": "epochs before pruning",
+    "post_epochs": "epochs after pruning",
+    "optimizer": "optimiser",
+    "learning_rate": "learning rate",
+    "batch_size": "batch size",
+    "prune_steps": "prune steps",
+    "scope": "scope",
+    "scoring_images_per_class": "scoring images a class",
+    "scoring_batch_size": "scoring batch",
+    "train_subset": "training images",
+    "precision": "precision",
+}
+
+
+def pruners(names: Iterable[str]) -> str:
+    """SynFlow, SNIP; or "all"."""
+    named = dict.fromkeys(names)
+    return "all" if len(named) == len(PRUNERS) else ", ".join(PRUNERS[name] for name in named)
 
 
 def model(name: str) -> str:
@@ -31,13 +52,25 @@ def estimate(mean: float, interval: float, digits: int = 1) -> str:
     """81.4 ± 0.3; without the interval where one seed gives none; a dash where nothing is known."""
     if math.isnan(mean):
         return "–"
-    text = f"{mean:.{digits}f}"
+    text = f"{round(mean, digits) + 0.0:.{digits}f}"
     return text if math.isnan(interval) else f"{text} ± {interval:.{digits}f}"
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """+0.3; a dash where nothing is known; never -0.0."""
+    return "–" if math.isnan(value) else f"{round(value, digits) + 0.0:+.{digits}f}"
+
+
+def number(value: float | str) -> str:
+    """5,000; 0.25; a word as it is."""
+    if isinstance(value, str):
+        return value
+    return f"{value:,.0f}" if value == int(value) else f"{value:g}"
 
 
 def budget(frame: pd.DataFrame) -> str:
     """What the rows of a section's frame were trained on, read from the trials themselves."""
-    parts = []
+    setups: dict[str, list[str]] = {}
     columns = ["model", "width", "train_subset", "pre_epochs", "post_epochs", "prune_steps"]
     for dataset in dict.fromkeys(frame.dataset):
         rows = frame[frame.dataset == dataset].fillna({"train_subset": 0})
@@ -47,8 +80,8 @@ def budget(frame: pd.DataFrame) -> str:
             trained = f"{post} epochs on {data}" if post else "pruned at initialisation, not trained"
             before = f" after {pre} epochs before pruning" if pre else ""
             rounds = f", {steps} prune steps" if steps > 1 else ""
-            parts.append(f"{DATASETS[dataset]}: {model(name)}{scale}, {trained}{before}{rounds}")
-    return "; ".join(parts)
+            setups.setdefault(f"{model(name)}{scale}, {trained}{before}{rounds}", []).append(DATASETS[dataset])
+    return "; ".join(f"{', '.join(names)}: {setup}" for setup, names in setups.items())
 
 
 def seeds(frame: pd.DataFrame) -> str:

@@ -25,6 +25,9 @@ TINY = {
     "magnitude_pre_epochs": 0,
     "post_epochs": 1,
     "prune_steps": 1,
+    "described_compressions": [1.0],
+    "described_pre_epochs": 1,
+    "described_prune_steps": 3,
     "schedule": "exponential",
     "scope": "global",
     "optimizer": "adam",
@@ -34,7 +37,7 @@ TINY = {
     "scoring_batch_size": 256,
     "precision": "float32",
 }
-TINY_TRIALS = 6  # four of the sweep, of which two are the comparison's digits, and two of digit-pairs
+TINY_TRIALS = 7  # four of the sweep, of which two are the comparison's digits; two of digit-pairs; SynFlow in steps
 
 
 @pytest.fixture(autouse=True)

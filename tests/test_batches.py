@@ -60,6 +60,16 @@ def test_without_augmentation_shuffled_is_a_permutation():
     assert torch.equal(pixels(shuffled), images[labels])
 
 
+@pytest.mark.parametrize("transform", [PLAIN, FLIPPED, CROPPED, AUGMENTED])
+def test_batches_are_channels_last_and_own_their_pixels(transform):
+    batches = numbered(random_images(), transform)
+    (images, _), *_ = batches.shuffled(16, seeded(), seeded())
+    assert images.is_contiguous(memory_format=torch.channels_last)
+    before = [given.clone() for given, _ in batches.in_order(16)]
+    images.zero_()
+    assert all(torch.equal(given, same) for (given, _), same in zip(batches.in_order(16), before, strict=True))
+
+
 @pytest.mark.parametrize(("transform", "directions"), [(FLIPPED, 2), (CROPPED, 1), (AUGMENTED, 2)])
 def test_augmented_images_are_windows_of_the_padded_original(transform, directions):
     """Every window, straight and mirrored, is searched; over some epochs each place is hit, mirrors half the time."""

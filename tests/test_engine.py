@@ -8,9 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import TINY, TINY_TRIALS, command
 
-from prunekit import engine, study
+from prunekit import engine, machine, runner, study
 from prunekit.errors import UserError
 from prunekit.store import Store
 
@@ -29,7 +30,7 @@ def run(study_, **options):
 
 def results(study_):
     """Return what must not depend on where and when a trial ran."""
-    varying = {"where", "finished", "seconds", "inference_seconds"}
+    varying = {"where", "finished", "seconds", "peak_memory", "inference_seconds"}
     records = study_.store.load(study_.trials)
     rows = {id_: record.model_dump(exclude=varying) for id_, record in records.items()}
     for row in rows.values():
@@ -79,9 +80,75 @@ def test_any_exception_is_one_line_with_its_place(monkeypatch):
         raise KeyError("two\nlines")
 
     one = tiny(comparison=[{"dataset": "digits", "model": "fc"}], pruners=["random"], compressions=[1.0])
-    monkeypatch.setattr("prunekit.runner.run_trial", broken)
+    monkeypatch.setattr("prunekit.runner.run_together", broken)
     (error, *_) = run(one).values()
     assert error.startswith("KeyError: ") and "\n" not in error and "test_engine.py:" in error
+
+
+def test_fully_connected_trials_train_side_by_side(tmp_path):
+    """Those of one seed that differ in pruner and compression; the conv net's do not."""
+    study_ = tiny(tmp_path / "runs", seeds=[0, 1])
+    assert run(study_) == {}
+    found = {}
+    for record in study_.store.load(study_.trials).values():
+        one = record.trial
+        found.setdefault((one.dataset, one.prune_steps, one.seed), []).append(record.where.get("together"))
+    for seed in (0, 1):
+        assert found.pop(("digits", 1, seed)) == [4] * 4
+        assert found.pop(("digit-pairs", 1, seed)) == [None] * 2
+        assert found.pop(("digits", 3, seed)) == [None]
+    assert not found
+
+
+@pytest.mark.parametrize("room", [1, 2])
+def test_without_memory_fewer_train_side_by_side(tmp_path, monkeypatch, capsys, room):
+    """As on a GPU that holds `room` networks of this batch; the batch stays as it is."""
+    together, sizes = runner.run_together, []
+
+    def crowded(trials, *words):
+        if len(trials) > room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        sizes.append(len(trials))
+        assert {trial.batch_size for trial in trials} == {TINY["batch_size"]}
+        return together(trials, *words)
+
+    monkeypatch.setattr(runner, "run_together", crowded)
+    study_ = tiny(tmp_path / "runs", comparison=[{"dataset": "digits", "model": "fc"}])
+    assert run(study_) == {}
+    assert len(study_.store.load(study_.trials)) == 5
+    assert sizes.count(room) == {1: 5, 2: 2}[room]
+    said = [line for line in capsys.readouterr().err.splitlines() if "no memory" in line]
+    assert said[0].endswith("no memory for 4 trials side by side; going on with 2")
+
+
+def test_a_trial_without_memory_of_its_own_fails_alone(tmp_path, monkeypatch):
+    def none(trials, *words):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(runner, "run_together", none)
+    study_ = tiny(tmp_path / "runs")
+    assert set(run(study_).values()) == {f"OutOfMemoryError: CUDA out of memory (test_engine.py:{place(none)})"}
+
+
+def place(function):
+    return function.__code__.co_firstlineno + 1
+
+
+def starved(group, where, report):
+    """Stand for trials on a GPU that holds one process of them and not two."""
+    for trial in group:
+        report(trial, "OutOfMemoryError: CUDA out of memory" if where["workers"] > 1 else None)
+
+
+def test_without_memory_fewer_processes_run(capsys):
+    trials = list(tiny(seeds=[0, 1]).trials.values())
+    reported = []
+    engine._spread(
+        engine._groups(trials), starved, machine.where("cpu", 2), lambda trial, error: reported.append((trial, error))
+    )
+    assert sorted(trial.id for trial, _ in reported) == sorted(trial.id for trial in trials)
+    assert {error for _, error in reported} == {None}
+    assert "prunekit: no memory for 2 trials at once; going on with 1" in capsys.readouterr().err
 
 
 def test_unavailable_dataset_fails_its_trials_alone(tmp_path, monkeypatch):
@@ -137,6 +204,7 @@ def start(profile, *options):
         cwd=profile.parent,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell ignores it for what it runs aside
     )
 
 

@@ -168,3 +168,17 @@ def test_batch_norm_blocks_no_path():
     made = {"0.weight": mask("11").view(2, 1, 1, 1), "4.weight": mask("10")}
     health = masks.health(net, made, (1, 1, 1))
     assert (health.layers["0.weight"].effective, health.layers["0.weight"].dead_channels) == (1, 1)
+
+
+@pytest.mark.parametrize("levels", [1, 3, 1000, 10**6])
+@pytest.mark.parametrize("size", [1, 2, 1000, 300_000])
+def test_the_kth_lowest_is_the_one_that_sorting_finds(size, levels):
+    """Also among many equals, at both ends, below scores that are ruled out, and where the sample misleads."""
+    noise = torch.randint(levels, (size,), generator=torch.Generator().manual_seed(1)).float() - levels // 2
+    ruled_out = noise.where(torch.arange(size) % 10 == 0, -torch.inf)
+    misleading = noise.clone()
+    misleading[:: masks._SAMPLED] = -levels
+    for flat in (noise, ruled_out, misleading, noise.sort().values, noise.double() * 1e-300):
+        ranked = flat.sort().values
+        for k in {1, 2, size // 10, size // 2, size - size // 10, size - 1, size} & set(range(1, size + 1)):
+            assert masks._kth_lowest(flat, k) == ranked[k - 1]

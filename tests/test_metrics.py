@@ -130,8 +130,30 @@ def test_histograms_of_a_pruned_net():
 def test_evaluate_is_accuracy_whatever_the_batches(size):
     net = nn.Sequential(nn.Linear(5, 10), nn.Dropout(0.5)).train()
     images, labels = torch.randn(100, 5), torch.randint(10, (100,))
-    result = metrics.evaluate(net, zip(images.split(size), labels.split(size), strict=True))
+    (result,) = metrics.evaluate(net, zip(images.split(size), labels.split(size), strict=True))
     logits = net.eval()(images)
     assert (result["top1"], result["top5"]) == pytest.approx(metrics.accuracy(logits, labels))
     assert result["test_loss"] == pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-5)
     assert result["test_seconds"] > 0
+
+
+def test_histograms_count_kept_weights_on_the_side_of_the_edge_that_torch_does():
+    """Every edge, its neighbours in float32, what lies beyond, and what is no number; every second weight is kept."""
+    edges = torch.tensor(metrics.HISTOGRAM_EDGES).float()
+    far = torch.tensor([-9.0, 9.0, -math.inf, math.inf, math.nan, math.nan])
+    values = torch.cat([edges, edges.nextafter(far[:1]), edges.nextafter(far[1:2]), torch.zeros(40), far])
+    values = values.repeat_interleave(2)
+    kept = torch.arange(len(values)) % 2 == 0
+    net = nn.Linear(len(values), 1)
+    net.weight.data[0] = values
+    counts = metrics.histograms(net, {"weight": kept[None]})["weight"]
+    assert counts == torch.histc(values[kept].clamp(-1.5, 1.5), 150, -1.5, 1.5).tolist()
+    assert sum(counts) == kept.sum() - 2
+
+
+def test_histograms_of_any_layout_and_precision():
+    net = nn.Conv2d(3, 4, 3)
+    kept = torch.rand(net.weight.shape, generator=torch.Generator().manual_seed(0)) < 0.5
+    expected = torch.histc(net.weight.detach()[kept], 150, -1.5, 1.5).tolist()
+    for same in (net, net.to(memory_format=torch.channels_last), net.double()):
+        assert metrics.histograms(same, {"weight": kept})["weight"] == expected

@@ -1,9 +1,12 @@
 """One trial from end to end: repeatable, undisturbed by what it shares, its streams apart."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
-from prunekit import pruners, runner
+from prunekit import machine, pruners, runner
+from prunekit.shared import Shared, stream
 from prunekit.trial import Trial, failed
 
 torch.set_num_threads(1)
@@ -25,9 +28,9 @@ def trial(**fields):
 
 
 def facts(record):
-    """A record without its times."""
+    """A record without what it cost."""
     if isinstance(record, dict):
-        times = ("seconds", "finished")
+        times = ("seconds", "finished", "peak_memory")
         return {key: facts(value) for key, value in record.items() if not key.endswith(times)}
     return [facts(item) for item in record] if isinstance(record, list) else record
 
@@ -56,7 +59,7 @@ def test_the_same_trial_twice_is_the_same_record(fields):
 @pytest.mark.parametrize("pre_epochs", [0, 1])
 @pytest.mark.parametrize("fields", [{"pruner": "snip"}, {"pruner": "random"}, {"pruner": "random", "prune_steps": 2}])
 def test_sharing_changes_no_result(fields, pre_epochs):
-    shared = runner.Shared()
+    shared = Shared()
     for compression in (1.0, 0.1, 2.0, 1.0):
         one = trial(compression=compression, pre_epochs=pre_epochs, **fields)
         assert run(one, shared) == run(one)
@@ -64,7 +67,7 @@ def test_sharing_changes_no_result(fields, pre_epochs):
 
 def test_sharing_tells_trials_apart():
     """Every second trial differs from the first in one field that changes what is shared."""
-    shared = runner.Shared()
+    shared = Shared()
     changes = [
         {"seed": 1},
         {"width": 0.2},
@@ -81,14 +84,14 @@ def test_sharing_tells_trials_apart():
 
 
 def test_shared_work_is_done_once_and_charged_to_all():
-    shared = runner.Shared()
+    shared = Shared()
     one, two = (runner.run_trial(trial(compression=c, pre_epochs=1), shared) for c in (1.0, 2.0))
     assert one.seconds["pretrain"] == two.seconds["pretrain"] > 0
     assert one.seconds["data"] == two.seconds["data"] > 0
 
 
 def test_a_failing_stage_leaves_shared_sound(monkeypatch):
-    shared = runner.Shared()
+    shared = Shared()
     expected = run(trial())
     run(trial(compression=0.5), shared)
     with monkeypatch.context() as patch, pytest.raises(ArithmeticError):
@@ -109,9 +112,47 @@ def test_methods_share_weights_and_batches():
     assert run(trial(compression=0.0, seed=1))["curve"] != stepped
 
 
+def test_together_as_alone():
+    """Fully connected trials that train side by side: the records of trials run alone, to rounding."""
+    trials = [trial(pruner=name, compression=c, post_epochs=2) for name in ("snip", "random") for c in (0.5, 1.0)]
+    together = runner.run_together(trials, where={"device": "here"})
+    for one, record in zip(trials, together, strict=True):
+        assert record.where == {"device": "here", "together": 4}
+        ours, alone = facts(record.model_dump()), run(one)
+        for row, other in zip(ours.pop("curve"), alone.pop("curve"), strict=True):
+            assert row == pytest.approx(other, rel=1e-4)
+        moved = [layer.pop("histogram") for layer in ours["layers"]]
+        stayed = [layer.pop("histogram") for layer in alone["layers"]]
+        assert [sum(counts) for counts in moved] == [sum(counts) for counts in stayed]
+        del ours["where"], alone["where"]
+        assert ours == alone
+
+
+def test_a_device_without_bfloat16_computes_in_float32_and_says_so(monkeypatch):
+    """As an old GPU; the trial's id stays, its record tells."""
+    expected = run(trial(pre_epochs=1))
+    monkeypatch.setattr(machine, "computes_in", lambda precision, device: precision == "float32")
+    one = trial(pre_epochs=1, precision="bfloat16")
+    record = runner.run_trial(one, where={"device": "here"})
+    assert (record.id, record.where) == (one.id, {"device": "here", "precision": "float32"})
+    found = facts(record.model_dump())
+    assert {key: found[key] for key in ("curve", "pre_curve", "layers")} == {
+        key: expected[key] for key in ("curve", "pre_curve", "layers")
+    }
+
+
+def test_what_computes_in_bfloat16(monkeypatch):
+    def supported(including_emulation):
+        return including_emulation  # as a GPU of before 2020 says
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    assert machine.computes_in("float32", "cuda") and machine.computes_in("bfloat16", "cpu")
+    assert not machine.computes_in("bfloat16", "cuda:0")
+
+
 def test_streams_are_apart_and_repeatable():
     def draw(seed, name):
-        return torch.rand(4, generator=runner.stream(seed, name)).tolist()
+        return torch.rand(4, generator=stream(seed, name)).tolist()
 
     assert draw(0, "init") == draw(0, "init")
     assert len({tuple(draw(seed, name)) for seed in range(3) for name in ("init", "order", "pre order")}) == 9
@@ -139,6 +180,24 @@ def test_record_adds_up():
     assert (record.flops, record.flops_kept) == (total + biases, kept + biases)  # a linear net uses each weight once
     assert all(sum(layer.histogram) == layer.kept for layer in record.layers)
     assert all(layer.zero_scores is not None for layer in record.layers)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="this system does not tell a process's peak")
+def test_peak_memory_of_each_stage():
+    """A stage's own peak, in bytes: what another stage had and gave back does not count."""
+    ballast = torch.ones(2**26)  # 256 MiB
+    before = runner.run_trial(trial())
+    del ballast
+    after = runner.run_trial(trial())
+    assert list(after.peak_memory) == ["data", "pretrain", "score", "train", "measure"]
+    assert all(2**26 < peak < 2**36 for peak in after.peak_memory.values())
+    for stage, peak in after.peak_memory.items():
+        assert before.peak_memory[stage] - peak > 2**27, stage
+
+
+def test_peak_memory_is_left_out_where_it_is_unknown(monkeypatch):
+    monkeypatch.setattr(machine, "_reset_peak", lambda: False)
+    assert runner.run_trial(trial()).peak_memory == {}
 
 
 def test_a_collapsed_trial_is_a_result():

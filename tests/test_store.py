@@ -45,6 +45,7 @@ def record(compression=1.0, **fields):
         "parameters_kept": 10,
         "layers": [layer, layer.model_copy(update={"zero_scores": None})],
         "seconds": {"score": 0.1, "train": 2.0},
+        "peak_memory": {"score": 2**40},
         "inference_seconds": 0.25,
         "where": {"device": "cpu", "gpu": None, "cores": 2},
         "finished": datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
@@ -104,6 +105,20 @@ def test_publishing_loses_nothing(tmp_path):
     assert store.published(tmp_path / "a" / "trials.parquet") == {r.id: r for r in records}
     store.publish(reversed(records), tmp_path / "b.parquet")
     assert (tmp_path / "b.parquet").read_bytes() == (tmp_path / "a" / "trials.parquet").read_bytes()
+
+
+def test_records_of_before_peak_memory_are_read(tmp_path):
+    """On disk and published, as version 1 wrote them at first."""
+    import pyarrow.parquet
+
+    new = record()
+    old = new.model_copy(update={"peak_memory": {}})
+    (tmp_path / f"{new.id}.json").write_text(new.model_dump_json(exclude={"peak_memory"}))
+    assert store.Store(tmp_path).load([new.id]) == {new.id: old}
+    store.publish([new], tmp_path / "trials.parquet")
+    table = pyarrow.parquet.read_table(tmp_path / "trials.parquet").drop_columns("peak_memory")
+    pyarrow.parquet.write_table(table, tmp_path / "trials.parquet")
+    assert store.published(tmp_path / "trials.parquet") == {new.id: old}
 
 
 def test_nothing_published_is_no_records(tmp_path):

@@ -18,7 +18,7 @@ def make(**changes):
     return study.Study(study.Params.model_validate(TINY | changes), "tiny")
 
 
-@pytest.mark.parametrize(("profile", "trials"), [("demo", 195), ("cpu", 375), ("paper", 195)])
+@pytest.mark.parametrize(("profile", "trials"), [("demo", 222), ("cpu", 414), ("paper", 270)])
 def test_profiles_load_and_name_their_trials(profile, trials):
     loaded = study.Study(study.load_params(profile), profile)
     assert all(loaded.sections.values())
@@ -40,6 +40,8 @@ def test_trials_that_sections_share_are_run_once():
         "flops": 4,
         "layers": 2,
         "histograms": 2,
+        "described": 1,
+        "described_flops": 1,
     }
     assert len(tiny.trials) == TINY_TRIALS
     assert all(id_ == trial.id for id_, trial in tiny.trials.items())
@@ -51,8 +53,38 @@ def test_trials_that_share_work_are_neighbours():
 
 
 def test_only_magnitude_trains_before_pruning_if_asked():
-    tiny = make(pruners=["magnitude", "snip"], magnitude_pre_epochs=7, pre_epochs=2)
+    tiny = make(pruners=["magnitude", "snip"], magnitude_pre_epochs=7, described_pre_epochs=7, pre_epochs=2)
     assert {(t.pruner, t.pre_epochs) for t in tiny.trials.values()} == {("magnitude", 7), ("snip", 2)}
+
+
+def test_what_the_study_describes_is_run_beside_what_it_ran():
+    """Magnitude after training, for each row of Table I and each compression asked for; SynFlow in steps."""
+    tiny = make(
+        pruners=["magnitude", "synflow", "random"],
+        described_compressions=[0.5, 2.0],
+        described_pre_epochs=4,
+        comparison=[
+            {"dataset": "digits", "model": "conv", "described_pre_epochs": 9},
+            {"dataset": "digits", "model": "fc"},
+        ],
+    )
+    described = [
+        (t.pruner, t.model, t.compression, t.pre_epochs, t.prune_steps, t.post_epochs)
+        for t in tiny.sections["described"]
+    ]
+    assert described == [
+        ("magnitude", "conv", 1.0, 9, 1, 1),
+        ("magnitude", "fc", 1.0, 4, 1, 1),
+        ("magnitude", "fc", 0.5, 4, 1, 1),
+        ("magnitude", "fc", 2.0, 4, 1, 1),
+        ("synflow", "fc", 0.5, 0, 3, 1),
+        ("synflow", "fc", 2.0, 0, 3, 1),
+    ]
+    assert {t.pre_epochs for t in tiny.sections["comparison"]} == {0}
+    wide = make(pruners=["magnitude", "synflow"], flops_width=1.0)
+    assert {(t.pruner, t.width, t.prune_steps) for t in wide.sections["described_flops"]} == {("synflow", 1.0, 3)}
+    with pytest.raises(ValueError, match="pre_epochs: must be at least 0, not -1"):
+        make(comparison=[{"dataset": "digits", "model": "fc", "described_pre_epochs": -1}])
 
 
 def test_flops_width_asks_for_untrained_networks_on_all_data():

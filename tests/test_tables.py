@@ -102,12 +102,21 @@ def test_published_tables_are_whole():
     assert math.isnan(values["cifar100", "vgg16", 0.05, "snip"])
 
 
-def test_audit_sets_every_published_number_beside_ours():
-    part = tables.accuracy_by_dataset(frame({"synflow": [80.0, 82.0], "random": [50.0, 50.0]}))
-    audit = tables.audit([part])
-    assert list(audit.tidy.published) == [81.39, 10.0]
-    assert list(audit.tidy.inside) == [True, False]
-    assert list(audit.wide.iloc[0][["SynFlow", "Random"]]) == ["-0.4 ✓", "+40.0"]
+def test_paired_differences_are_of_the_same_seed():
+    """SynFlow 80 and 84, SNIP 78 and 83: 2 and 1, so 1.5 with t(0.975, 1) = 12.7062 times 0.7071 / sqrt(2)."""
+    table = tables.paired(frame({"synflow": [80.0, 84.0, None], "snip": [78.0, 83.0, 70.0]}), "paired", "Table I-P")
+    row = table.tidy.iloc[0]
+    assert (row["first"], row.second, row.seeds) == ("synflow", "snip", 2)
+    assert (row["mean"], row.interval) == (1.5, pytest.approx(6.3531, abs=1e-4))
+    assert table.wide.iloc[0].tolist() == ["SynFlow − SNIP", "1.5 ± 6.4"]
+    assert list(table.wide.columns) == ["Difference", "CIFAR-10, VGG16"]
+
+
+def test_paired_differences_have_a_column_a_compression():
+    data = pd.concat([frame({"snip": [1.0], "grasp": [2.0], "random": [4.0]}, compression=c) for c in (0.05, 2.0)])
+    wide = tables.paired(data, "paired", "Table II-P").wide
+    assert list(wide.columns) == ["Difference", "c = 0.05", "c = 2"]
+    assert list(wide["c = 2"]) == ["-1.0", "-3.0", "-2.0"]
 
 
 def test_files_of_a_table(tmp_path):

@@ -107,6 +107,12 @@ def read(name: str, root: str | Path | None = None) -> Arrays:
     return Arrays(*parts, classes, coarse)
 
 
+def distinct(arrays: Arrays) -> set[bytes]:
+    """Return a digest of each different image of a dataset's two splits."""
+    parts = (arrays.train.images, arrays.test.images)
+    return {hashlib.blake2b(image.tobytes(), digest_size=16).digest() for part in parts for image in part}
+
+
 def check(name: str) -> None:
     """Raise UserError for an unknown name."""
     if name not in NAMES:

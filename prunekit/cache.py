@@ -1,0 +1,73 @@
+"""Tensors that took long to make, on disk: pretrained networks and one-shot scores, for other processes and later runs.
+
+The folder may be deleted at any time. What two processes make at once, the later one writes over the earlier's equal.
+"""
+
+import hashlib
+import io
+import json
+import sys
+import zipfile
+import zlib
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import machine
+from .store import replace
+
+Made = tuple[dict[str, Tensor], list[dict[str, float]]]  # tensors, and the rows of numbers that go with them
+WORTHWHILE = 1.0  # seconds: what is made faster is not written
+_VERSION = 2  # of the file's layout and of what the tensors mean: raise it when either changes
+_DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
+
+def once(folder: Path | None, key: Hashable, device: str, make: Callable[[], Made]) -> tuple[Made, machine.Cost]:
+    """Return what `make` makes and what making it cost: from `folder` if it lies there, else made now and put there.
+
+    `key` says all that the outcome depends on; what its cost depends on, versions, device and threads, is added here.
+    A damaged file is made again, with a line. No folder, no cache.
+    """
+    text = repr((_VERSION, torch.__version__, machine.processor(device), torch.get_num_threads(), key))
+    file = folder and folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz"
+    if file and (found := _read(file, text)):
+        (tensors, rows), cost = found
+        return ({name: tensor.to(device) for name, tensor in tensors.items()}, rows), cost
+    made, cost = machine.measured(device, make)
+    if file and cost.seconds >= WORTHWHILE:
+        _write(file, made, {"key": text, "rows": made[1], "cost": vars(cost)})
+    return made, cost
+
+
+def _read(file: Path, key: str) -> tuple[Made, machine.Cost] | None:
+    try:
+        with np.load(file, allow_pickle=False) as arrays:  # a zip file: reading checks each array's CRC-32
+            about = json.loads(str(arrays["about"]))
+            if about["key"] != key:
+                raise ValueError("another key")
+            tensors = {name[1:]: torch.from_numpy(arrays[name]) for name in arrays if name != "about"}
+            return (tensors, about["rows"]), machine.Cost(**about["cost"])
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (*_DAMAGE, TypeError) as error:
+        print(f"prunekit: {file} is damaged ({_line(error)}); making its contents again", file=sys.stderr)
+        return None
+
+
+def _write(file: Path, made: Made, about: dict[str, Any]) -> None:
+    arrays = {f"_{name}": tensor.detach().cpu().numpy() for name, tensor in made[0].items()}
+    content = io.BytesIO()
+    np.savez(content, **arrays | {"about": np.array(json.dumps(about))})  # type: ignore[arg-type]
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        replace(file, content.getvalue())
+    except OSError as error:
+        print(f"prunekit: cannot write {file} ({_line(error)}); going on without", file=sys.stderr)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:120] or type(error).__name__
