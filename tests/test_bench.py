@@ -45,7 +45,7 @@ def images(count, shape, classes):
 def test_same_weights_after_training(model, shape, steps):
     """Masks multiplied in the forward pass, or after the step; either way the network that is used is the same.
 
-    In float64: Adam divides gradients by their size, so in float32 the rounding of almost zero ones decides whole steps.
+    In float64: Adam divides gradients by their size, so in float32 the rounding of almost zero ones decides a step.
     """
     net, twin = twins(model, shape, 10)
     pixels = torch.randint(256, (8 * steps, *shape), dtype=torch.uint8, generator=seeded(3))
