@@ -11,7 +11,7 @@ import typer
 from .errors import UserError
 
 if TYPE_CHECKING:
-    from .study import Study
+    from .study.profile import Study
 
 app = typer.Typer(
     add_completion=False,
@@ -42,15 +42,15 @@ def report(
     assignments: Set = None,
 ) -> None:
     """Run what is missing, execute the notebooks, and write report.html, report.pdf and report.md."""
-    from . import report as report_room
+    from .report import build
 
     study = _study(profile, runs_dir, assignments)
     _check_folder(data_dir)
     _check_out(out)
-    report_room.check_notebooks()
+    build.check_notebooks()
     errors = _run_missing(study, data_dir, device, workers)
     folder = out or study.published_file.parent
-    errors += report_room.build(study, folder, data_dir)
+    errors += build.build(study, folder, data_dir)
     _finish(errors, f"report in {folder}/report.html, .pdf and .md")
 
 
@@ -123,7 +123,7 @@ def bench(
 ) -> None:
     """Measure prunekit beside the straightforward way; write bench.csv and bench.md."""
     from . import bench as bench_room
-    from .study import project_root
+    from .study.profile import project_root
 
     _check_folder(data_dir)
     bench_room.check(rows or ())
@@ -154,10 +154,9 @@ def _say(status: int, message: str) -> int:
 
 
 def _study(profile: str, runs_dir: Path | None, assignments: list[str] | None) -> Study:
-    from . import study
+    from .study.profile import Study, load_params, profile_name
 
-    params = study.load_params(profile, assignments or ())
-    return study.Study(params, study.profile_name(profile), runs_dir)
+    return Study(load_params(profile, assignments or ()), profile_name(profile), runs_dir)
 
 
 def _check_folder(data_dir: Path | None) -> None:
@@ -179,7 +178,7 @@ def _run_missing(study: Study, data_dir: Path | None, device: str, workers: int 
     print(f"prunekit: {len(study.trials)} trials, {done} done, {len(missing)} to run", file=sys.stderr)
     if not missing:
         return []
-    from . import engine
+    from .study import engine
 
     return list(engine.lines(engine.run(missing, study.store, data_dir, device, workers)))
 

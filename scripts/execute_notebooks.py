@@ -6,15 +6,16 @@ import tempfile
 import nbclient
 import nbformat
 
-from prunekit import report, store
+from prunekit.report import build
+from prunekit.study import store
 
 with tempfile.TemporaryDirectory() as runs:
     os.environ["PRUNEKIT_RUNS"] = runs
-    for path in report.notebooks():
+    for path in build.notebooks():
         notebook = nbformat.read(path, as_version=4)
         nbclient.NotebookClient(
             notebook, extra_arguments=["--log-level=CRITICAL"], resources={"metadata": {"path": str(path.parent)}}
         ).execute()
-        report.strip(notebook)
+        build.strip(notebook)
         store.replace(path, nbformat.writes(notebook).encode())
         print(path.name)

@@ -4,14 +4,14 @@ from datetime import UTC, datetime
 
 from conftest import ROOT
 
-from prunekit import study
-from prunekit.trial import Layer, Record, failed
+from prunekit.study import profile
+from prunekit.study.trial import Layer, Record, failed
 
 
 def paper(**changes):
     """The study as the profile `paper` runs it."""
-    params = study.load_params(str(ROOT / "params" / "paper.yaml"))
-    return study.Study(params.model_copy(update=changes), "paper")
+    params = profile.load_params(str(ROOT / "params" / "paper.yaml"))
+    return profile.Study(params.model_copy(update=changes), "paper")
 
 
 def record(trial, **values):

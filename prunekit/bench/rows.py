@@ -13,12 +13,14 @@ from typing import Any
 import torch
 from torch import Generator, nn
 
-from .. import datasets, engine, machine, masks, models, pruners, runner, study, training
+from .. import datasets, masks, models, pruners, training
 from ..batches import Batches
 from ..datasets import sources
-from ..shared import Shared
-from ..store import Store
-from ..trial import Trial
+from ..study import engine, machine, runner
+from ..study.profile import Study, load_params
+from ..study.shared import Shared
+from ..study.store import Store
+from ..study.trial import Trial
 from .measure import Goal, Measured, copy_rate, in_turn, product_rate, prunekit, python, step_operations, timed
 
 SHAPE = (3, 32, 32)
@@ -193,9 +195,9 @@ def projected(trials: Iterable[Trial], seconds: dict[tuple[str, str], float]) ->
     return sum((t.pre_epochs + t.post_epochs) * seconds[t.dataset, t.model] for t in trials)
 
 
-def _study(profile: str) -> study.Study:
+def _study(profile: str) -> Study:
     """A profile's study with one seed."""
-    return study.Study(study.load_params(profile, ["seeds=[0]"]), profile)
+    return Study(load_params(profile, ["seeds=[0]"]), profile)
 
 
 def _ours(device: str) -> tuple[nn.Module, masks.Masks]:

@@ -1,0 +1,5 @@
+"""Words and pictures: records and published numbers -> tables, figures, verdicts, and one report."""
+
+from .page import Page
+
+__all__ = ["Page"]

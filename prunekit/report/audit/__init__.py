@@ -1,0 +1,164 @@
+"""Every published number beside ours, with a verdict that its reader can check. No verdict rests on one seed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+import pandas as pd
+
+from ...study.profile import Study
+from ...study.trial import Record, Trial
+from .. import published, words
+from ..published import KEYS, Cell
+from ..tables import Table, half_width
+from .readings import DESCRIBED_PRE_EPOCHS, PARTS, Part, ties_evenly
+from .verdict import (
+    CONTRADICTED,
+    EXPLAINED,
+    REPRODUCED,
+    UNTESTED,
+    VERDICTS,
+    decisive,
+    read,
+    tolerance,
+    untestable,
+)
+
+__all__ = [
+    "CONTRADICTED",
+    "DESCRIBED_PRE_EPOCHS",
+    "EXPLAINED",
+    "REPRODUCED",
+    "UNTESTED",
+    "VERDICTS",
+    "cells",
+    "counts",
+    "table",
+    "ties_evenly",
+    "tolerance",
+    "untestable",
+]
+
+_SETUP = [field for field in Trial.model_fields if field != "seed"]
+
+
+def cells(study: Study, records: Mapping[str, Record]) -> pd.DataFrame:
+    """Return a row for each published number, with the trials of `study` that stand beside it and the verdict.
+
+    Columns: table, KEYS (of the paper), ours (dataset/model of our trials), published, reading (how the number was read
+    if not as labelled), mean, interval (half-width, 95 %, t), spread (standard deviation over seeds), seeds, difference
+    (ours minus published), spreads (the difference in spreads), verdict, why.
+    """
+    return pd.DataFrame([row for part in PARTS for row in _rows(part, study, records)])
+
+
+def table(rows: pd.DataFrame) -> Table:
+    """The audit of `cells`: what is contradicted first; numbers that have nothing to compare share a row."""
+    order = [CONTRADICTED, EXPLAINED, REPRODUCED, UNTESTED]
+    ordered = rows.assign(order=rows.verdict.map(order.index)).sort_values("order", kind="stable")
+    alone = (ordered.seeds > 0) & ~ordered.why.str.startswith(("stand-in", "seconds of"))
+    lines = [_line(dict(row)) for _, row in ordered[alone].iterrows()]
+    for _, group in ordered[~alone].groupby(["table", "dataset", "model", "why"], sort=False):
+        lines.append(_shared_line(group))
+    caption = (
+        "Every number that the paper published, beside ours: mean ± the half-width of its 95 % t interval over seeds; "
+        "ours minus published, in the table's unit and in standard deviations over seeds (sd). Reproduced: the "
+        "published number lies where one more seed of ours would, in the 95 % prediction interval, rounding allowed "
+        "for; so one in twenty falls outside by chance. Explained: it does so when read in the way given. "
+        "Contradicted: it does not. Not testable here: for the reason given; an interval beyond ± 5 points, or a fifth "
+        "of the FLOPs, decides nothing either."
+    )
+    return Table("audit", "Table Q", caption, rows, pd.DataFrame(lines), widths=(5, 9, 8, 6, 10, 9, 15, 10, 6, 13, 25))
+
+
+def counts(rows: pd.DataFrame, claims: pd.Series) -> Table:
+    """How many of the numbers of `cells`, and of the verdicts on `claims`, came out how."""
+    groups = {f"Numbers of Table {part.number}": rows.verdict[rows.table == part.number] for part in PARTS}
+    groups |= {"All numbers": rows.verdict, "Claims": claims}
+    tidy = pd.DataFrame(
+        [{"of": of, **{verdict: int((found == verdict).sum()) for verdict in VERDICTS}} for of, found in groups.items()]
+    )
+    titles = {"of": "Published", **{verdict: verdict.capitalize() for verdict in VERDICTS}}
+    caption = "The audit in numbers: what the paper published, by what our trials say of it."
+    if set(rows.verdict) == {UNTESTED}:
+        caption += (
+            " None of the numbers is testable in this profile, which has other data or budgets than the paper; the"
+            " profiles `cpu` and `paper` test them."
+        )
+    return Table("audit_counts", "Table P", caption, tidy, tidy.rename(columns=titles))
+
+
+def _rows(part: Part, study: Study, records: Mapping[str, Record]) -> Iterator[dict[str, Any]]:
+    sections = {reading.section for reading in part.readings}
+    trials = {section: _by_published_cell(study.frame(section, records)) for section in sections}
+    for key, number in published.values(part.name).items():
+        if math.isnan(number):
+            continue
+        readings = [reading for reading in part.readings if key[3] in reading.pruners]
+        found = [read(number, part, reading, trials[reading.section].get(key, []), records) for reading in readings]
+        best = decisive(found)
+        values = best.values
+        spread = round(float(values.std(ddof=1)), 9) if len(values) > 1 else math.nan
+        difference = float(values.mean()) - number if len(values) else math.nan
+        ours = best.trials.head(1)
+        yield {
+            "table": part.number,
+            **dict(zip(KEYS, key, strict=True)),
+            "ours": "/".join([*ours.dataset, *ours.model]),
+            "published": number,
+            "reading": best.reading.what,
+            "mean": values.mean() if len(values) else math.nan,
+            "interval": half_width(values),
+            "spread": spread,
+            "seeds": len(values),
+            "difference": difference,
+            "spreads": difference / spread if spread else math.nan,
+            "verdict": best.verdict,
+            "why": best.why,
+        }
+
+
+def _by_published_cell(frame: pd.DataFrame) -> dict[Cell, list[pd.DataFrame]]:
+    """Return the trials that stand beside each published cell, those that are alike but for their seeds together."""
+    frame = frame.drop_duplicates("id")
+    papers = frame.assign(**pd.DataFrame(published.counterparts(frame), frame.index, ["dataset", "model"]))
+    beside: dict[Cell, list[pd.DataFrame]] = {}
+    for key, rows in published.by_cell(papers).items():
+        ours = frame.loc[rows.index]
+        alike = [ours] if ours.seed.is_unique else [part for _, part in ours.groupby(_SETUP, sort=False, dropna=False)]
+        beside[key] = alike
+    return beside
+
+
+def _line(row: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "Table": row["table"],
+        "Data": words.DATASETS[row["dataset"]],
+        "Network": words.model(row["model"]),
+        "c": f"{row['compression']:g}",
+        "Pruner": words.PRUNERS[row["pruner"]],
+        "Published": f"{row['published']:g}",
+        "Ours": words.estimate(row["mean"], row["interval"], 2),
+        "Difference": words.signed(row["difference"], 2),
+        "In sd": words.signed(row["spreads"], 1),
+        "Verdict": row["verdict"],
+        "Why": row["why"],
+    }
+
+
+def _shared_line(group: pd.DataFrame) -> dict[str, str]:
+    compressions, pruners = (list(dict.fromkeys(group[key])) for key in ("compression", "pruner"))
+    first = cast(Mapping[str, Any], group.iloc[0])
+    return dict.fromkeys(
+        ("Table", "Data", "Network", "c", "Pruner", "Published", "Ours", "Difference", "In sd"), ""
+    ) | {
+        "Table": first["table"],
+        "Data": words.DATASETS[first["dataset"]],
+        "Network": words.model(first["model"]),
+        "c": f"{compressions[0]:g}" if len(compressions) == 1 else "several",
+        "Pruner": words.pruners(pruners),
+        "Verdict": f"{len(group)} {first['verdict']}",
+        "Why": first["why"],
+    }

@@ -1,0 +1,220 @@
+"""Findings about what was trained, timed and tested, and about the images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from ...errors import UserError
+from ...study.profile import Study
+from ...study.trial import Record
+from .. import audit, published, words
+from ..audit import untestable
+from ..claims import shared_images
+from ..tables import half_width
+from .finding import Finding, Row, at, cells, done, in_print, known, made, published_share, said, shown
+
+_ACCURACY = {"fc": "table1_accuracy_by_dataset", "vgg16": "table2_accuracy_by_compression"}
+_HUNDRED = ("cifar100", "digit-pairs")
+_CLOSE = 0.01  # of a published number: as near as ours come to it where they agree
+
+
+def magnitude_untrained(study: Study, records: Mapping[str, Record]) -> Finding:
+    """The magnitude rows are of networks pruned at initialisation, not after training."""
+    described = study.frame("described", records)
+    after = described[described.pruner == "magnitude"]
+    before = pd.concat([study.frame("comparison", records), study.frame("sweep", records)]).drop_duplicates("id")
+    rows: list[Row] = []
+    for cell, group in cells(after):
+        one = at(before, cell)
+        paired = group.set_index("seed"), one.set_index("seed")
+        shares = [100 * trials.flops_kept.astype(float) / trials.flops.astype(float) for trials in paired]
+        _, model = published.counterpart(cell["dataset"], cell["model"])
+        rows.append(
+            cell
+            | {"epochs": int(group.pre_epochs.max()), "published_share": published_share(cell)}
+            | {"share_0": shares[1], "share_n": shares[0], "moved": shares[0] - shares[1]}
+            | {"published": in_print(_ACCURACY[model], cell), "top1_0": one.top1, "top1_n": group.top1}
+            | {"times": _alone(group) / _alone(one)}
+        )
+    titles = {
+        "epochs": "n",
+        "published_share": "FLOPs kept, %: published",
+        "share_0": "FLOPs, 0 epochs",
+        "share_n": "FLOPs, n epochs",
+        "moved": "Difference",
+        "published": "Accuracy, %: published",
+        "top1_0": "Top-1, 0 epochs",
+        "top1_n": "Top-1, n epochs",
+        "times": "Times as long",
+    }
+    caption = (
+        "Magnitude pruning at initialisation and after n epochs of training: FLOPs kept, in % of the unpruned "
+        "network's, and their difference, paired on seeds; top-1 accuracy; and how many times as long the trial takes. "
+        f"{words.budget(after)}."
+    )
+    why, borne_out, text = _at_initialisation(study, records, rows)
+    for row in rows:
+        if row["model"] == "fc":
+            near = min(("top1_0", "top1_n"), key=lambda key: abs(row[key].mean() - row["published"]))
+            which = "initialisation" if near == "top1_0" else "training"
+            text += (
+                f" On {words.DATASETS[row['dataset']]} the fully connected net reaches {shown(row['top1_0'])} % top-1 "
+                f"when pruned at initialisation, {shown(row['top1_n'])} % after {row['epochs']} epochs before pruning; "
+                f"the paper prints {row['published']:g} % for MNIST, which is nearer to pruning after {which}."
+            )
+    return Finding(made(2, "magnitude", caption, rows, titles), said(why, borne_out, text))
+
+
+def _alone(trials: pd.DataFrame) -> float:
+    """The mean seconds of trials that did not share theirs with others."""
+    return float(trials.trial_seconds.where(trials.together == 1).mean())
+
+
+def _at_initialisation(study: Study, records: Mapping[str, Record], rows: list[Row]) -> tuple[str, bool, str]:
+    """Whether Table IV's magnitude column is that of untrained networks, where training tells in `rows`."""
+    rows = [row for row in rows if known(row["published_share"]) and known(row["moved"].mean())]
+    untrained = at(study.frame("flops", records), {"pruner": "magnitude"})
+    ours = {key: rows_.flops_kept.mean() / 1e6 for key, rows_ in published.by_cell(untrained).items()}
+    printed = {key: published.value("table4_flops", *key) for key in ours}
+    gaps = [abs(ours[key] / number - 1) for key, number in printed.items() if known(number)]
+    close = sum(gap <= _CLOSE for gap in gaps)
+    told = [row for row in rows if abs(row["moved"].mean()) > half_width(row["moved"].dropna())]
+    told = [row for row in told if abs(row["moved"].mean()) > _CLOSE * row["published_share"]]
+    text = (
+        f"The published FLOPs of magnitude pruning lie within {_CLOSE:.0%} of those at initialisation in {close} of "
+        f"{len(gaps)} cells. In {len(told)} of {len(rows)} cells, training before pruning changes them by more than "
+        "that, beyond its interval over seeds."
+    )
+    why = untestable(untrained, trained=False)
+    if not why and close == len(gaps) and not told:
+        why = "no trial here shows that epochs before pruning would change FLOPs"
+    return why, close == len(gaps), text
+
+
+def top_five(study: Study, records: Mapping[str, Record]) -> Finding:
+    """What the paper calls top-1 is top-5 for CIFAR-100, and for random pruning on MNIST."""
+    frame = study.frame("comparison", records)
+    rows: list[Row] = []
+    for cell, group in cells(frame):
+        rows.append(
+            cell
+            | {"published": in_print("table1_accuracy_by_dataset", cell), "top1": group.top1, "top5": group.top5}
+            | {"chance": "1 / 5" if cell["dataset"] in _HUNDRED else "10 / 50"}
+        )
+    titles = {
+        "pruner": "Pruner",
+        "published": "Published “top 1”",
+        "top1": "Our top-1",
+        "top5": "Our top-5",
+        "chance": "Chance: top-1 / top-5",
+    }
+    judged = audit.cells(study, records)
+    judged = judged[judged.table.isin(["I", "II"]) & (judged.verdict != audit.UNTESTED)]
+    hundred = judged[judged.dataset == "cifar100"]
+    random = judged[(judged.dataset == "mnist") & (judged.pruner == "random")]
+    parts = {"CIFAR-100": hundred, "Random pruning on MNIST": random}
+    found = {name: (_only_as_top_five(part), len(part)) for name, part in parts.items() if len(part)}
+    told = "; ".join(
+        f"{name}: {found[name][0]} of {found[name][1]} testable values agree with ours as top-5 and not as top-1"
+        if name in found
+        else f"{name}: no value is testable here"
+        for name in parts
+    )
+    dead = [r for r in records.values() if r.collapsed and r.top5 is not None and r.trial.dataset == "cifar100"]
+    text = said(
+        "" if found else "no value of CIFAR-100 or MNIST is testable in this profile",
+        all(2 * matching > count for matching, count in found.values()),
+        f"{told}. {_printed_chance()}"
+        + (f" Our {len(dead)} collapsed networks for CIFAR-100 reach {_means(dead)}." if dead else ""),
+    )
+    caption = (
+        f"Accuracy in %, by dataset, at compression {study.params.comparison_compression:g}. {words.budget(frame)}."
+    )
+    return Finding(made(4, "top_five", caption, rows, titles, digits=2), text)
+
+
+def _only_as_top_five(part: pd.DataFrame) -> int:
+    return int(((part.verdict == audit.EXPLAINED) & part.reading.str.contains("top-5")).sum())
+
+
+def _printed_chance() -> str:
+    printed = published.table("table2_accuracy_by_compression")
+    hundred = printed[printed.dataset == "cifar100"].value.dropna()
+    at_five = int(((hundred - 5).abs() < 0.03).sum())
+    return (
+        f"In print, {at_five} of the {len(hundred)} values for CIFAR-100 in Table II lie within 0.03 of 5.00, chance "
+        "for top-5 among a hundred classes (for top-1 it is 1.00), and a sentence of section II-A-b calls them top-5."
+    )
+
+
+def _means(dead: list[Record]) -> str:
+    top1, top5 = (sum(getattr(record, key) for record in dead) / len(dead) for key in ("top1", "top5"))
+    return f"{top1:.2f} % top-1 and {top5:.2f} % top-5"
+
+
+def whole_trial(study: Study, records: Mapping[str, Record]) -> Finding:
+    """Table III times whole trials, not inference."""
+    frame = study.frame("sweep", records)
+    printed = published.table("table3_time")
+    rows: list[Row] = []
+    model = study.params.model
+    for dataset in study.params.datasets:
+        group = frame[frame.dataset == dataset]
+        theirs = printed[printed.dataset == published.counterpart(dataset, model)[0]].value
+        stages = ["score", "train", "test"]
+        seconds = pd.DataFrame([record.seconds for record in done(group, records)], columns=stages)
+        rows.append(
+            {"dataset": dataset, "model": model, "published": float(theirs.median())}
+            | {stage: float(seconds[stage].mean()) for stage in stages}
+            | {"trial": float(group.trial_seconds.mean()), "inference": float(group.inference_seconds.mean())}
+            | {"times": float(group.trial_seconds.mean() / group.inference_seconds.mean())}
+        )
+    titles = {
+        "published": "Published, median",
+        "trial": "Our trial",
+        "score": "Scoring",
+        "train": "Training",
+        "test": "All tests",
+        "inference": "One test (inference)",
+        "times": "A trial in tests",
+    }
+    stopped = float(printed[(printed.dataset == "cifar100") & (printed.pruner == "snip")].value.min())
+    times = [row["times"] for row in rows]
+    evidence = (
+        f"A trial of ours lasts as long as {' and '.join(f'{value:.0f}' for value in times)} passes over the test "
+        f"images ({' and '.join(words.DATASETS[row['dataset']] for row in rows)}), and longer with more epochs. The "
+        f"paper prints {stopped:g} s for the trial that stopped at pruning (SNIP, CIFAR-100, c = 0.05): no network was "
+        "left to test, so its clock ran over more than inference."
+    )
+    why = ""
+    if any(published.counterpart(row["dataset"], model) != (row["dataset"], model) for row in rows):
+        why = "other data and networks than the paper's"
+    elif not all(map(known, times)):
+        why = "no trial was timed"
+    text = said(why, all(value > 2 for value in times), evidence if all(map(known, times)) else "")
+    caption = (
+        "Where a trial's seconds go: means over pruners, compressions and seeds, in seconds but for the last column. "
+        f"{words.budget(frame)}."
+    )
+    return Finding(made(5, "whole_trial", caption, rows, titles), text)
+
+
+def disjoint_images(study: Study) -> Finding:
+    """CIFAR-10 and CIFAR-100 are two sets of images, not one with other labels."""
+    try:
+        first, second, both = shared_images(study)
+    except UserError as error:
+        rows: list[Row] = [{"what": "Images in both", "count": "–"}]
+        text = said(str(error), False, "")
+    else:
+        counts = {
+            "Different images in CIFAR-10": first,
+            "Different images in CIFAR-100": second,
+            "Images in both": both,
+        }
+        rows = [{"what": what, "count": count} for what, count in counts.items()]
+        text = said("", both < first / 1000, f"Of {first:,} images of CIFAR-10, {both:,} are also in CIFAR-100.")
+    caption = "Training and test images of the two datasets, compared pixel by pixel."
+    return Finding(made(7, "disjoint", caption, rows, {"what": "Images", "count": "Count"}), text)

@@ -1,0 +1,1 @@
+"""Trials: what to do, what came out, and running many of them."""

@@ -1,0 +1,122 @@
+"""The machine that trials run on: what a record says of it."""
+
+import ctypes
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TypeVar
+
+from .. import __version__
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What making something took: seconds, and the most memory in use meanwhile, in bytes (None where unknown)."""
+
+    seconds: float
+    peak_memory: int | None
+
+
+def measured(device: str, make: Callable[[], T]) -> tuple[T, Cost]:
+    """Return what `make` makes, and its cost; not to be nested, as there is but one peak to reset.
+
+    Memory on a CPU is all that this process holds (Linux alone tells), on a GPU what torch has allocated there.
+    """
+    on_gpu = device.startswith("cuda")
+    if on_gpu:
+        import torch
+
+        torch.cuda.reset_peak_memory_stats()
+    known = on_gpu or _reset_peak()
+    start = time.perf_counter()
+    made = make()
+    if device != "cpu":
+        import torch
+
+        torch.accelerator.synchronize()
+    seconds = time.perf_counter() - start
+    peak = torch.cuda.max_memory_allocated() if on_gpu else _peak() if known else None
+    return made, Cost(seconds, peak)
+
+
+def give_back() -> None:
+    """Give memory that was freed back to the system, where the C library can: scoring leaves a third of a gigabyte."""
+    with suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _reset_peak() -> bool:
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+def _peak() -> int | None:
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        return None
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def computes_in(precision: str, device: str) -> bool:
+    """Return whether `device` computes in `precision`: a GPU from before bfloat16 would but emulate it."""
+    import torch
+
+    on_gpu = device.startswith("cuda")
+    return precision == "float32" or not on_gpu or torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def where(device: str, workers: int) -> dict[str, str | int | None]:
+    """Return what a record says of the place where it ran."""
+    return {
+        "device": device,
+        "gpu": processor(device) if device.startswith("cuda") else None,
+        "cpu": _cpu_name(),
+        "cores": cores(),
+        "workers": workers,
+        "threads": max(1, cores() // workers),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "torch": version("torch"),
+        "prunekit": __version__,
+        "commit": _commit(),
+    }
+
+
+def processor(device: str) -> str:
+    """Return the name of the GPU, or of the processor."""
+    import torch
+
+    return torch.cuda.get_device_name() if device.startswith("cuda") else _cpu_name()
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _commit() -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=10"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

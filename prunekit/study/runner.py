@@ -1,0 +1,161 @@
+"""Trial -> Record: the one path through the rooms."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+from torch import nn
+
+from .. import masks, metrics, models, pruners, training
+from .machine import Cost
+from .shared import Data, Shared, noise
+from .trial import Epoch, Layer, Record, Trial
+
+STAGES = ("data", "pretrain", "score", "train", "test", "measure")
+
+
+def run_trial(trial: Trial, shared: Shared | None = None, where: dict[str, Any] | None = None) -> Record:
+    """Run `trial` and return its record; raises what the rooms raise.
+
+    Load data -> build from the seed -> train before pruning, if asked -> score -> mask -> check the masks' health ->
+    train -> evaluate -> measure. A trial that trains nothing is not evaluated: its accuracy would mean nothing.
+    """
+    (record,) = run_together([trial], shared, where)
+    return record
+
+
+def run_together(
+    trials: Sequence[Trial], shared: Shared | None = None, where: dict[str, Any] | None = None
+) -> list[Record]:
+    """Run trials and return their records; several train side by side and share the seconds of it equally.
+
+    Several must be of `fc` and differ in nothing but pruner and compression. Raises what the rooms raise.
+    """
+    shared = shared or Shared()
+    pruned = [_pruned(trial, shared) for trial in trials]
+    curves, train_peak = _trained(pruned, shared)
+    where = dict(where or {})
+    if len(trials) > 1:
+        where["together"] = len(trials)
+    if (precision := shared.precision(trials[0])) != trials[0].precision:
+        where["precision"] = precision
+    return [_record(one, curve, train_peak, shared, where) for one, curve in zip(pruned, curves, strict=True)]
+
+
+@dataclass(frozen=True)
+class _Pruned:
+    """A trial about to be trained: its network, masks, and what is known so far. Costs go by stage."""
+
+    trial: Trial
+    data: Data
+    net: nn.Module
+    kept: masks.Masks
+    zero_scores: dict[str, int] | None
+    pre_curve: list[dict[str, float]]
+    health: masks.Health
+    flops: Any
+    costs: dict[str, Cost]
+
+
+def _pruned(trial: Trial, shared: Shared) -> _Pruned:
+    data, data_cost = shared.data(trial)
+    (dense, pre_curve), pretrain_cost = shared.network(trial)
+    (kept, zero_scores), score_cost = _prune(trial, shared)
+    (health, flops), health_cost = shared.measured(
+        lambda: (masks.health(dense, kept, data.image_shape), metrics.flops(dense, kept, data.image_shape))
+    )
+    costs = {"data": data_cost, "pretrain": pretrain_cost, "score": score_cost, "measure": health_cost}
+    return _Pruned(trial, data, copy.deepcopy(dense), kept, zero_scores, pre_curve, health, flops, costs)
+
+
+def _trained(pruned: list[_Pruned], shared: Shared) -> tuple[list[list[dict[str, float]]], int | None]:
+    """Train the networks; return their learning curves, and the peak memory of it."""
+    first, *others = pruned
+    nets, kept = [one.net for one in pruned], first.kept
+    net = nets[0]
+    if others:
+        net = models.side_by_side(nets)
+        kept = {name: torch.stack([one.kept[name] for one in pruned]) for name in kept}
+    rows, cost = shared.measured(lambda: shared.train(first.trial, net, kept, first.trial.post_epochs))
+    if others:
+        models.tear_apart(net, nets)
+    return [[epoch[i] for epoch in rows] for i in range(len(pruned))], cost.peak_memory
+
+
+def _record(
+    one: _Pruned, curve: list[dict[str, float]], train_peak: int | None, shared: Shared, where: dict[str, Any]
+) -> Record:
+    trial, health = one.trial, one.health
+    final: dict[str, float] = curve[-1] if curve else {}
+    if one.pre_curve and not curve:
+        images = one.data.test.in_order(training.evaluation_batch(shared.device))
+        (final,) = metrics.evaluate(one.net, images, shared.precision(trial))
+    histograms, histogram_cost = shared.measured(lambda: metrics.histograms(one.net, one.kept))
+    seconds = {stage: cost.seconds for stage, cost in one.costs.items()}
+    seconds |= {stage: sum(row[f"{stage}_seconds"] for row in curve) for stage in ("train", "test")}
+    seconds["measure"] += histogram_cost.seconds
+    peaks = {stage: cost.peak_memory for stage, cost in one.costs.items()} | {"train": train_peak}
+    return Record(
+        id=trial.id,
+        trial=trial,
+        status="ok",
+        top1=final.get("top1"),
+        top5=final.get("top5"),
+        pre_curve=[Epoch.model_validate(row) for row in one.pre_curve],
+        curve=[Epoch.model_validate(row) for row in curve],
+        density=health.density,
+        effective_density=health.effective_density,
+        collapsed=health.collapsed,
+        flops=int(one.flops.flops.sum()),
+        flops_kept=int(one.flops.flops_kept.sum()),
+        parameters=int(one.flops.total.sum()),
+        parameters_kept=int(one.flops.kept.sum()),
+        layers=_layers(health, one.flops.set_index("name"), histograms, one.zero_scores),
+        seconds={stage: seconds[stage] for stage in STAGES},
+        peak_memory={stage: peak for stage in STAGES if (peak := peaks.get(stage)) is not None},
+        inference_seconds=final.get("test_seconds"),
+        where=where,
+        finished=datetime.now(UTC),
+    )
+
+
+def _prune(trial: Trial, shared: Shared) -> tuple[tuple[masks.Masks, dict[str, int] | None], Cost]:
+    """Return the trial's masks, how many scores of each layer are zero (one-shot only), and what it cost."""
+    if trial.prune_steps == 1:  # one set of scores serves every compression
+        (scores, zero_scores), scored = shared.scores(trial)
+        kept, ranked = shared.measured(lambda: masks.from_scores(scores, trial.density, trial.scope))
+        peak = max(filter(None, (scored.peak_memory, ranked.peak_memory)), default=None)
+        return (kept, zero_scores), Cost(scored.seconds + ranked.seconds, peak)
+    examples = shared.examples(trial)
+    kept, cost = shared.measured(
+        lambda: pruners.prune(
+            trial.pruner,
+            *examples,
+            trial.density,
+            trial.prune_steps,
+            trial.schedule,
+            trial.scope,
+            trial.scoring_batch_size,
+            noise(trial),
+        )
+    )
+    return (kept, None), cost
+
+
+def _layers(
+    health: masks.Health, costs: Any, histograms: dict[str, list[int]], zero_scores: dict[str, int] | None
+) -> list[Layer]:
+    return [
+        Layer(
+            name=name,
+            zero_scores=None if zero_scores is None else zero_scores[name],
+            flops=int(costs.flops[name]),
+            flops_kept=int(costs.flops_kept[name]),
+            histogram=histograms[name],
+            **vars(layer),
+        )
+        for name, layer in health.layers.items()
+    ]

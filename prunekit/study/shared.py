@@ -1,0 +1,153 @@
+"""What trials have in common, made once: data on a device, pretrained networks, one-shot scores."""
+
+import hashlib
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from .. import batches, datasets, masks, models, pruners, training
+from . import cache, machine
+from .machine import Cost
+from .trial import Trial
+
+T = TypeVar("T")
+
+
+def stream(seed: int, name: str) -> torch.Generator:
+    """Return the CPU generator of the named random stream: each stage has its own, so none disturbs another."""
+    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:7]))
+
+
+@dataclass(frozen=True)
+class Data:
+    """A dataset on the device, as a trial sees it."""
+
+    train: batches.Batches
+    test: batches.Batches
+    image_shape: tuple[int, int, int]
+    num_classes: int
+
+
+class Shared:
+    """What trials have in common, made once: data on the device, pretrained networks, one-shot scores.
+
+    Only the latest of each kind is held, so run trials in an order that keeps like beside like; networks and scores
+    that took long also lie in the folder `cache`, if one is given. Each method returns the thing and what making it
+    cost, now or earlier: what a trial costs does not depend on who went first.
+    """
+
+    def __init__(self, data_dir: Path | str | None = None, device: str = "cpu", cache_dir: Path | None = None):
+        if device.startswith("cuda"):
+            torch.cuda.set_device(device)  # whose memory and name are asked for without naming it
+            torch.backends.cudnn.allow_tf32 = False  # float32 is to be float32
+        self.data_dir = data_dir
+        self.device = device
+        self.cache_dir = cache_dir
+        self._latest: dict[str, tuple[Hashable, tuple[Any, Cost]]] = {}
+
+    def data(self, trial: Trial) -> tuple[Data, Cost]:
+        return self._once("data", _data_key(trial), lambda: self.measured(lambda: _load(trial, self)))
+
+    def network(self, trial: Trial) -> tuple[tuple[nn.Module, list[dict[str, float]]], Cost]:
+        """The network as it stands before pruning, and the learning curve that led there."""
+        key = self._network_key(trial)
+
+        def make() -> tuple[tuple[nn.Module, list[dict[str, float]]], Cost]:
+            data, _ = self.data(trial)
+            net: nn.Module = models.build(
+                trial.model, data.image_shape, data.num_classes, trial.width, stream(trial.seed, "init")
+            )
+            net = net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+            def pretrain() -> cache.Made:
+                rows = self.train(trial, net, None, trial.pre_epochs, "pre ")
+                return net.state_dict(), [row for (row,) in rows]
+
+            (state, curve), cost = cache.once(self.cache_dir, ("network", key), self.device, pretrain)
+            net.load_state_dict(state)
+            return (net, curve), cost
+
+        return self._once("network", key, make)
+
+    def scores(self, trial: Trial) -> tuple[tuple[pruners.Scores, dict[str, int]], Cost]:
+        """The one-shot scores of the network as it stands before pruning, and how many of each layer are zero."""
+        key = (*self._network_key(trial), trial.pruner, trial.scoring_images_per_class, trial.scoring_batch_size)
+
+        def score() -> cache.Made:
+            return pruners.score(trial.pruner, *self.examples(trial), trial.scoring_batch_size, noise(trial)), []
+
+        def make() -> tuple[tuple[pruners.Scores, dict[str, int]], Cost]:
+            (scores, _), cost = cache.once(self.cache_dir, ("scores", key), self.device, score)
+            return (scores, {name: score.numel() - int(score.count_nonzero()) for name, score in scores.items()}), cost
+
+        return self._once("scores", key, make)
+
+    def examples(self, trial: Trial) -> tuple[nn.Module, Tensor, Tensor]:
+        """What pruners look at: the network as it stands before pruning, images and their labels."""
+        (data, _), ((dense, _), _) = self.data(trial), self.network(trial)
+        streams = (stream(trial.seed, "scoring order"), stream(trial.seed, "scoring augmentation"))
+        return dense, *data.train.sample(trial.scoring_images_per_class, *streams)
+
+    def train(
+        self, trial: Trial, net: nn.Module, kept: masks.Masks | None, epochs: int, stage: str = ""
+    ) -> list[list[dict[str, float]]]:
+        """Train `net` in place as `trial` says, for `epochs`, on random streams of the `stage`'s own."""
+        data, _ = self.data(trial)
+        if epochs:
+            machine.give_back()
+        return training.train(
+            net,
+            kept,
+            data.train,
+            data.test,
+            epochs,
+            optimizer=trial.optimizer,
+            learning_rate=trial.learning_rate,
+            batch_size=trial.batch_size,
+            order=stream(trial.seed, f"{stage}order"),
+            augmentation=stream(trial.seed, f"{stage}augmentation"),
+            precision=self.precision(trial),
+        )
+
+    def measured(self, make: Callable[[], T]) -> tuple[T, Cost]:
+        return machine.measured(self.device, make)
+
+    def precision(self, trial: Trial) -> str:
+        """The precision that `trial` asks for, float32 if the device does not compute in it."""
+        return trial.precision if machine.computes_in(trial.precision, self.device) else "float32"
+
+    def _network_key(self, trial: Trial) -> tuple[Hashable, ...]:
+        training_words = (trial.optimizer, trial.learning_rate, trial.batch_size, self.precision(trial))
+        return *_data_key(trial), trial.model, trial.width, trial.seed, trial.pre_epochs, *training_words
+
+    def _once(self, kind: str, key: Hashable, make: Callable[[], tuple[T, Cost]]) -> tuple[T, Cost]:
+        if kind not in self._latest or self._latest[kind][0] != key:
+            self._latest.pop(kind, None)  # the old one's memory first
+            self._latest[kind] = (key, make())
+        return self._latest[kind][1]
+
+
+def noise(trial: Trial) -> torch.Generator:
+    """Return what random scores are drawn from."""
+    return stream(trial.seed, "random scores")
+
+
+def _data_key(trial: Trial) -> tuple[Hashable, ...]:
+    return trial.dataset, trial.train_subset, trial.seed if trial.train_subset else None
+
+
+def _load(trial: Trial, shared: Shared) -> Data:
+    data = datasets.load(trial.dataset, shared.data_dir)
+    images, labels = data.train.images, data.train.labels
+    if trial.train_subset:
+        per_class = max(1, trial.train_subset // len(data.classes))
+        chosen = batches.per_class_indices(labels, per_class, stream(trial.seed, "subset"))
+        images, labels = images[chosen], labels[chosen]
+    train = batches.Batches(images, labels, data.transform, shared.device)
+    test = batches.Batches(data.test.images, data.test.labels, data.transform, shared.device)
+    return Data(train, test, data.image_shape, len(data.classes))

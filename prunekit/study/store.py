@@ -1,0 +1,93 @@
+"""Records on disk: one JSON a trial while a study runs, one parquet file when it is published."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ..errors import UserError
+from .trial import Record
+
+_MAPS = ("seconds", "peak_memory", "where")  # of any keys, which parquet's structs would fill up with nulls
+
+
+class Store:
+    """The folder of a study's records, `FOLDER/<trial id>.json`. Records appear whole or not at all."""
+
+    def __init__(self, folder: Path | str):
+        self.folder = Path(folder)
+
+    def save(self, record: Record) -> None:
+        """Write `record` under its trial's id, in place of an earlier one; raises OSError if the disk will not."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        replace(self.folder / f"{record.id}.json", record.model_dump_json().encode())
+
+    def load(self, ids: Iterable[str]) -> dict[str, Record]:
+        """Return the records of those `ids` that are there and whole; a damaged one counts as missing, with a line."""
+        found = {}
+        for id_ in ids:
+            file = self.folder / f"{id_}.json"
+            try:
+                record = Record.model_validate_json(file.read_bytes())
+                if record.id != id_ or record.trial.id != id_:
+                    raise ValueError("it describes another trial")
+                found[id_] = record
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError) as error:
+                print(f"prunekit: {file} {_unusable(error)}; its trial counts as not run", file=sys.stderr)
+        return found
+
+
+def publish(records: Iterable[Record], file: Path) -> None:
+    """Write `records` to a parquet file, a row each, sorted by id."""
+    import pyarrow
+    import pyarrow.parquet
+
+    rows = [record.model_dump(mode="json") for record in sorted(records, key=lambda record: record.id)]
+    for row in rows:
+        row.update({key: json.dumps(row[key]) for key in _MAPS})
+    file.parent.mkdir(parents=True, exist_ok=True)
+    sink = pyarrow.BufferOutputStream()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), sink, compression="zstd")
+    replace(file, sink.getvalue().to_pybytes())
+
+
+def published(file: Path) -> dict[str, Record]:
+    """Return the records of a parquet file by id, {} if there is none; raises UserError if it is damaged."""
+    if not file.exists():
+        return {}
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        rows = pyarrow.parquet.read_table(file).to_pylist()
+        for row in rows:
+            row.update({key: json.loads(row[key]) for key in _MAPS if key in row})
+        records = [Record.model_validate_json(json.dumps(row)) for row in rows]
+    except (OSError, ValueError, KeyError, TypeError, pyarrow.ArrowException) as error:
+        raise UserError(f"{file} {_unusable(error)}; delete it or fetch it again") from error
+    return {record.id: record for record in records}
+
+
+def replace(file: Path, content: bytes) -> None:
+    """Write `content` to `file` by way of a temporary file beside it, so that no reader meets half of it."""
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(file)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _unusable(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        if first["loc"] == ("schema_version",):
+            return "was written by another version of prunekit"
+        return f"is damaged ({'.'.join(map(str, first['loc'])) or 'JSON'}: {first['msg']})"
+    return f"is damaged ({' '.join(str(error).split())[:120]})"

@@ -1,0 +1,240 @@
+"""Published numbers beside synthetic records: every verdict by hand."""
+
+import math
+
+import pandas as pd
+import pytest
+from synthetic import layer, paper, records
+
+from prunekit.report import audit, published
+from prunekit.report.audit import CONTRADICTED, EXPLAINED, REPRODUCED, UNTESTED
+
+FLOPS = published.table("table4_flops").set_index(published.KEYS).value.to_dict()
+
+
+def in_print(trial):
+    """The published millions of FLOPs of a trial, 100 where there are none, a little apart from seed to seed."""
+    value = FLOPS.get((trial.dataset, trial.model, trial.compression, trial.pruner), 100.0)
+    return (100.0 if math.isnan(value) else value) * (1 + (trial.seed - 1) / 1000)
+
+
+def judged(values, table="IV", **changes):
+    study = paper(**changes)
+    rows = audit.cells(study, records(study, values))
+    return rows[rows.table == table].set_index(published.KEYS[:1] + published.KEYS[2:])
+
+
+def test_tolerance_is_a_prediction_interval_and_rounding():
+    # mean 2, standard deviation 1, t(0.975, 2) = 4.302653: 4.302653 sqrt(1 + 1/3) + 0.05
+    assert audit.tolerance(pd.Series([1.0, 2.0, 3.0]), 0.05) == pytest.approx(5.018276, abs=1e-6)
+
+
+def test_a_study_that_gives_the_published_numbers_reproduces_them_all():
+    rows = judged(lambda trial: {"flops_kept": round(1e6 * in_print(trial))})
+    assert len(rows) == 59, "n/a is no number"
+    assert set(rows.verdict) == {REPRODUCED}
+    assert rows.loc[("cifar10", 0.05, "synflow"), "mean"] == pytest.approx(297.5)
+    assert rows.loc[("cifar10", 0.05, "synflow"), "spread"] == pytest.approx(0.2975)
+
+
+def test_a_misprint_is_contradicted_and_says_by_how_much():
+    def values(trial):
+        misprint = (trial.dataset, trial.pruner, trial.compression) == ("cifar100", "synflow", 0.2)
+        return {"flops_kept": round(1e6 * (257.2 + trial.seed - 1 if misprint else in_print(trial)))}
+
+    rows = judged(values)
+    # the seeds 256.2, 257.2, 258.2 lie within 4.97 of their mean, more than a fifth of 9.3
+    assert rows.loc[("cifar100", 0.2, "synflow"), "verdict"] == UNTESTED
+    rows = judged(lambda trial: {"flops_kept": values(trial)["flops_kept"] if trial.seed == 1 else 257_300_000})
+    assert rows.loc[("cifar100", 0.2, "synflow"), ["verdict", "why"]].tolist() == [CONTRADICTED, ""]
+    assert rows.loc[("cifar100", 0.2, "synflow"), "difference"] == pytest.approx(257.2667 - 9.3, abs=1e-3)
+
+
+def test_the_edge_of_the_interval_decides():
+    """Seeds 142.3, 143.3, 144.3 and a shift: one more lies within 4.9683 + 0.05 of their mean."""
+    for shift, verdict in [(5.01, REPRODUCED), (5.03, CONTRADICTED)]:
+        rows = judged(lambda trial, by=shift: {"flops_kept": round(1e6 * (143.3 + by + trial.seed - 1))})
+        assert rows.loc[("cifar10", 1.0, "synflow"), "verdict"] == verdict
+
+
+def test_a_top_five_value_is_explained():
+    printed = published.table("table1_accuracy_by_dataset").set_index(published.KEYS).value.to_dict()
+
+    def values(trial):
+        number = printed.get((trial.dataset, trial.model, trial.compression, trial.pruner), 70.0)
+        return {"top1": 1.0 + trial.seed / 100, "top5": number + (trial.seed - 1) / 10}
+
+    rows = judged(values, "I")
+    assert set(rows.verdict) == {EXPLAINED}
+    assert set(rows.why) == {"a top-5 value"}
+
+
+@pytest.mark.parametrize(
+    ("pre_epochs", "verdict", "why"), [(100, REPRODUCED, ""), (0, EXPLAINED, "pruned at initialisation")]
+)
+def test_magnitude_is_labelled_as_pruned_after_training(pre_epochs, verdict, why):
+    def values(trial):
+        match = trial.pre_epochs == pre_epochs and trial.pruner == "magnitude"
+        return {
+            "top1": (97.53 if match else 11.35) + trial.seed / 100,
+            "flops_kept": round(1e6 * in_print(trial) * (1 if match else 0.5)),
+        }
+
+    row = judged(values, "I").loc[("mnist", 1.0, "magnitude")]
+    assert (row.verdict, row.why) == (verdict, why)
+    row = judged(values).loc[("cifar10", 2.0, "magnitude")]
+    assert (row.verdict, row.why) == (verdict, why)
+
+
+def test_without_trials_as_labelled_others_are_shown_and_do_not_contradict():
+    rows = judged(lambda trial: {"flops_kept": 100_000_000 + trial.seed}, described_compressions=[1.0])
+    row = rows.loc[("cifar10", 2.0, "magnitude")]
+    assert (row.verdict, row.why) == (UNTESTED, "no trial with 100 epochs before pruning in this profile")
+    assert row["mean"] == pytest.approx(100)
+    assert rows.loc[("cifar10", 1.0, "magnitude"), "verdict"] == CONTRADICTED
+
+
+def test_a_width_of_seeds_that_decides_nothing_is_said():
+    rows = judged(lambda trial: {"flops_kept": round(1e6 * (143.3 + 20 * (trial.seed - 1)))})
+    row = rows.loc[("cifar10", 1.0, "synflow")]
+    assert row.verdict == UNTESTED
+    assert row.why == "seeds differ too much: one more would lie within ± 99.4"
+
+
+def test_equal_accuracies_reproduce_their_value_and_contradict_no_other():
+    """Networks that learn nothing all give 10.00; another seed might learn."""
+    rows = judged(lambda trial: {"top1": 10.0, "top5": 50.0}, "II")
+    assert rows.loc[("cifar10", 1.0, "random"), "verdict"] == REPRODUCED
+    row = rows.loc[("cifar10", 1.0, "grasp")]
+    assert (row.verdict, row.why) == (UNTESTED, "networks that no signal passes, as another seed may not give")
+
+
+def test_ties_of_zero_scores_broken_evenly_explain():
+    """SNIP at 0.05 on CIFAR-10 prints 301.1: here, 10 of 20 zeros go, all of a layer that holds 4 / 5 of the FLOPs."""
+
+    def values(trial):
+        layers = [layer("first", 100, 90, zero_scores=20)]
+        layers[0].flops = 124_000_000 * 2 + trial.seed * 1_000_000
+        return {"layers": layers, "flops_kept": 290_000_000 + trial.seed, "flops": 326_000_000}
+
+    row = judged(values).loc[("cifar10", 0.05, "snip")]
+    # of 326 million, 248 to 250 times 20 % times 10 / 20 go: 301.1 +- 0.1
+    assert row["mean"] == pytest.approx(326 - 24.9)
+    assert (row.verdict, row.why) == (EXPLAINED, "ties of zero scores broken evenly over layers")
+
+
+def test_the_printed_layer_compression_is_the_density_of_all_parameters():
+    def values(trial):
+        layers = [layer("first", 5000, 2000), layer("second", 5000, 1160)]
+        return {"layers": layers, "parameters": 10_006, "parameters_kept": 3166}
+
+    rows = judged(values, "V")
+    assert set(rows.verdict) == {EXPLAINED}
+    assert set(rows.why) == {"the density of all parameters, biases included"}
+    assert set(rows["mean"].round(4)) == {31.641}
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"seeds": [0]}, "one seed"),
+        ({"width": 0.5}, "width: 0.5, not 1"),
+        ({"scope": "local"}, "scope: local, not global"),
+        ({"scoring_images_per_class": 5}, "scoring images a class: 5, not 10"),
+        ({"pre_epochs": 3}, "epochs before pruning: 3, not 0"),
+        ({"prune_steps": 20}, "prune steps: 20, not 1"),
+        ({"datasets": ["digits"], "model": "vgg11"}, "stand-in: Digits, VGG11"),
+    ],
+)
+def test_other_trials_than_the_papers_decide_nothing(changes, why):
+    rows = judged(lambda trial: {"flops_kept": round(1e6 * in_print(trial))}, **changes)
+    rows = rows[rows.index.get_level_values("pruner") != "magnitude"]
+    assert set(rows.verdict) == {UNTESTED}
+    assert set(rows.why) <= {why, "no such trial in this profile"} and why in set(rows.why)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"post_epochs": 3}, "epochs after pruning: 3, not 10"),
+        ({"train_subset": 5000}, "training images: 5,000, not all"),
+        ({"learning_rate": 0.01}, "learning rate: 0.01, not 0.001"),
+        ({"precision": "bfloat16"}, "precision: bfloat16, not float32"),
+    ],
+)
+def test_another_budget_decides_nothing_on_accuracy_but_on_flops(changes, why):
+    study = paper(**changes)
+    rows = audit.cells(study, records(study, lambda trial: {"flops_kept": round(1e6 * in_print(trial))}))
+    assert set(rows[rows.table == "II"].why) == {why}
+    assert set(rows[(rows.table == "IV") & (rows.pruner != "magnitude")].verdict) == {REPRODUCED}
+
+
+def test_trials_of_several_protocols_are_not_mixed():
+    """A second row of Table I with a narrow network leaves the full one to decide."""
+    rows = [
+        {"dataset": "cifar10", "model": "vgg16", "width": 0.5},
+        {"dataset": "cifar10", "model": "vgg16"},
+        {"dataset": "cifar10", "model": "vgg11"},
+    ]
+    found = judged(lambda trial: {"top1": (10.0 if trial.width < 1 else 81.39) + trial.seed}, "I", comparison=rows)
+    row = found.loc[("cifar10", 1.0, "synflow")]
+    assert (row["mean"], row.seeds, row.ours) == (pytest.approx(82.39), 3, "cifar10/vgg16")
+
+
+def test_times_of_another_machine_decide_nothing():
+    assert set(judged(lambda trial: {}, "III").why) == {"seconds of another machine"}
+
+
+def test_failed_and_missing_trials_decide_nothing():
+    def values(trial):
+        return None if (trial.pruner, trial.seed) == ("grasp", 2) else {"flops_kept": round(1e6 * in_print(trial))}
+
+    rows = judged(values)
+    grasp = rows[rows.index.get_level_values("pruner") == "grasp"]
+    assert set(grasp.why) == {"1 of 3 trials failed or are missing"} and set(grasp.verdict) == {UNTESTED}
+    assert set(grasp.seeds) == {2}
+    study = paper()
+    nothing = audit.cells(study, {})
+    assert set(nothing.verdict) == {UNTESTED} and len(nothing) == 203
+
+
+def test_a_record_without_the_value_decides_nothing():
+    rows = judged(lambda trial: {"flops_kept": None if trial.seed else 143_300_000})
+    row = rows.loc[("cifar10", 1.0, "synflow")]
+    assert (row.verdict, row.why, row.seeds) == (UNTESTED, "2 of 3 trials have no such value", 1)
+
+
+def test_published_numbers_without_a_trial_are_listed():
+    rows = judged(lambda trial: {"flops_kept": round(1e6 * in_print(trial))}, compressions=[1.0, 7.0])
+    assert len(rows) == 59
+    assert rows.loc[("cifar10", 2.0, "snip"), "why"] == "no such trial in this profile"
+    study = paper(compressions=[7.0], comparison_compression=7.0, layer_compression=7.0, described_compressions=[7.0])
+    nothing = audit.cells(study, records(study))
+    assert set(nothing.verdict) == {UNTESTED} and len(audit.table(nothing).wide) < 20
+
+
+def test_a_study_without_the_described_trials_is_judged():
+    study = paper(pruners=["grasp", "random"])
+    assert study.sections["described"] == []
+    rows = audit.cells(study, records(study, lambda trial: {"flops_kept": round(1e6 * in_print(trial))}))
+    assert set(rows[(rows.table == "IV") & (rows.pruner == "random")].verdict) == {REPRODUCED}
+    assert set(rows[rows.pruner == "magnitude"].verdict) == {UNTESTED}
+
+
+def test_the_table_begins_with_what_is_contradicted():
+    study = paper()
+    rows = audit.cells(study, records(study, lambda trial: {"flops_kept": round(1e6 * in_print(trial))}))
+    wide = audit.table(rows).wide
+    verdicts = [verdict for verdict in wide.Verdict if verdict in (CONTRADICTED, EXPLAINED, REPRODUCED)]
+    assert verdicts == sorted(verdicts, key=[CONTRADICTED, EXPLAINED, REPRODUCED].index)
+    line = wide[(wide.Table == "IV") & (wide.c == "1") & (wide.Pruner == "SynFlow")].iloc[0]
+    assert (line.Data, line.Published, line.Ours, line.Difference) == ("CIFAR-10", "143.3", "143.30 ± 0.36", "+0.00")
+
+
+def test_counts_add_up():
+    study = paper()
+    rows = audit.cells(study, records(study, lambda trial: {"flops_kept": round(1e6 * in_print(trial))}))
+    tidy = audit.counts(rows, pd.Series([REPRODUCED, UNTESTED])).tidy.set_index("of")
+    assert tidy.loc["Numbers of Table IV", REPRODUCED] == 59
+    assert tidy.loc["All numbers"].sum() == 203
+    assert tidy.loc["Claims"].tolist() == [1, 0, 0, 1]

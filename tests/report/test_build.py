@@ -1,0 +1,190 @@
+"""The whole, through the real command line: a small study from an empty folder to a report that a browser shows."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+TABLES = ["table1_accuracy_by_dataset", "table2_accuracy_by_compression", "table3_time", "table4_flops"]
+TABLES += ["table5_layer_compression", "audit"]
+FINDINGS = ["one_shot", "magnitude", "tied_zeros", "top_five", "whole_trial", "density", "disjoint"]
+MORE = ["audit_counts", "claims", "paired_by_dataset", "paired_digits", "health", "cifar100_superclasses"]
+MORE += [f"finding{number}_{name}" for number, name in enumerate(FINDINGS, 1)]
+FIGURES = ["fig1_cifar10_classes", "fig2_weights_cifar10", "fig3_weights_cifar100"]
+FIGURES += ["accuracy_by_compression", "time_by_compression", "flops_by_compression"]
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+
+
+def command(*words, cwd, **more):
+    env = {key: value for key, value in os.environ.items() if not key.startswith("PRUNEKIT_")} | more
+    return subprocess.run([str(word) for word in words], cwd=cwd, env=env, capture_output=True, text=True, timeout=600)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A copy of the notebooks and of the demo profile, cut to a few seconds, in an otherwise empty folder."""
+    folder = tmp_path_factory.mktemp("study")
+    shutil.copytree(ROOT / "notebooks", folder / "notebooks")
+    values = yaml.safe_load((ROOT / "params" / "demo.yaml").read_text())
+    values |= {"width": 0.05, "train_subset": 100, "post_epochs": 1, "batch_size": 50, "scoring_images_per_class": 1}
+    values |= {"compressions": [0.5, 1, 2], "seeds": [0, 1]}
+    for row in values["comparison"]:
+        row.pop("post_epochs", None)
+    (folder / "params").mkdir()
+    (folder / "params" / "demo.yaml").write_text(yaml.safe_dump(values))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def first(study):
+    return command(BIN / "prunekit", "report", "--workers", 2, cwd=study)
+
+
+@pytest.fixture(scope="module")
+def folder(first, study):
+    assert first.returncode == 0, first.stderr
+    return study / "reports" / "demo"
+
+
+def test_report_is_whole(folder):
+    for name in TABLES + MORE:
+        assert all((folder / "tables" / f"{name}.{kind}").stat().st_size for kind in ("csv", "md", "tex")), name
+    for name in FIGURES:
+        kinds = ("png", "svg", "pdf", "csv")
+        assert all((folder / "figures" / f"{name}.{kind}").stat().st_size for kind in kinds), name
+    assert (folder / "report.pdf").read_bytes().startswith(b"%PDF")
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        ["figures", "notebooks", "report.html", "report.md", "report.pdf", "tables", "trials.parquet"]
+    )
+
+
+def test_tables_are_filled(folder):
+    for name in TABLES:
+        tidy = pd.read_csv(folder / "tables" / f"{name}.csv")
+        tidy = tidy[tidy.ours.notna()] if name == "audit" else tidy  # not every published number has a trial here
+        assert tidy["mean"].notna().all(), name
+        assert (tidy.seeds == 2).all(), name
+    text = (folder / "report.md").read_text()
+    for word in (
+        "Table I.",
+        "Table V.",
+        "Figure 3.",
+        "Table F7.",
+        "top-1",
+        "top-5",
+        "COLLAPSED",
+        "**Seeds:** 0, 1",
+        "Processor",
+    ):
+        assert word in text
+
+
+def test_html_is_one_file_with_alt_texts_and_no_outside_address(folder):
+    html = (folder / "report.html").read_text()
+    sources = re.findall(r"""(?:src|href)=["']([^"'#][^"']{0,40})""", html)
+    assert sources and all(source.startswith("data:") for source in sources), set(sources)
+    assert not re.search(r"@import|url\(\s*['\"]?http", html)
+    images = re.findall(r"<img[^>]*>", html)
+    assert len(images) == len(FIGURES)
+    assert all(re.search(r'alt="[^"]{20,}"', image) for image in images)
+
+
+def test_executed_notebooks_are_clean(folder):
+    for notebook in (folder / "notebooks").glob("*.ipynb"):
+        nb = nbformat.read(notebook, as_version=4)
+        assert "papermill" not in nb.metadata
+        assert all(cell.execution_count for cell in nb.cells if cell.cell_type == "code"), notebook.name
+
+
+def test_plain_papermill_gives_the_same_table(folder, study):
+    """From the published records alone: the runs are out of sight."""
+    (study / "runs").rename(study / "runs.away")
+    try:
+        done = command(
+            *(sys.executable, "-m", "papermill", "02_compression_sweep.ipynb", study / "out.ipynb"),
+            *("-f", study / "params" / "demo.yaml", "-p", "out", study / "out", "-k", "python3"),
+            cwd=study / "notebooks",
+        )
+        assert done.returncode == 0, done.stderr
+        assert not (study / "runs").exists(), "published records are shown without running anything"
+    finally:
+        (study / "runs.away").rename(study / "runs")
+    name = "tables/table2_accuracy_by_compression.csv"
+    assert (study / "out" / name).read_text() == (folder / name).read_text()
+    assert "unknown" not in done.stderr.lower(), "every parameter of a profile is in the notebook's cell"
+
+
+def test_papermill_with_a_misspelt_parameter_stops(study):
+    words = ("papermill", "04_flops.ipynb", study / "bad.ipynb", "-p", "compresions", "[1]", "-k", "python3")
+    done = command(sys.executable, "-m", *words, cwd=study / "notebooks")
+    assert done.returncode != 0
+    assert "unknown parameter compresions; did you mean compressions?" in done.stderr
+
+
+def test_second_report_runs_no_trial_and_a_notebook_that_raises_costs_only_its_section(folder, study):
+    before = {path.name: path.stat().st_mtime_ns for path in (study / "runs").iterdir()}
+    path = study / "notebooks" / "03_timing.ipynb"
+    whole = path.read_text()
+    nb = nbformat.read(path, as_version=4)
+    nb.cells[-1].source = "raise ValueError('the clock stopped')"
+    nbformat.write(nb, path)
+    again = command(BIN / "prunekit", "report", "--out", study / "again", cwd=study)
+    path.write_text(whole)
+    assert "0 to run" in again.stderr
+    assert {path.name: path.stat().st_mtime_ns for path in (study / "runs").iterdir()} == before
+    assert again.returncode == 1
+    failures = [line for line in again.stderr.splitlines() if "failed" in line]
+    assert failures == ["prunekit: failed: 03_timing.ipynb: ValueError: the clock stopped"]
+    text = (study / "again" / "report.md").read_text()
+    assert "**This section stopped: ValueError: the clock stopped**" in text
+    assert "Table IV." in text
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install Debian's package chromium, or Chrome")
+def test_a_browser_shows_the_report(folder, tmp_path):
+    """No console message, every picture drawn: the page itself reports both in its title."""
+    page = tmp_path / "report.html"
+    probe = (
+        "<script>window.problems = []; addEventListener('error', e => problems.push(String(e.message)), true);"
+        "addEventListener('load', () => { document.title = JSON.stringify({problems,"
+        "images: [...document.images].map(i => i.complete && i.naturalWidth > 0)}) })</script>"
+    )
+    page.write_text((folder / "report.html").read_text().replace("<head>", f"<head>{probe}", 1))
+    flags = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
+    profile = f"--user-data-dir={tmp_path / 'profile'}"
+    shown = command(
+        *(CHROMIUM, *flags, profile, "--enable-logging=stderr", "--virtual-time-budget=10000", "--dump-dom"),
+        page.as_uri(),
+        cwd=tmp_path,
+    )
+    title = re.search(r"<title>(.*?)</title>", shown.stdout, re.S)
+    assert title, shown.stderr[-500:]
+    state = json.loads(title[1].replace("&quot;", '"').replace("&amp;", "&"))
+    assert state["problems"] == []
+    assert state["images"] == [True] * len(FIGURES)
+    assert "CONSOLE" not in shown.stderr
+
+
+def test_committed_notebooks_still_give_what_they_show(tmp_path):
+    """nbval, from the records that were committed with them: no trial is run, and a report made since does no harm."""
+    records = subprocess.run(["git", "show", ":reports/demo/trials.parquet"], cwd=ROOT, capture_output=True)
+    if records.returncode:
+        pytest.skip("not a git checkout: the committed records are not at hand")
+    for folder in ("notebooks", "params"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    (tmp_path / "reports" / "demo").mkdir(parents=True)
+    (tmp_path / "reports" / "demo" / "trials.parquet").write_bytes(records.stdout)
+    words = ("-m", "pytest", "--nbval", "--nbval-sanitize-with", ROOT / "tests" / "nbval.cfg", "-q", "notebooks")
+    done = command(sys.executable, *words, cwd=tmp_path, PRUNEKIT_RUNS=str(tmp_path / "runs"))
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert not (tmp_path / "runs").exists()

@@ -1,0 +1,281 @@
+"""Each claim against the study's own tables, and against synthetic records where the answer is known."""
+
+import pytest
+from synthetic import layer, paper, records
+
+from prunekit import datasets
+from prunekit.report import claims, published
+from prunekit.report.audit import CONTRADICTED, EXPLAINED, REPRODUCED, UNTESTED
+from prunekit.report.claims import CLAIMS
+
+
+def claim(part):
+    (found,) = [claim for claim in CLAIMS if part in claim.text]
+    return found
+
+
+def judge(part, values, **changes):
+    study = paper(**changes)
+    return claims.judge(claim(part), study, records(study, values))
+
+
+def as_printed(name, unit=1.0, **constant):
+    """Values that make each trial's record say what the study printed."""
+    fields = {
+        "table2_accuracy_by_compression": "top1",
+        "table1_accuracy_by_dataset": "top1",
+        "table4_flops": "flops_kept",
+    }
+
+    def values(trial):
+        number = published.value(name, trial.dataset, trial.model, trial.compression, trial.pruner)
+        number = 60.0 if number != number else number
+        accuracies = {"top1": number, "top5": number}  # the paper prints one of them
+        return (accuracies if fields[name] == "top1" else {fields[name]: round(number * unit)}) | constant
+
+    return values
+
+
+# By hand from the tables in print: whether they bear the claim out.
+OWN = {
+    "rank alike": "yes",
+    "drop to chance at c = 1": "yes",
+    "exceptionally well on MNIST": "yes",  # 99.87
+    "SynFlow is the worst on MNIST": "yes",  # 70.59
+    "the best on both CIFARs": "yes",
+    "highest accuracy of Table I": "no: the highest: MNIST Random 99.87, MNIST Magnitude 97.53",
+    "SNIP alone": "no: points between highest and lowest: SynFlow 10.8, Magnitude 27.0, SNIP 14.4",
+    "lose much": "yes",  # the least: SNIP on CIFAR-10, 76.98 to 57.25
+    "SynFlow loses most": "yes",  # 71.39 and 67.61
+    "SNIP loses least": "yes",  # 19.73
+    "most consistent": "no: points between highest and lowest: ",  # SNIP 21.2, GraSP 19.0
+    "worst overall": "yes",
+    "never exceeds 31": "yes",  # 30.16 and 5.02
+    "as soon as c = 1": "yes",  # 61.19 to 5.00
+    "never beats CIFAR-10": "yes",  # 10.00 and 5.00 at least
+    "about 8 points": "no: the least lead: 5.0 points",
+    "far longer at": "yes",
+    "whichever the pruner (within 10": "yes",  # at 2, 287.0 and 268.9
+    "at every compression, with every": "yes",  # 294.8 and 278.0
+    "3 to 8 seconds longer": "no: trials at c ≥ 0.2 take -2.1 % to +3.6 % longer",
+    "are the fastest": "yes",
+    "FLOPs fall as": "yes",
+    "fall most between": "no: the last step takes away most for 2 of 10",  # SynFlow: 85.5 and 91.3
+    "hardly differ": "yes",  # 6.8
+    "But SynFlow's at": "yes",  # 9.3
+    "but for SNIP at c": "no: CIFAR-100 has more at GraSP 0.2, Random 0.2, GraSP 1, GraSP 2",
+    "SNIP cannot prune": "–",
+    "avoids the collapse": "–",
+    "compressed alike": "–",
+    "same for both datasets": "yes",
+    "distributed alike": "–",
+    "most widely distributed": "–",
+    "highest peak": "–",
+}
+
+
+@pytest.mark.parametrize("part", OWN)
+def test_the_papers_own_numbers(part):
+    own = judge(part, lambda trial: {})["own"]
+    assert own.startswith(OWN[part]) if OWN[part].startswith("no") else own == OWN[part]
+
+
+def test_every_claim_is_tested_here():
+    assert len(OWN) == len(CLAIMS)
+    assert {claim(part).text for part in OWN} == {known.text for known in CLAIMS}
+
+
+@pytest.mark.parametrize(
+    ("part", "table", "unit", "verdict"),
+    [
+        ("drop to chance", "table1_accuracy_by_dataset", 1, REPRODUCED),
+        ("exceptionally well", "table1_accuracy_by_dataset", 1, REPRODUCED),
+        ("highest accuracy of Table I", "table1_accuracy_by_dataset", 1, CONTRADICTED),
+        ("SNIP alone", "table1_accuracy_by_dataset", 1, CONTRADICTED),
+        ("SynFlow loses most", "table2_accuracy_by_compression", 1, REPRODUCED),
+        ("never beats CIFAR-10", "table2_accuracy_by_compression", 1, REPRODUCED),
+        ("about 8 points", "table2_accuracy_by_compression", 1, CONTRADICTED),
+        ("FLOPs fall as", "table4_flops", 1e6, REPRODUCED),
+        ("fall most between", "table4_flops", 1e6, CONTRADICTED),
+        ("But SynFlow's at", "table4_flops", 1e6, REPRODUCED),
+    ],
+)
+def test_records_that_say_what_is_printed(part, table, unit, verdict):
+    found = judge(part, as_printed(table, unit))
+    assert found["verdict"] == verdict
+    assert found["evidence"].startswith("Margin +" if verdict == REPRODUCED else "Margin -")
+
+
+def test_equal_values_bear_out_neither_side():
+    found = judge("rank alike", as_printed("table1_accuracy_by_dataset"))
+    assert found["verdict"] == UNTESTED, "GraSP and random pruning both have 5.00"
+
+
+@pytest.mark.parametrize(
+    ("margins", "verdict"),
+    [
+        ((1.0, 2.0, 3.0), UNTESTED),  # 2 ± 4.302653 / sqrt(3) = 2.484
+        ((1.6, 2.0, 2.4), REPRODUCED),  # 2 ± 0.994
+        ((-1.6, -2.0, -2.4), CONTRADICTED),
+        ((0.2, 0.2, -0.3), UNTESTED),
+    ],
+)
+def test_the_interval_of_the_margin_decides(margins, verdict):
+    def values(trial):
+        return {"top1": 90.0 + (margins[trial.seed] if trial.pruner == "random" else 0)}
+
+    found = judge("exceptionally well", values)
+    assert found["verdict"] == verdict
+    if margins[0] == 1.0:
+        assert found["evidence"] == (
+            "Margin +2.0 ± 2.5 points; Random 92.00, SynFlow 90.00, Magnitude 90.00, SNIP 90.00, GraSP 90.00"
+        )
+
+
+def test_accuracies_for_a_hundred_classes_are_top_five():
+    def values(trial):
+        hundred = trial.dataset == "cifar100"
+        return {"top1": 40.0 if hundred else 80.0, "top5": 85.0 + trial.seed if hundred else 99.0}
+
+    assert judge("never beats CIFAR-10", values)["verdict"] == CONTRADICTED
+
+
+def test_table_i_takes_magnitude_pruning_as_described():
+    def values(trial):
+        return {"top1": {"synflow": 11.35, "magnitude": 97.0 if trial.pre_epochs else 11.35}.get(trial.pruner, 95.0)}
+
+    assert judge("SynFlow is the worst on MNIST", values)["verdict"] == REPRODUCED
+    assert "Magnitude 97.00" in judge("SynFlow is the worst on MNIST", values)["evidence"]
+
+
+def test_no_verdict_from_one_seed():
+    found = judge("exceptionally well", as_printed("table1_accuracy_by_dataset"), seeds=[0])
+    assert (found["verdict"], found["evidence"][:23]) == (UNTESTED, "One seed; margin +2.3 p")
+
+
+def test_a_smaller_budget_decides_nothing_but_is_shown():
+    found = judge("SynFlow loses most", as_printed("table2_accuracy_by_compression"), post_epochs=3)
+    assert found["verdict"] == UNTESTED
+    assert found["evidence"].startswith("Epochs after pruning: 3, not 10; margin +2.1 ± 0.0 points; points lost")
+
+
+@pytest.mark.parametrize("crowd", [{"workers": 2}, {"workers": 1, "together": 5}, {}])
+def test_times_of_trials_side_by_side_decide_nothing(crowd):
+    study = paper()
+    found = records(study, lambda trial: {"where": {"workers": 1}})
+    assert claims.judge(claim("whichever the pruner (within 10"), study, found)["verdict"] == REPRODUCED
+    crowded = records(study, lambda trial: {"where": crowd})
+    judged = claims.judge(claim("whichever the pruner (within 10"), study, crowded)
+    assert judged["verdict"] == UNTESTED and judged["evidence"].startswith("Timed beside other trials; margin +10.0")
+
+
+def test_data_that_stand_in_are_called_by_their_names():
+    rows = [{"dataset": name, "model": "vgg11"} for name in ("digits", "digit-pairs")]
+    found = judge("rank alike", lambda trial: {"top1": float(len(trial.pruner))}, comparison=rows)
+    assert found["verdict"] == UNTESTED
+    assert "Digit pairs SynFlow 90.0" in found["evidence"] and "CIFAR" not in found["evidence"]
+
+
+def test_failed_and_missing_trials_leave_a_claim_untested_and_are_named():
+    found = judge("exceptionally well", lambda trial: None if trial.pruner == "grasp" else {"top1": 90.0})
+    assert (found["verdict"], found["evidence"]) == (
+        UNTESTED,
+        "3 of 15 trials failed or are missing; no value of MNIST, GraSP, c = 1",
+    )
+    study = paper()
+    assert {claims.judge(known, study, {})["verdict"] for known in CLAIMS} == {UNTESTED}
+    broken = records(study, lambda trial: None)
+    assert {claims.judge(known, study, broken)["verdict"] for known in CLAIMS} == {UNTESTED}
+    bare = records(study, lambda trial: {"layers": [], "top1": None, "top5": None, "flops_kept": None, "density": None})
+    assert {
+        claims.judge(known, study, bare)["verdict"] for known in CLAIMS if known.value(bare[next(iter(bare))]) is None
+    }
+    without = paper(pruners=["snip", "random"])
+    verdicts = {known.text: claims.judge(known, without, records(without))["verdict"] for known in CLAIMS}
+    assert verdicts[claim("SNIP cannot prune").text] == CONTRADICTED
+    assert verdicts[claim("rank alike").text] == UNTESTED
+
+
+def test_more_zeros_than_weights_to_remove_explain_snips_error():
+    """Compression 0.05 keeps 89 of 100 weights, so 11 go."""
+
+    def values(trial):
+        return {"layers": [layer("first", 100, 89, zero_scores=14)]}
+
+    found = judge("SNIP cannot prune", values)
+    assert found["verdict"] == EXPLAINED
+    assert found["evidence"].startswith("With a threshold that removes every tie; ")
+    assert found["evidence"].endswith(
+        "margin +3.0 ± 0.0 % of all weights; scores of zero less weights to remove: +3.00 % of all weights"
+    )
+    assert judge("SNIP cannot prune", lambda trial: {"layers": [layer("first", 100, 89)]})["verdict"] == CONTRADICTED
+
+
+def test_a_collapse_of_synflow_contradicts():
+    def values(trial):
+        return {"effective_density": 0.0 if trial.compression == 2 else trial.density}
+
+    found = judge("avoids the collapse", values)
+    assert found["verdict"] == CONTRADICTED
+    assert "none at CIFAR-10 c = 2, CIFAR-100 c = 2" in found["evidence"]
+    assert judge("avoids the collapse", lambda trial: {})["verdict"] == REPRODUCED
+
+
+def test_layers_that_keep_different_shares_contradict():
+    def values(trial):
+        first = 8000 if trial.pruner == "synflow" else 3300
+        return {"layers": [layer("first", 9000, first), layer("second", 1000, 310)], "density": 0.3162}
+
+    found = judge("compressed alike", values)
+    assert found["verdict"] == CONTRADICTED
+    assert "CIFAR-10 SynFlow 57.3, Magnitude 5.0" in found["evidence"]
+    even = [layer("first", 9000, 2846), layer("second", 1000, 316)]
+    assert judge("compressed alike", lambda trial: {"layers": even, "density": 0.3162})["verdict"] == REPRODUCED
+
+
+def test_histograms_by_hand():
+    """Weights at -0.15 and 0.15 deviate by 0.15, and a bin's width of 0.02 adds 0.02^2 / 12."""
+
+    def two_bins(distance, count):
+        counts = [0] * 150
+        counts[75 - distance - 1] = counts[75 + distance] = count
+        return layer("any", 100, 2 * count, histogram=counts)
+
+    wide, narrow = two_bins(7, 5), two_bins(1, 5)
+
+    def values(trial):
+        return {"layers": [wide, wide] if trial.pruner in ("synflow", "random") else [wide, narrow]}
+
+    found = judge("most widely distributed", lambda t: {"layers": [wide if t.pruner == "synflow" else narrow]})
+    assert found["verdict"] == REPRODUCED and "CIFAR-10 SynFlow 0.150" in found["evidence"]
+    assert judge("most widely distributed", values)["verdict"] == UNTESTED, "SynFlow and random pruning alike"
+    assert judge("distributed alike", values)["verdict"] == REPRODUCED
+    assert judge("distributed alike", lambda trial: {"layers": [wide, narrow]})["verdict"] == CONTRADICTED
+
+    def peaked(trial):
+        return {"layers": [two_bins(3, 40 if trial.pruner == "grasp" else 5)]}
+
+    assert judge("highest peak", peaked)["verdict"] == REPRODUCED
+
+
+def test_table_of_all_claims_without_the_images(monkeypatch):
+    study = paper(datasets=["cifar10"])
+    table = claims.table(study, records(study))
+    assert len(table.tidy) == len(CLAIMS) + 2
+    assert table.tidy.number.tolist() == list(range(1, len(CLAIMS) + 3))
+    same = table.tidy[table.tidy.claim.str.contains("has the images")].iloc[0]
+    assert (same.verdict, same.evidence) == (UNTESTED, "This profile does not use CIFAR-10 and CIFAR-100.")
+
+
+def test_images_are_told_apart_by_their_pixels():
+    digits, pairs = (datasets.distinct(datasets.read(name)) for name in ("digits", "digit-pairs"))
+    assert len(digits) == 1797
+    assert not digits & pairs
+    assert digits == datasets.distinct(datasets.read("digits"))
+
+
+def test_cifar_sets_share_three_images(real_data, monkeypatch):
+    """Test image 1,677 of CIFAR-10, a truck, is training image 43,244 of CIFAR-100, a pickup truck; and two more."""
+    monkeypatch.setenv("PRUNEKIT_DATA", str(real_data))
+    assert claims.shared_images(paper()) == (60_000, 59_974, 3)
+    assert claims._same_images(paper())["verdict"] == CONTRADICTED

@@ -1,0 +1,194 @@
+"""Each finding on synthetic records: borne out, not borne out, not testable here."""
+
+import math
+
+import pytest
+from synthetic import layer, paper, records
+
+from prunekit.report import findings, published
+
+BORNE_OUT, NOT_BORNE_OUT, NOT_TESTABLE = "**Borne out.**", "**Not borne out.**", "**Not testable here**"
+
+
+def millions(trial):
+    value = published.value("table4_flops", trial.dataset, trial.model, trial.compression, trial.pruner)
+    return 100.0 if math.isnan(value) else value
+
+
+def one_shot(trial):
+    """As the study ran it, but for the cell that is misprinted; 23 million after 100 steps, and alive."""
+    stepped = trial.prune_steps == 100
+    at_last = trial.compression == 2 and trial.pruner == "synflow"
+    misprinted = (trial.dataset, trial.pruner, trial.compression) == ("cifar100", "synflow", 0.2)
+    flops = 257.2 if misprinted else millions(trial)
+    return {"flops_kept": round(1e6 * (flops * 0.4 if stepped else flops)), "collapsed": at_last and not stepped}
+
+
+def test_one_shot_is_borne_out_where_it_is_nearer_and_collapses():
+    study = paper(described_compressions=[1.0, 2.0])
+    found = findings.one_shot(study, records(study, one_shot))
+    assert found.text.startswith(
+        f"{BORNE_OUT} Of the 4 published cells where one shot and 100 steps differ by more than their intervals, 4 lie"
+    )
+    assert "6 of 6 networks pruned in one shot collapsed, and 0 of 6 in 100 steps." in found.text
+    row = found.table.tidy.iloc[0]
+    share = 100 * 143.3e6 / 313_478_154
+    assert (row.published, row.one_shot, row.in_steps) == pytest.approx((share, share, 0.4 * share))
+
+
+def test_one_shot_is_not_borne_out_where_steps_are_nearer():
+    study = paper(described_compressions=[1.0, 2.0])
+
+    def swapped(trial):
+        values = one_shot(trial)
+        return values | {"flops_kept": round(1e6 * millions(trial) * (1 if trial.prune_steps == 100 else 0.4))}
+
+    assert findings.one_shot(study, records(study, swapped)).text.startswith(NOT_BORNE_OUT)
+
+
+def test_one_shot_ignores_the_misprint_and_cells_that_do_not_tell():
+    """At 0.2 nothing but the misprint 9.3 differs; cells where steps change nothing do not count."""
+    study = paper(described_compressions=[0.2, 2.0])
+
+    def values(trial):
+        flops = 257.4 if trial.compression == 0.2 else one_shot(trial)["flops_kept"] / 1e6
+        return one_shot(trial) | {"flops_kept": round(1e6 * flops)}
+
+    found = findings.one_shot(study, records(study, values))
+    assert found.text.startswith(f"{BORNE_OUT} Of the 2 published cells")
+    alone = paper(described_compressions=[0.2])
+    assert findings.one_shot(alone, records(alone, values)).text.startswith(NOT_TESTABLE)
+
+
+def magnitude(shift):
+    def values(trial):
+        late = trial.pre_epochs == 100
+        return {
+            "flops_kept": round(1e6 * millions(trial) * (shift if late else 1)),
+            "top1": (97.5 if late else 11.35),
+            "seconds": {"pretrain": 80.0 if late else 0.0, "train": 8.0},
+        }
+
+    return values
+
+
+def test_magnitude_is_borne_out_by_flops_and_told_of_mnist():
+    study = paper(described_compressions=[1.0])
+    found = findings.magnitude_untrained(study, records(study, magnitude(0.8)))
+    assert found.text.startswith(
+        f"{BORNE_OUT} The published FLOPs of magnitude pruning lie within 1% of those at initialisation in 12 of 12 "
+        "cells. In 2 of 2 cells, training"
+    )
+    assert "; the paper prints 97.53 % for MNIST, which is nearer to pruning after training" in found.text
+    assert set(found.table.tidy.times) == {11.0}
+
+
+def test_magnitude_is_not_borne_out_where_training_tells_nothing_or_print_differs():
+    study = paper(described_compressions=[1.0])
+    alike = findings.magnitude_untrained(study, records(study, magnitude(1.0))).text
+    assert alike.startswith(f"{NOT_TESTABLE} (no trial here shows that epochs before pruning would change FLOPs)")
+    found = records(study, lambda trial: magnitude(0.8)(trial) | {"flops_kept": 50_000_000 * (1 + trial.pre_epochs)})
+    assert findings.magnitude_untrained(study, found).text.startswith(NOT_BORNE_OUT)
+
+
+@pytest.mark.parametrize(
+    ("ten", "hundred", "verdict"), [(10, 12, BORNE_OUT), (12, 12, NOT_BORNE_OUT), (10, 10, NOT_BORNE_OUT)]
+)
+def test_tied_zeros_are_counted_against_what_is_to_go(ten, hundred, verdict):
+    """Compression 0.05 keeps 89 of 100 weights, so 11 go."""
+
+    def values(trial):
+        zeros = {"cifar10": ten, "cifar100": hundred}.get(trial.dataset, 0)
+        return {"layers": [layer("first", 100, round(100 * trial.density), zero_scores=zeros)]}
+
+    study = paper()
+    found = findings.tied_zeros(study, records(study, values))
+    assert found.text.startswith(verdict)
+    tied = [3 if zeros == 12 else 0 for zeros in (ten, hundred)]
+    assert f"CIFAR-10 {tied[0]} of 3, CIFAR-100 {tied[1]} of 3" in found.text
+    assert found.table.wide.iloc[0]["Scores of zero, %"] == f"{ten}.00 ± 0.00"
+    evenly = found.table.tidy.evenly.iloc[1]
+    # 11 of 12 ties go from a layer of 100 weights and 100 FLOPs; without too many ties there is nothing to break
+    assert evenly == pytest.approx((313_478_154 - 11) / 1e6) if hundred == 12 else math.isnan(evenly)
+
+
+def test_zeros_that_were_not_counted_decide_nothing():
+    study = paper()
+    found = findings.tied_zeros(study, records(study, lambda trial: {"layers": [layer("first", 100, 89, None)]}))
+    assert found.text.startswith(f"{NOT_TESTABLE} (zeros were not counted)")
+
+
+def accuracies(top1_matches):
+    def values(trial):
+        table = "table1_accuracy_by_dataset" if trial.model == "fc" else "table2_accuracy_by_compression"
+        number = published.value(table, trial.dataset, trial.model, trial.compression, trial.pruner)
+        near = (60.0 if math.isnan(number) else number) + trial.seed / 10
+        return {"top1": near, "top5": 99.0} if top1_matches else {"top1": near / 4, "top5": near}
+
+    return values
+
+
+def test_top_five_rests_on_values_that_agree_as_nothing_else():
+    study = paper()
+    found = findings.top_five(study, records(study, accuracies(False)))
+    assert found.text.startswith(f"{BORNE_OUT} CIFAR-100: ")
+    assert "Random pruning on MNIST: 1 of 1 testable values agree" in found.text and "12 of the 29 values" in found.text
+    assert findings.top_five(study, records(study, accuracies(True))).text.startswith(NOT_BORNE_OUT)
+    assert findings.top_five(study, {}).text.startswith(NOT_TESTABLE)
+
+
+def test_whole_trial_compares_a_trial_with_a_test():
+    study = paper()
+    found = findings.whole_trial(study, records(study))
+    assert found.text.startswith(f"{BORNE_OUT} A trial of ours lasts as long as 100 and 100 passes")
+    assert set(found.table.tidy.times.round(6)) == {100.0}
+    slow = findings.whole_trial(study, records(study, lambda trial: {"inference_seconds": 8.0}))
+    assert slow.text.startswith(NOT_BORNE_OUT)
+    assert findings.whole_trial(study, {}).text.startswith(f"{NOT_TESTABLE} (no trial was timed)")
+
+
+@pytest.mark.parametrize(("biases", "verdict"), [(True, BORNE_OUT), (False, NOT_BORNE_OUT)])
+def test_density_of_all_parameters_is_the_printed_number(biases, verdict):
+    """3,160 of 10,000 weights and 6 biases: 31.60 % and 31.64 %."""
+
+    def values(trial):
+        layers = [layer("first", 5000, 2000), layer("second", 4000, 1000), layer("third", 1000, 160)]
+        extra = 6 if biases else 0
+        return {"layers": layers, "parameters": 10_000 + extra, "parameters_kept": 3160 + extra}
+
+    study = paper()
+    found = findings.not_by_layer(study, records(study, values))
+    assert found.text.startswith(verdict)
+    assert "single layers keep from 16.0 % to 40.0 % of their weights" in found.text
+    row = found.table.tidy.iloc[0]
+    assert row.least_with_biases == pytest.approx(100 * 162 / 1002 if biases else 16)
+
+
+def test_images_need_both_data_sets():
+    found = findings.disjoint_images(paper(datasets=["cifar10"]))
+    assert found.text.startswith(f"{NOT_TESTABLE} (this profile does not use CIFAR-10 and CIFAR-100)")
+
+
+def test_images_of_the_two_data_sets(real_data, monkeypatch):
+    monkeypatch.setenv("PRUNEKIT_DATA", str(real_data))
+    found = findings.disjoint_images(paper())
+    assert found.text == f"{BORNE_OUT} Of 60,000 images of CIFAR-10, 3 are also in CIFAR-100."
+
+
+@pytest.mark.parametrize(
+    "finding",
+    [
+        findings.one_shot,
+        findings.magnitude_untrained,
+        findings.tied_zeros,
+        findings.top_five,
+        findings.not_by_layer,
+    ],
+)
+@pytest.mark.parametrize("changes", [{}, {"pruners": ["grasp", "random"]}, {"width": 0.5}])
+def test_without_records_nothing_is_decided_and_nothing_breaks(finding, changes):
+    study = paper(**changes)
+    assert finding(study, {}).text.startswith(NOT_TESTABLE)
+    broken = records(study, lambda trial: None)
+    assert finding(study, broken).text.startswith(NOT_TESTABLE)
+    assert finding(study, broken).table.markdown()

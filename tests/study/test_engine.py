@@ -1,0 +1,291 @@
+"""Running trials: the same anywhere, and a failure or a killed process costs no more than it must."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import TINY, TINY_TRIALS, command
+
+from prunekit.errors import UserError
+from prunekit.study import engine, machine, profile, runner
+from prunekit.study.store import Store
+
+OFFLINE = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
+
+
+def tiny(runs=None, **changes):
+    return profile.Study(profile.Params.model_validate(TINY | changes), "tiny", runs)
+
+
+def run(study_, **options):
+    """Run what is missing; return the labels of the trials and their errors."""
+    missing = study_.missing(study_.store.load(study_.trials))
+    return engine.run(missing, study_.store, **{"device": "cpu", "workers": 1} | options)
+
+
+def results(study_):
+    """Return what must not depend on where and when a trial ran."""
+    varying = {"where", "finished", "seconds", "peak_memory", "inference_seconds"}
+    records = study_.store.load(study_.trials)
+    rows = {id_: record.model_dump(exclude=varying) for id_, record in records.items()}
+    for row in rows.values():
+        for epoch in (*row["pre_curve"], *row["curve"]):
+            del epoch["train_seconds"], epoch["test_seconds"]
+    return rows
+
+
+def test_workers_find_what_one_process_finds(tmp_path):
+    here, spread = tiny(tmp_path / "here"), tiny(tmp_path / "spread")
+    assert run(here) == {} and run(spread, workers=2) == {}
+    assert len(results(here)) == TINY_TRIALS
+    assert {row["status"] for row in results(here).values()} == {"ok"}
+    ours, theirs = results(here), results(spread)
+    assert ours == {id_: approximately(row) for id_, row in theirs.items()}
+    (record, *_) = here.store.load(here.trials).values()
+    assert record.where["device"] == "cpu" and record.where["workers"] == 1
+
+
+def approximately(row):
+    """Sums over more threads come in another order; all else is equal."""
+    close = {"train_loss", "test_loss"}
+    curve = [{k: pytest.approx(v, rel=1e-4) if k in close else v for k, v in epoch.items()} for epoch in row["curve"]]
+    return row | {"curve": curve}
+
+
+def test_nothing_to_run_is_nothing_done(tmp_path):
+    assert engine.run([], Store(tmp_path / "none")) == {}
+    assert not (tmp_path / "none").exists()
+
+
+def test_trial_that_fails_costs_itself_and_is_run_again(tmp_path):
+    wild = {"dataset": "digits", "model": "conv", "learning_rate": 1e30}
+    half = tiny(comparison=[wild], pruners=["random"])
+    for _ in range(2):
+        errors = run(half)
+        assert [trial.model for trial in errors] == ["conv"], "the second time it alone is run again"
+        (error,) = errors.values()
+        assert ("\n" not in error and "nan" in error.lower()) or "finite" in error, error
+        records = half.store.load(half.trials)
+        assert sorted(record.status for record in records.values()) == ["failed", "ok", "ok"]
+        assert error in {record.error for record in records.values()}
+
+
+def test_any_exception_is_one_line_with_its_place(monkeypatch):
+    def broken(*_, **__):
+        raise KeyError("two\nlines")
+
+    one = tiny(comparison=[{"dataset": "digits", "model": "fc"}], pruners=["random"], compressions=[1.0])
+    monkeypatch.setattr("prunekit.study.runner.run_together", broken)
+    (error, *_) = run(one).values()
+    assert error.startswith("KeyError: ") and "\n" not in error and "test_engine.py:" in error
+
+
+def test_fully_connected_trials_train_side_by_side(tmp_path):
+    """Those of one seed that differ in pruner and compression; the conv net's do not."""
+    study_ = tiny(tmp_path / "runs", seeds=[0, 1])
+    assert run(study_) == {}
+    found = {}
+    for record in study_.store.load(study_.trials).values():
+        one = record.trial
+        found.setdefault((one.dataset, one.prune_steps, one.seed), []).append(record.where.get("together"))
+    for seed in (0, 1):
+        assert found.pop(("digits", 1, seed)) == [4] * 4
+        assert found.pop(("digit-pairs", 1, seed)) == [None] * 2
+        assert found.pop(("digits", 3, seed)) == [None]
+    assert not found
+
+
+@pytest.mark.parametrize("room", [1, 2])
+def test_without_memory_fewer_train_side_by_side(tmp_path, monkeypatch, capsys, room):
+    """As on a GPU that holds `room` networks of this batch; the batch stays as it is."""
+    together, sizes = runner.run_together, []
+
+    def crowded(trials, *words):
+        if len(trials) > room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        sizes.append(len(trials))
+        assert {trial.batch_size for trial in trials} == {TINY["batch_size"]}
+        return together(trials, *words)
+
+    monkeypatch.setattr(runner, "run_together", crowded)
+    study_ = tiny(tmp_path / "runs", comparison=[{"dataset": "digits", "model": "fc"}])
+    assert run(study_) == {}
+    assert len(study_.store.load(study_.trials)) == 5
+    assert sizes.count(room) == {1: 5, 2: 2}[room]
+    said = [line for line in capsys.readouterr().err.splitlines() if "no memory" in line]
+    assert said[0].endswith("no memory for 4 trials side by side; going on with 2")
+
+
+def test_a_trial_without_memory_of_its_own_fails_alone(tmp_path, monkeypatch):
+    def none(trials, *words):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(runner, "run_together", none)
+    study_ = tiny(tmp_path / "runs")
+    assert set(run(study_).values()) == {f"OutOfMemoryError: CUDA out of memory (test_engine.py:{place(none)})"}
+
+
+def place(function):
+    return function.__code__.co_firstlineno + 1
+
+
+def starved(group, where, report):
+    """Stand for trials on a GPU that holds one process of them and not two."""
+    for trial in group:
+        report(trial, "OutOfMemoryError: CUDA out of memory" if where["workers"] > 1 else None)
+
+
+def test_without_memory_fewer_processes_run(capsys):
+    trials = list(tiny(seeds=[0, 1]).trials.values())
+    reported = []
+    engine._spread(
+        engine._groups(trials), starved, machine.where("cpu", 2), lambda trial, error: reported.append((trial, error))
+    )
+    assert sorted(trial.id for trial, _ in reported) == sorted(trial.id for trial in trials)
+    assert {error for _, error in reported} == {None}
+    assert "prunekit: no memory for 2 trials at once; going on with 1" in capsys.readouterr().err
+
+
+def test_unavailable_dataset_fails_its_trials_alone(tmp_path, monkeypatch):
+    for name, value in OFFLINE.items():
+        monkeypatch.setenv(name, value)
+    half = tiny(comparison=[{"dataset": "mnist", "model": "fc"}])
+    errors = run(half, data_dir=tmp_path / "nothing", workers=2)
+    assert {trial.dataset for trial in errors} == {"mnist"} and len(errors) == 2
+    statuses = {(r.trial.dataset, r.status) for r in half.store.load(half.trials).values()}
+    assert statuses == {("digits", "ok"), ("mnist", "failed")}
+    (line,) = engine.lines(errors)
+    assert line.startswith("2 trials (first: mnist/fc synflow c=1 seed=0): mnist is not at hand")
+
+
+def test_errors_are_grouped():
+    one, two, three, *_ = tiny().trials.values()
+    assert list(engine.lines({one: "no memory", two: "no data", three: "no memory"})) == [
+        f"2 trials (first: {one.label}): no memory",
+        f"{two.label}: no data",
+    ]
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", ""])
+def test_unknown_device_is_one_line(device):
+    with pytest.raises(UserError, match=f"--device {device}: .*; try cpu, cuda or auto") as error:
+        run(tiny(), device=device)
+    assert "\n" not in str(error.value)
+
+
+def test_record_that_cannot_be_written_is_said(tmp_path):
+    (tmp_path / "file").touch()
+    errors = run(tiny(tmp_path / "file"))
+    assert len(errors) == TINY_TRIALS
+    (line,) = engine.lines(errors)
+    assert "cannot be written" in line and str(tmp_path / "file") in line
+
+
+# Killed in mid-run: the real command line, two dozen trials of about a second
+
+
+@pytest.fixture
+def long_profile(tmp_path, tiny_profile):
+    """A study that takes some ten seconds, which is long enough to be killed."""
+    longer = {"seeds": [0, 1, 2, 3], "post_epochs": 2, "train_subset": 1000, "batch_size": 20}
+    file = tmp_path / "long.yaml"
+    file.write_text(json.dumps(TINY | longer))
+    return file
+
+
+def start(profile, *options):
+    return subprocess.Popen(
+        command("run", profile, "--workers", 2, "--device", "cpu", *options),
+        cwd=profile.parent,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell ignores it for what it runs aside
+    )
+
+
+def children(pid):
+    """Return the processes that `pid` started, and theirs."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, task.read_text().split()):
+            found += [child, *children(child)]
+    return found
+
+
+def workers(pid):
+    return [child for child in children(pid) if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def wait_for(condition, seconds=180):
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.05)
+    return value
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def whole_records(runs):
+    """Return the contents of the records by name; each is whole, and nothing else lies there."""
+    files = list(runs.iterdir())
+    assert {file.suffix for file in files} == {".json"}
+    return {file.name: json.loads(file.read_bytes()) for file in files}
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds the worker processes in /proc")
+@pytest.mark.parametrize("victim", ["worker", "parent"])
+def test_killed_run_goes_on_where_it_was(tmp_path, long_profile, prunekit, victim):
+    runs = tmp_path / "runs"
+    first = start(long_profile)
+    wait_for(lambda: runs.is_dir() and len(list(runs.glob("*.json"))) >= 2)
+    pool = workers(first.pid)
+    assert len(pool) == 2
+    os.kill(pool[0] if victim == "worker" else first.pid, signal.SIGKILL)
+    _, printed = first.communicate(timeout=180)
+    wait_for(lambda: not any(map(alive, pool)), seconds=10)
+    if victim == "worker":
+        assert first.returncode == 1 and "Traceback" not in printed
+        failures = [line for line in printed.splitlines() if line.startswith("prunekit: failed: ")]
+        assert len(failures) == 1 and "a worker process was killed" in failures[0], printed
+    before = whole_records(runs)
+    all_ = profile.Study(profile.load_params(str(long_profile)), "long").trials
+    assert 2 <= len(before) < len(all_)
+
+    second = prunekit("run", long_profile, "--workers", 2)
+    assert second.returncode == 0, second.stderr
+    assert f"{len(all_)} trials, {len(before)} done, {len(all_) - len(before)} to run" in second.stderr
+    after = whole_records(runs)
+    assert {name.removesuffix(".json") for name in after} == set(all_)
+    assert before.items() <= after.items(), "what was done is left as it was"
+
+
+def test_interrupted_run_says_how_to_go_on(tmp_path, long_profile):
+    runs = tmp_path / "runs"
+    first = start(long_profile)
+    wait_for(lambda: runs.is_dir() and any(runs.glob("*.json")))
+    pool = workers(first.pid)
+    first.send_signal(signal.SIGINT)
+    _, printed = first.communicate(timeout=30)
+    assert first.returncode == 130
+    assert "prunekit: interrupted; run the same command again to go on" in printed and "Traceback" not in printed
+    wait_for(lambda: not any(map(alive, pool)), seconds=10)
+    assert whole_records(runs)
+
+
+def test_two_runs_at_once_in_one_folder(tmp_path, tiny_profile):
+    both = [start(tiny_profile), start(tiny_profile)]
+    for process in both:
+        _, printed = process.communicate(timeout=300)
+        assert process.returncode == 0, printed
+    assert len(whole_records(tmp_path / "runs")) == TINY_TRIALS

@@ -1,0 +1,241 @@
+"""Params files and --set -> trials, or one line that says what is wrong."""
+
+import math
+import re
+
+import pytest
+import yaml
+from conftest import ROOT, TINY, TINY_TRIALS
+
+from prunekit.errors import UserError
+from prunekit.study import profile
+from prunekit.study.trial import failed
+
+PROFILES = sorted(path.stem for path in (ROOT / "params").glob("*.yaml"))
+
+
+def make(**changes):
+    return profile.Study(profile.Params.model_validate(TINY | changes), "tiny")
+
+
+@pytest.mark.parametrize(("name", "trials"), [("demo", 222), ("cpu", 414), ("paper", 270)])
+def test_profiles_load_and_name_their_trials(name, trials):
+    loaded = profile.Study(profile.load_params(name), name)
+    assert all(loaded.sections.values())
+    p = loaded.params
+    assert len(loaded.sections["comparison"]) == 3 * len(p.pruners) * len(p.seeds)
+    assert len(loaded.sections["sweep"]) == len(p.datasets) * len(p.pruners) * len(p.compressions) * len(p.seeds)
+    assert len(loaded.trials) == trials
+
+
+def test_no_profile_is_left_out_of_these_tests():
+    assert PROFILES == ["cpu", "demo", "paper"]
+
+
+def test_trials_that_sections_share_are_run_once():
+    tiny = make()
+    assert {name: len(trials) for name, trials in tiny.sections.items()} == {
+        "comparison": 4,
+        "sweep": 4,
+        "flops": 4,
+        "layers": 2,
+        "histograms": 2,
+        "described": 1,
+        "described_flops": 1,
+    }
+    assert len(tiny.trials) == TINY_TRIALS
+    assert all(id_ == trial.id for id_, trial in tiny.trials.items())
+
+
+def test_trials_that_share_work_are_neighbours():
+    keys = [(t.dataset, t.model, t.pruner, t.seed) for t in make(seeds=[0, 1]).sections["sweep"]]
+    assert len(set(keys)) == sum(a != b for a, b in zip([None, *keys], keys, strict=False))
+
+
+def test_only_magnitude_trains_before_pruning_if_asked():
+    tiny = make(pruners=["magnitude", "snip"], magnitude_pre_epochs=7, described_pre_epochs=7, pre_epochs=2)
+    assert {(t.pruner, t.pre_epochs) for t in tiny.trials.values()} == {("magnitude", 7), ("snip", 2)}
+
+
+def test_what_the_study_describes_is_run_beside_what_it_ran():
+    """Magnitude after training, for each row of Table I and each compression asked for; SynFlow in steps."""
+    tiny = make(
+        pruners=["magnitude", "synflow", "random"],
+        described_compressions=[0.5, 2.0],
+        described_pre_epochs=4,
+        comparison=[
+            {"dataset": "digits", "model": "conv", "described_pre_epochs": 9},
+            {"dataset": "digits", "model": "fc"},
+        ],
+    )
+    described = [
+        (t.pruner, t.model, t.compression, t.pre_epochs, t.prune_steps, t.post_epochs)
+        for t in tiny.sections["described"]
+    ]
+    assert described == [
+        ("magnitude", "conv", 1.0, 9, 1, 1),
+        ("magnitude", "fc", 1.0, 4, 1, 1),
+        ("magnitude", "fc", 0.5, 4, 1, 1),
+        ("magnitude", "fc", 2.0, 4, 1, 1),
+        ("synflow", "fc", 0.5, 0, 3, 1),
+        ("synflow", "fc", 2.0, 0, 3, 1),
+    ]
+    assert {t.pre_epochs for t in tiny.sections["comparison"]} == {0}
+    wide = make(pruners=["magnitude", "synflow"], flops_width=1.0)
+    assert {(t.pruner, t.width, t.prune_steps) for t in wide.sections["described_flops"]} == {("synflow", 1.0, 3)}
+    with pytest.raises(ValueError, match="pre_epochs: must be at least 0, not -1"):
+        make(comparison=[{"dataset": "digits", "model": "fc", "described_pre_epochs": -1}])
+
+
+def test_flops_width_asks_for_untrained_networks_on_all_data():
+    tiny = make(flops_width=1.0, magnitude_pre_epochs=3, pruners=["magnitude", "random"])
+    for section in ("flops", "layers"):
+        for trial in tiny.sections[section]:
+            assert (trial.width, trial.pre_epochs, trial.post_epochs, trial.train_subset) == (1.0, 0, 0, None)
+    assert {trial.width for trial in tiny.sections["histograms"]} == {0.05}
+
+
+def test_comparison_rows_may_change_the_budget():
+    tiny = make(comparison=[{"dataset": "digits", "model": "fc", "width": 1, "train_subset": None, "post_epochs": 2}])
+    (row,) = {(t.width, t.train_subset, t.post_epochs) for t in tiny.sections["comparison"]}
+    assert row == (1.0, None, 2)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "value"),
+    [
+        ("seeds=[3, 4]", [3, 4]),
+        ("seeds= [3,4]", [3, 4]),
+        ("width=1", 1.0),
+        ("train_subset=null", None),
+        ("train_subset=", None),
+        ("learning_rate=1.0e-3", 1e-3),
+        ("pruners=[snip]", ["snip"]),
+        ("comparison=[{dataset: mnist, model: fc, width: 1}]", [{"dataset": "mnist", "model": "fc", "width": 1}]),
+    ],
+)
+def test_set_reads_yaml(tiny_profile, assignment, value):
+    assert getattr(profile.load_params(str(tiny_profile), [assignment]), assignment.split("=")[0]) == value
+
+
+def test_later_assignment_wins(tiny_profile):
+    assert profile.load_params(str(tiny_profile), ["seeds=[1]", "seeds=[2]"]).seeds == [2]
+
+
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("compresions=[1]", ["compresions", "did you mean compressions?"]),
+        ("zzz=1", ["zzz", "choose from comparison"]),
+        ("seeds", ["--set seeds", "key=value"]),
+        ("seeds=[1", ["seeds=[1", "not YAML"]),
+        ("pruners=[snap]", ["pruners", "'snap'", "'snip'", "'synflow'"]),
+        ("datasets=[cifar11]", ["datasets", "'cifar11'", "'cifar10'", "'digits'"]),
+        ("model=vgg12", ["model", "'vgg12'", "'vgg11'"]),
+        ("learning_rate=1e-3", ["learning_rate", "'1e-3'", "1.0e-3"]),
+        ("batch_size=many", ["batch_size", "'many'", "integer"]),
+        ("batch_size=0", ["batch_size", "0", "at least 1"]),
+        ("batch_size=1.5", ["batch_size", "1.5", "integer"]),
+        ("batch_size=true", ["batch_size", "True", "integer"]),
+        ("compressions=[-1]", ["compressions", "-1", "at least 0"]),
+        ("compressions=[.nan]", ["compressions", "nan", "finite"]),
+        ("compressions=[.inf]", ["compressions", "inf"]),
+        ("compressions=[11]", ["compressions", "11", "10"]),
+        ("compressions=0.5", ["compressions", "0.5", "list"]),
+        ("layer_compression=.nan", ["layer_compression", "nan"]),
+        ("compressions=[]", ["compressions", "empty"]),
+        ("comparison=[]", ["comparison", "empty"]),
+        ("seeds=[]", ["seeds", "empty"]),
+        ("seeds=[-1]", ["seeds", "-1", "at least 0"]),
+        ("seeds=[0, 0]", ["seeds", "twice", "[0, 0]"]),
+        ("pruners=[snip, snip]", ["pruners", "twice"]),
+        ("width=0", ["width", "0", "greater than 0"]),
+        ("learning_rate=-1", ["learning_rate", "-1", "greater than 0"]),
+        ("train_subset=0", ["train_subset", "0", "at least 1"]),
+        ("post_epochs=null", ["post_epochs", "None", "integer"]),
+        ("schedule=cosine", ["schedule", "'cosine'", "'linear'"]),
+        ("precision=float16", ["precision", "'float16'", "'bfloat16'"]),
+        ("comparison=[{dataset: digits}]", ["comparison", "lacks model"]),
+        ("comparison=[{dataset: digits, model: fc, widht: 1}]", ["comparison", "widht", "did you mean width?"]),
+        ("comparison=[{dataset: digits, model: vgg12}]", ["comparison", "'vgg12'", "'vgg11'"]),
+        ("comparison=[{dataset: digits, model: fc, seed: 1}]", ["comparison", "seed"]),
+        ("comparison=[digits]", ["comparison", "'digits'", "dictionary"]),
+        ("comparison=digits", ["comparison", "'digits'", "list"]),
+        ("seeds=!!python/object/apply:os.system [false]", ["seeds", "not YAML"]),
+    ],
+)
+def test_wrong_value_is_one_line_with_key_value_and_what_is_allowed(tiny_profile, assignment, words):
+    with pytest.raises(UserError) as error:
+        profile.load_params(str(tiny_profile), [assignment])
+    line = str(error.value)
+    assert "\n" not in line
+    assert [word for word in words if word not in line] == [], line
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("seeds: [1", "cannot be read"),
+        ("- 1\n- 2", "does not hold `key: value` lines"),
+        ("", "does not hold `key: value` lines"),
+        ("seeds: !!python/object/apply:os.mkdir [executed]", "cannot be read"),
+        ("seeds: [0]", "comparison is missing"),
+        ("seed: [0]\n1: 2", "unknown key seed; did you mean seeds?"),
+        (b"\xff\xfe\xff", "cannot be read"),
+    ],
+)
+def test_broken_params_file_is_one_line_that_names_it(tmp_path, monkeypatch, content, words):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "broken.yaml"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(UserError, match=re.escape(words)) as error:
+        profile.load_params(str(file))
+    assert str(file) in str(error.value) and "\n" not in str(error.value)
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("dmo", "did you mean demo?"), ("zzz", "choose from cpu, demo, paper"), ("a.yaml", "a.yaml")]
+)
+def test_unknown_profile_is_one_line(name, words):
+    with pytest.raises(UserError, match=re.escape(words)) as error:
+        profile.load_params(name)
+    assert repr(name) in str(error.value)
+
+
+def test_notebook_is_a_study():
+    namespace = TINY | {"profile": "demo", "out": "", "yaml": yaml, "math": math}
+    assert profile.from_notebook(namespace).trials == make().trials
+
+
+@pytest.mark.parametrize("name", ["compresions", "seed", "learning_rates"])
+def test_misspelt_name_in_a_notebook_is_refused(name):
+    with pytest.raises(UserError, match=f"unknown parameter {name}; did you mean"):
+        profile.from_notebook(TINY | {"profile": "demo", name: 1})
+
+
+def test_missing_are_those_without_a_record_or_with_a_failure():
+    tiny = make()
+    one, two, *others = tiny.trials.values()
+    done = failed(one, "", {}).model_copy(update={"status": "ok"})
+    assert tiny.missing({one.id: done, two.id: failed(two, "out of memory", {})}) == [two, *others]
+
+
+def test_runs_folder_is_the_argument_then_the_environment(tmp_path, monkeypatch):
+    assert make().store.folder == tmp_path / "runs"
+    params = profile.Params.model_validate(TINY)
+    assert profile.Study(params, "tiny", tmp_path / "mine").store.folder == tmp_path / "mine"
+    monkeypatch.delenv("PRUNEKIT_RUNS")
+    assert profile.Study(params, "tiny").store.folder == ROOT / "runs"
+
+
+def test_record_run_here_comes_before_the_published_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(profile, "project_root", lambda: tmp_path)
+    tiny = make()
+    one, two, *_ = tiny.trials.values()
+    tiny.store.save(failed(one, "published", {}))
+    tiny.store.save(failed(two, "published", {}))
+    tiny.publish(tiny.published_file.parent)
+    tiny.store.save(failed(one, "run here", {}))
+    (tiny.store.folder / f"{two.id}.json").unlink()
+    assert {id_: record.error for id_, record in tiny.records().items()} == {one.id: "run here", two.id: "published"}

@@ -1,0 +1,282 @@
+"""One trial from end to end: repeatable, undisturbed by what it shares, its streams apart."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from prunekit import pruners
+from prunekit.study import machine, runner
+from prunekit.study.shared import Shared, stream
+from prunekit.study.trial import Trial, failed
+
+torch.set_num_threads(1)
+SMALL = {
+    "dataset": "digits",
+    "model": "fc",
+    "width": 0.1,
+    "pruner": "snip",
+    "compression": 1.0,
+    "post_epochs": 1,
+    "batch_size": 32,
+    "scoring_images_per_class": 2,
+    "train_subset": 100,
+}
+
+
+def trial(**fields):
+    return Trial(**{**SMALL, **fields})
+
+
+def facts(record):
+    """A record without what it cost."""
+    if isinstance(record, dict):
+        times = ("seconds", "finished", "peak_memory")
+        return {key: facts(value) for key, value in record.items() if not key.endswith(times)}
+    return [facts(item) for item in record] if isinstance(record, list) else record
+
+
+def run(one, shared=None):
+    return facts(runner.run_trial(one, shared).model_dump())
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"pruner": "random"},
+        {"pre_epochs": 1, "pruner": "magnitude"},
+        {"pruner": "synflow", "prune_steps": 3},
+        {"dataset": "digit-pairs", "model": "vgg11", "width": 0.05, "train_subset": 200},
+    ],
+    ids=str,
+)
+def test_the_same_trial_twice_is_the_same_record(fields):
+    one = run(trial(**fields))
+    assert one == run(trial(**fields))
+    assert one["status"] == "ok"
+
+
+@pytest.mark.parametrize("pre_epochs", [0, 1])
+@pytest.mark.parametrize("fields", [{"pruner": "snip"}, {"pruner": "random"}, {"pruner": "random", "prune_steps": 2}])
+def test_sharing_changes_no_result(fields, pre_epochs):
+    shared = Shared()
+    for compression in (1.0, 0.1, 2.0, 1.0):
+        one = trial(compression=compression, pre_epochs=pre_epochs, **fields)
+        assert run(one, shared) == run(one)
+
+
+def test_sharing_tells_trials_apart():
+    """Every second trial differs from the first in one field that changes what is shared."""
+    shared = Shared()
+    changes = [
+        {"seed": 1},
+        {"width": 0.2},
+        {"pruner": "grasp"},
+        {"scoring_images_per_class": 3},
+        {"scoring_batch_size": 7},
+        {"train_subset": 50},
+        {"pre_epochs": 1},
+        {"dataset": "digit-pairs"},
+    ]
+    for change in changes:
+        run(trial(), shared)
+        assert run(trial(**change), shared) == run(trial(**change)), change
+
+
+def test_shared_work_is_done_once_and_charged_to_all():
+    shared = Shared()
+    one, two = (runner.run_trial(trial(compression=c, pre_epochs=1), shared) for c in (1.0, 2.0))
+    assert one.seconds["pretrain"] == two.seconds["pretrain"] > 0
+    assert one.seconds["data"] == two.seconds["data"] > 0
+
+
+def test_a_failing_stage_leaves_shared_sound(monkeypatch):
+    shared = Shared()
+    expected = run(trial())
+    run(trial(compression=0.5), shared)
+    with monkeypatch.context() as patch, pytest.raises(ArithmeticError):
+        patch.setattr(pruners, "score", lambda *args: 1 / 0)
+        run(trial(pruner="grasp"), shared)
+    with pytest.raises(FloatingPointError):  # while pruned weights train
+        run(trial(optimizer="sgd", learning_rate=1e30), shared)
+    with pytest.raises(FloatingPointError):  # while the shared network trains
+        run(trial(optimizer="sgd", learning_rate=1e30, pre_epochs=1), shared)
+    assert run(trial(), shared) == expected
+
+
+def test_methods_share_weights_and_batches():
+    """At compression 0 nothing is pruned, so all pruners, in any number of steps, train alike."""
+    same = [run(trial(pruner=name, compression=0.0))["curve"] for name in pruners.NAMES]
+    stepped = run(trial(pruner="random", compression=0.0, prune_steps=3, scoring_images_per_class=5))["curve"]
+    assert same == [stepped] * len(same)
+    assert run(trial(compression=0.0, seed=1))["curve"] != stepped
+
+
+def test_together_as_alone():
+    """Fully connected trials that train side by side: the records of trials run alone, to rounding."""
+    trials = [trial(pruner=name, compression=c, post_epochs=2) for name in ("snip", "random") for c in (0.5, 1.0)]
+    together = runner.run_together(trials, where={"device": "here"})
+    for one, record in zip(trials, together, strict=True):
+        assert record.where == {"device": "here", "together": 4}
+        ours, alone = facts(record.model_dump()), run(one)
+        for row, other in zip(ours.pop("curve"), alone.pop("curve"), strict=True):
+            assert row == pytest.approx(other, rel=1e-4)
+        moved = [layer.pop("histogram") for layer in ours["layers"]]
+        stayed = [layer.pop("histogram") for layer in alone["layers"]]
+        assert [sum(counts) for counts in moved] == [sum(counts) for counts in stayed]
+        del ours["where"], alone["where"]
+        assert ours == alone
+
+
+def test_a_device_without_bfloat16_computes_in_float32_and_says_so(monkeypatch):
+    """As an old GPU; the trial's id stays, its record tells."""
+    expected = run(trial(pre_epochs=1))
+    monkeypatch.setattr(machine, "computes_in", lambda precision, device: precision == "float32")
+    one = trial(pre_epochs=1, precision="bfloat16")
+    record = runner.run_trial(one, where={"device": "here"})
+    assert (record.id, record.where) == (one.id, {"device": "here", "precision": "float32"})
+    found = facts(record.model_dump())
+    assert {key: found[key] for key in ("curve", "pre_curve", "layers")} == {
+        key: expected[key] for key in ("curve", "pre_curve", "layers")
+    }
+
+
+def test_what_computes_in_bfloat16(monkeypatch):
+    def supported(including_emulation):
+        return including_emulation  # as a GPU of before 2020 says
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    assert machine.computes_in("float32", "cuda") and machine.computes_in("bfloat16", "cpu")
+    assert not machine.computes_in("bfloat16", "cuda:0")
+
+
+def test_streams_are_apart_and_repeatable():
+    def draw(seed, name):
+        return torch.rand(4, generator=stream(seed, name)).tolist()
+
+    assert draw(0, "init") == draw(0, "init")
+    assert len({tuple(draw(seed, name)) for seed in range(3) for name in ("init", "order", "pre order")}) == 9
+
+
+def test_the_global_random_state_is_untouched():
+    before = torch.get_rng_state()
+    run(trial(pruner="random"))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_record_adds_up():
+    record = runner.run_trial(trial(post_epochs=2), where={"device": "here"})
+    one = record.trial
+    assert record.id == one.id
+    assert record.where == {"device": "here"}
+    assert [row.epoch for row in record.curve] == [1, 2]
+    assert (record.top1, record.top5) == (record.curve[-1].top1, record.curve[-1].top5)
+    total, kept = (sum(getattr(layer, key) for layer in record.layers) for key in ("total", "kept"))
+    assert kept == total - int((1 - one.density) * total)
+    assert record.density == pytest.approx(kept / total)
+    assert record.effective_density == pytest.approx(sum(layer.effective for layer in record.layers) / total)
+    biases = 5 * 10 + 10
+    assert (record.parameters, record.parameters_kept) == (total + biases, kept + biases)
+    assert (record.flops, record.flops_kept) == (total + biases, kept + biases)  # a linear net uses each weight once
+    assert all(sum(layer.histogram) == layer.kept for layer in record.layers)
+    assert all(layer.zero_scores is not None for layer in record.layers)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="this system does not tell a process's peak")
+def test_peak_memory_of_each_stage():
+    """A stage's own peak, in bytes: what another stage had and gave back does not count."""
+    ballast = torch.ones(2**26)  # 256 MiB
+    before = runner.run_trial(trial())
+    del ballast
+    after = runner.run_trial(trial())
+    assert list(after.peak_memory) == ["data", "pretrain", "score", "train", "measure"]
+    assert all(2**26 < peak < 2**36 for peak in after.peak_memory.values())
+    for stage, peak in after.peak_memory.items():
+        assert before.peak_memory[stage] - peak > 2**27, stage
+
+
+def test_peak_memory_is_left_out_where_it_is_unknown(monkeypatch):
+    monkeypatch.setattr(machine, "_reset_peak", lambda: False)
+    assert runner.run_trial(trial()).peak_memory == {}
+
+
+def test_a_collapsed_trial_is_a_result():
+    """Without a path to the output the logits are the last biases: one class for all images."""
+    record = runner.run_trial(trial(pruner="random", compression=4.0))
+    assert (record.status, record.collapsed, record.effective_density) == ("ok", True, 0)
+    assert len(record.curve) == 1
+    assert 5 < record.top1 < 15
+
+
+def test_an_untrained_trial_has_no_accuracy():
+    record = runner.run_trial(trial(post_epochs=0))
+    assert (record.status, record.top1, record.top5, record.inference_seconds) == ("ok", None, None, None)
+    assert (record.curve, record.pre_curve) == ([], [])
+
+
+def test_a_trial_trained_before_pruning_alone_is_tested():
+    record = runner.run_trial(trial(post_epochs=0, pre_epochs=2, compression=0.0))
+    assert [row.epoch for row in record.pre_curve] == [1, 2]
+    assert record.curve == []
+    assert record.top1 == record.pre_curve[-1].top1
+
+
+OTHER_VALUES = {
+    "dataset": "mnist",
+    "model": "conv",
+    "width": 0.2,
+    "pruner": "grasp",
+    "compression": 2.0,
+    "seed": 1,
+    "pre_epochs": 1,
+    "post_epochs": 2,
+    "optimizer": "sgd",
+    "learning_rate": 0.01,
+    "batch_size": 64,
+    "prune_steps": 2,
+    "schedule": "linear",
+    "scope": "local",
+    "scoring_images_per_class": 3,
+    "scoring_batch_size": 128,
+    "train_subset": None,
+    "precision": "bfloat16",
+}
+
+
+@pytest.mark.parametrize("field", Trial.model_fields)
+def test_every_field_is_part_of_the_id(field):
+    assert trial(**{field: OTHER_VALUES[field]}).id != trial().id
+
+
+def test_id_of_equal_trials():
+    """However a number is written, and whether a default is spelled out."""
+    assert trial(compression=1, width=1).id == trial(compression=1.0, width=1.0).id
+    assert trial(seed=0, scope="global").id == trial().id
+    assert Trial.model_validate_json(trial().model_dump_json()).id == trial().id
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"dataset": "imagenet"},
+        {"width": 0.0},
+        {"compression": -0.1},
+        {"compression": float("nan")},
+        {"post_epochs": -1},
+        {"batch_size": 0},
+        {"seed": "1"},
+        {"prune_steps": 1.5},
+        {"colour": "red"},
+    ],
+    ids=str,
+)
+def test_trials_are_validated(fields):
+    with pytest.raises(ValueError, match=next(iter(fields))):
+        trial(**fields)
+
+
+def test_failed_record():
+    record = failed(trial(), "no luck", {"device": "here"})
+    assert (record.id, record.status, record.error, record.top1) == (trial().id, "failed", "no luck", None)
+    assert record.trial_seconds == 0

@@ -1,0 +1,154 @@
+"""Records on disk: whole or not at all."""
+
+import errno
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from prunekit.errors import UserError
+from prunekit.study import store
+from prunekit.study.trial import Epoch, Layer, Record, Trial, failed
+
+
+def record(compression=1.0, **fields):
+    """Return a record with every field filled, odd floats among them."""
+    trial = Trial(dataset="digits", model="fc", pruner="snip", compression=compression, train_subset=100)
+    epoch = Epoch(
+        epoch=1, train_loss=0.1 + 0.2, train_seconds=1e-9, test_loss=1e300, top1=100 / 3, top5=99.9, test_seconds=0.5
+    )
+    layer = Layer(
+        name="0.weight",
+        total=2**40,
+        kept=10,
+        effective=9,
+        channels=4,
+        dead_channels=1,
+        zero_scores=3,
+        flops=2**50,
+        flops_kept=7,
+        histogram=[1, 0, 2],
+    )
+    values = {
+        "status": "ok",
+        "top1": 100 / 3,
+        "top5": 99.9,
+        "pre_curve": [epoch],
+        "curve": [epoch, epoch],
+        "density": 0.1,
+        "effective_density": 0.1 / 3,
+        "collapsed": False,
+        "flops": 313_478_154,
+        "flops_kept": 1,
+        "parameters": 2**40,
+        "parameters_kept": 10,
+        "layers": [layer, layer.model_copy(update={"zero_scores": None})],
+        "seconds": {"score": 0.1, "train": 2.0},
+        "peak_memory": {"score": 2**40},
+        "inference_seconds": 0.25,
+        "where": {"device": "cpu", "gpu": None, "cores": 2},
+        "finished": datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
+    }
+    return Record(id=trial.id, trial=trial, **values | fields)
+
+
+def test_record_names_every_field():
+    assert record().model_fields_set == set(Record.model_fields) - {"schema_version", "error"}
+
+
+def test_saved_records_come_back_equal(tmp_path):
+    records = {r.id: r for r in (record(1.0), record(2.0))}
+    for r in records.values():
+        store.Store(tmp_path / "deep" / "runs").save(r)
+    assert store.Store(tmp_path / "deep" / "runs").load([*records, "absent"]) == records
+
+
+def test_later_record_replaces_the_earlier(tmp_path):
+    runs = store.Store(tmp_path)
+    runs.save(failed(record().trial, "out of memory", {}))
+    runs.save(record())
+    assert runs.load([record().id]) == {record().id: record()}
+    assert [path.name for path in tmp_path.iterdir()] == [f"{record().id}.json"]
+
+
+def altered(**fields):
+    return json.dumps(json.loads(record().model_dump_json()) | fields).encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"", "damaged"),
+        (record().model_dump_json().encode()[:200], "damaged"),
+        (b"\xff\xfe\x00", "damaged"),
+        (b"[]", "damaged"),
+        (altered(status="fine"), "damaged (status"),
+        (altered(surprise=1), "damaged (surprise"),
+        (altered(schema_version=2), "another version"),
+        (record(2.0).model_dump_json().encode(), "another trial"),
+        (altered(id="0" * 16), "another trial"),
+    ],
+)
+def test_unusable_record_counts_as_missing_with_one_line(tmp_path, capsys, content, complaint):
+    good = record(0.5)
+    store.Store(tmp_path).save(good)
+    (tmp_path / f"{record().id}.json").write_bytes(content)
+    assert store.Store(tmp_path).load([record().id, good.id]) == {good.id: good}
+    (line,) = capsys.readouterr().err.splitlines()
+    assert complaint in line and f"{record().id}.json" in line
+
+
+def test_publishing_loses_nothing(tmp_path):
+    records = [record(2.0), record(1.0), failed(record(0.1).trial, "loss is not a number", {"device": "cpu"})]
+    store.publish(records, tmp_path / "a" / "trials.parquet")
+    assert store.published(tmp_path / "a" / "trials.parquet") == {r.id: r for r in records}
+    store.publish(reversed(records), tmp_path / "b.parquet")
+    assert (tmp_path / "b.parquet").read_bytes() == (tmp_path / "a" / "trials.parquet").read_bytes()
+
+
+def test_records_of_before_peak_memory_are_read(tmp_path):
+    """On disk and published, as version 1 wrote them at first."""
+    import pyarrow.parquet
+
+    new = record()
+    old = new.model_copy(update={"peak_memory": {}})
+    (tmp_path / f"{new.id}.json").write_text(new.model_dump_json(exclude={"peak_memory"}))
+    assert store.Store(tmp_path).load([new.id]) == {new.id: old}
+    store.publish([new], tmp_path / "trials.parquet")
+    table = pyarrow.parquet.read_table(tmp_path / "trials.parquet").drop_columns("peak_memory")
+    pyarrow.parquet.write_table(table, tmp_path / "trials.parquet")
+    assert store.published(tmp_path / "trials.parquet") == {new.id: old}
+
+
+def test_nothing_published_is_no_records(tmp_path):
+    assert store.published(tmp_path / "trials.parquet") == {}
+    store.publish([], tmp_path / "trials.parquet")
+    assert store.published(tmp_path / "trials.parquet") == {}
+
+
+@pytest.mark.parametrize("damage", [lambda content: content[:-20], lambda content: b"", lambda content: b"PAR1" * 9])
+def test_damaged_publication_is_one_line(tmp_path, damage):
+    file = tmp_path / "trials.parquet"
+    store.publish([record()], file)
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.raises(UserError, match="damaged") as error:
+        store.published(file)
+    assert str(file) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_full_disk_keeps_the_old_record_and_leaves_nothing_behind(tmp_path, monkeypatch):
+    runs = store.Store(tmp_path)
+    runs.save(record())
+
+    def half_a_write(path, content):
+        with path.open("wb") as file:
+            file.write(content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", half_a_write)
+    with pytest.raises(OSError, match="No space left"):
+        runs.save(record(top1=1.0))
+    monkeypatch.undo()
+    assert runs.load([record().id]) == {record().id: record()}
+    assert [path.name for path in tmp_path.iterdir()] == [f"{record().id}.json"]
