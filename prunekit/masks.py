@@ -36,11 +36,18 @@ class Health:
     layers: dict[str, LayerHealth]
 
 
-def from_scores(scores: dict[str, Tensor], density: float, scope: str = "global", within: Masks | None = None) -> Masks:
+def from_scores(
+    scores: dict[str, Tensor],
+    density: float,
+    scope: str = "global",
+    within: Masks | None = None,
+    ties: torch.Generator | None = None,
+) -> Masks:
     """Return bool masks that keep the highest scores: exactly int((1 - density) * N) weights are removed.
 
-    `scope` is "global" (one ranking of all N weights) or "local" (a ranking of each layer, N its own). Among equal
-    scores the earlier position goes first. Weights outside the masks `within` are removed before all others, so a
+    `scope` is "global" (one ranking of all N weights) or "local" (a ranking of each layer, N its own). Which of equal
+    scores go is drawn from `ties`, a generator on the CPU; without one, those at earlier positions, which is
+    deterministic and strips the first layers where many scores are zero. Weights outside the masks `within` are removed before all others, so a
     pruned weight never comes back. Raises ValueError for a density outside (0, 1], scores that are not finite, an
     unknown scope, or a density above that of `within`.
     """
@@ -51,14 +58,14 @@ def from_scores(scores: dict[str, Tensor], density: float, scope: str = "global"
         name = next(name for name, score in scores.items() if not _finite(score))
         raise ValueError(f"the scores of {name} hold NaN or infinity; score a float64 network, or another one")
     if scope == "global":
-        kept = _keep_highest(flat, density, None if within is None else _flatten(within))
+        kept = _keep_highest(flat, density, None if within is None else _flatten(within), ties)
         parts = kept.split([score.numel() for score in scores.values()])
         return {name: part.view(scores[name].shape) for name, part in zip(scores, parts, strict=True)}
     if scope == "local":
         return {
-            name: _keep_highest(score.flatten(), density, None if within is None else within[name].flatten()).view(
-                score.shape
-            )
+            name: _keep_highest(
+                score.flatten(), density, None if within is None else within[name].flatten(), ties
+            ).view(score.shape)
             for name, score in scores.items()
         }
     raise ValueError(f"unknown scope {scope!r}; choose from {', '.join(SCOPES)}")
@@ -109,7 +116,7 @@ def _finite(tensor: Tensor) -> bool:
     return all(map(math.isfinite, torch.stack(torch.aminmax(tensor)).tolist()))
 
 
-def _keep_highest(flat: Tensor, density: float, within: Tensor | None) -> Tensor:
+def _keep_highest(flat: Tensor, density: float, within: Tensor | None, ties: torch.Generator | None) -> Tensor:
     removed = int((1 - density) * flat.numel())
     if within is not None:
         if removed < flat.numel() - int(within.count_nonzero()):
@@ -120,8 +127,10 @@ def _keep_highest(flat: Tensor, density: float, within: Tensor | None) -> Tensor
     threshold = _kth_lowest(flat, removed)
     kept = flat > threshold
     if missing := flat.numel() - removed - int(kept.count_nonzero()):
-        ties = (flat == threshold).nonzero().squeeze(1)
-        kept[ties[len(ties) - missing :]] = True
+        equal = (flat == threshold).nonzero().squeeze(1)
+        if ties is not None:
+            equal = equal[torch.randperm(len(equal), generator=ties).to(equal.device)]
+        kept[equal[len(equal) - missing :]] = True
     return kept
 
 

@@ -119,17 +119,19 @@ def prune(
     scope: str = "global",
     batch_size: int = 256,
     generator: Generator | None = None,
+    ties: Generator | None = None,
 ) -> masks.Masks:
     """Return the named pruner's masks at `density`, after `steps` rounds of scoring and pruning; `net` is unchanged.
 
     `schedule` sets the density after each round: "exponential" density^(k/steps), "linear" 1 - (1 - density) k/steps.
-    Raises as `score` and `masks.from_scores` do, and ValueError for an unknown schedule or fewer than one step.
+    Which of equal scores go is drawn from `ties`, as in `masks.from_scores`. Raises as that and `score` do, and
+    ValueError for an unknown schedule or fewer than one step.
     """
     pruned = copy.deepcopy(net)
     kept: masks.Masks | None = None
     for target in _densities(density, steps, schedule):
         scores = score(name, pruned, images, labels, batch_size, generator)
-        kept = masks.from_scores(scores, target, scope, within=kept)
+        kept = masks.from_scores(scores, target, scope, within=kept, ties=ties)
         masks.apply(pruned, kept)
     assert kept is not None
     return kept

@@ -38,6 +38,31 @@ def test_four_elements(scores, density, expected):
     assert kept(scores, density) == expected
 
 
+def test_ties_go_at_random_from_their_own_stream():
+    """Of four equal scores two go: each pair about as often; the lowest always goes, the highest never."""
+    draws = torch.Generator().manual_seed(0)
+    seen = [tuple(kept([5.0, 1.0, 1.0, 1.0, 1.0, 0.0], 0.5, ties=draws)) for _ in range(600)]
+    assert {(row[0], row[5], sum(row)) for row in seen} == {(1, 0, 3)}
+    counts = [seen.count(row) for row in set(seen)]
+    assert len(counts) == 6 and min(counts) > 60  # of 100 each, standard deviation 9
+    again = torch.Generator().manual_seed(0)
+    assert tuple(kept([5.0, 1.0, 1.0, 1.0, 1.0, 0.0], 0.5, ties=again)) == seen[0]
+
+
+@pytest.mark.parametrize("scope", masks.SCOPES)
+def test_ties_at_random_keep_exact_counts_and_nest(scope):
+    scores = {"a": torch.zeros(40, 10), "b": torch.tensor([[0.0, 1.0]]).repeat(20, 1)}
+    many, few = (
+        masks.from_scores(scores, density, scope, ties=torch.Generator().manual_seed(3)) for density in (0.5, 0.25)
+    )
+    for made, density in ((many, 0.5), (few, 0.25)):
+        removed = int((1 - density) * 440) if scope == "global" else int((1 - density) * 400) + int((1 - density) * 40)
+        assert sum(int((~m).sum()) for m in made.values()) == removed
+    assert all((few[name] <= many[name]).all() for name in scores), "one seed, so a sparser mask lies in a denser one"
+    rows = many["a"].float().mean(1)
+    assert float(rows[:20].mean()) == pytest.approx(float(rows[20:].mean()), abs=0.15), "and not by position"
+
+
 @pytest.mark.parametrize("density", [0.9, 0.5, 10**-0.05, 0.1, 0.01, 1e-4])
 @pytest.mark.parametrize("levels", [1, 2, 7, 10**6])
 def test_removed_count_is_exact_with_many_ties(density, levels):

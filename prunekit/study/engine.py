@@ -93,7 +93,9 @@ def _groups(trials: Iterable[Trial]) -> list[list[Trial]]:
     """Put trials that share network and scores, or train side by side, together: one process runs them in a row."""
     groups: dict[str, list[Trial]] = {}
     for trial in trials:
-        free = {"compression", "pruner"} if _at_once(trial) > 1 else {"compression"}
+        free = {"compression"}
+        if _at_once(trial) > 1:
+            free |= {"pruner", "scoring_images_per_class", "scoring_batch_size"}
         groups.setdefault(trial.model_dump_json(exclude=free), []).append(trial)
     return list(groups.values())
 

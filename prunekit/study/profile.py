@@ -260,8 +260,7 @@ def _validated(values: dict[Any, Any], where: str) -> Params:
 
 def _untrained(width: float) -> dict[str, Any]:
     """What a network that is pruned and measured but never trained has in place of the profile's budget."""
-    unused = {key: Trial.model_fields[key].default for key in ("optimizer", "learning_rate", "batch_size", "precision")}
-    return {**unused, "width": width, "pre_epochs": 0, "post_epochs": 0, "train_subset": None}
+    return {"width": width, "pre_epochs": 0, "post_epochs": 0}
 
 
 _NUMBERS: tuple[str, ...] = (

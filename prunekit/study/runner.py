@@ -11,7 +11,7 @@ from torch import nn
 
 from .. import masks, metrics, models, pruners, training
 from .machine import Cost
-from .shared import Data, Shared, noise
+from .shared import Data, Shared, noise, stream
 from .trial import Epoch, Layer, Record, Trial
 
 STAGES = ("data", "pretrain", "score", "train", "test", "measure")
@@ -32,7 +32,7 @@ def run_together(
 ) -> list[Record]:
     """Run trials and return their records; several train side by side and share the seconds of it equally.
 
-    Several must be of `fc` and differ in nothing but pruner and compression. Raises what the rooms raise.
+    Several must be of `fc` and differ in nothing but how they are pruned and how far. Raises what the rooms raise.
     """
     shared = shared or Shared()
     pruned = [_pruned(trial, shared) for trial in trials]
@@ -124,9 +124,10 @@ def _record(
 
 def _prune(trial: Trial, shared: Shared) -> tuple[tuple[masks.Masks, dict[str, int] | None], Cost]:
     """Return the trial's masks, how many scores of each layer are zero (one-shot only), and what it cost."""
+    ties = stream(trial.seed, "ties")
     if trial.prune_steps == 1:  # one set of scores serves every compression
         (scores, zero_scores), scored = shared.scores(trial)
-        kept, ranked = shared.measured(lambda: masks.from_scores(scores, trial.density, trial.scope))
+        kept, ranked = shared.measured(lambda: masks.from_scores(scores, trial.density, trial.scope, ties=ties))
         peak = max(filter(None, (scored.peak_memory, ranked.peak_memory)), default=None)
         return (kept, zero_scores), Cost(scored.seconds + ranked.seconds, peak)
     examples = shared.examples(trial)
@@ -140,6 +141,7 @@ def _prune(trial: Trial, shared: Shared) -> tuple[tuple[masks.Masks, dict[str, i
             trial.scope,
             trial.scoring_batch_size,
             noise(trial),
+            ties,
         )
     )
     return (kept, None), cost

@@ -2,15 +2,18 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from ..errors import UserError
-from .trial import Record
+from .trial import SCHEMA_VERSION, Record
 
+_VERSION = re.compile(rb'{"schema_version": ?(\d+)')  # how a record's file begins
 _MAPS = ("seconds", "peak_memory", "where")  # of any keys, which parquet's structs would fill up with nulls
 
 
@@ -26,9 +29,13 @@ class Store:
         replace(self.folder / f"{record.id}.json", record.model_dump_json().encode())
 
     def load(self, ids: Iterable[str]) -> dict[str, Record]:
-        """Return the records of those `ids` that are there and whole; a damaged one counts as missing, with a line."""
+        """Return the records of those `ids` that are there and whole; a damaged one counts as missing, with a line.
+
+        Records that another version of prunekit wrote count as missing too, with one line for all.
+        """
         found = {}
-        for id_ in ids:
+        wanted = list(ids)
+        for id_ in wanted:
             file = self.folder / f"{id_}.json"
             try:
                 record = Record.model_validate_json(file.read_bytes())
@@ -38,7 +45,10 @@ class Store:
             except FileNotFoundError:
                 continue
             except (OSError, ValueError) as error:
-                print(f"prunekit: {file} {_unusable(error)}; its trial counts as not run", file=sys.stderr)
+                if not _of_another_version(error):
+                    print(f"prunekit: {file} {_unusable(error)}; its trial counts as not run", file=sys.stderr)
+        if len(found) < len(wanted) and (others := sum(map(_begins_otherwise, self.folder.glob("*.json")))):
+            _say_once(f"{others} records in {self.folder} are of another version of prunekit and count as not run")
         return found
 
 
@@ -57,7 +67,7 @@ def publish(records: Iterable[Record], file: Path) -> None:
 
 
 def published(file: Path) -> dict[str, Record]:
-    """Return the records of a parquet file by id, {} if there is none; raises UserError if it is damaged."""
+    """Return the records of a parquet file by id, {} if there is none of this version; raises UserError for damage."""
     if not file.exists():
         return {}
     import pyarrow
@@ -68,6 +78,11 @@ def published(file: Path) -> dict[str, Record]:
         for row in rows:
             row.update({key: json.loads(row[key]) for key in _MAPS if key in row})
         records = [Record.model_validate_json(json.dumps(row)) for row in rows]
+    except ValidationError as error:
+        if not _of_another_version(error):
+            raise UserError(f"{file} {_unusable(error)}; delete it or fetch it again") from error
+        _say_once(f"{file} is of another version of prunekit and counts as not there")
+        return {}
     except (OSError, ValueError, KeyError, TypeError, pyarrow.ArrowException) as error:
         raise UserError(f"{file} {_unusable(error)}; delete it or fetch it again") from error
     return {record.id: record for record in records}
@@ -84,10 +99,26 @@ def replace(file: Path, content: bytes) -> None:
         raise
 
 
+def _of_another_version(error: Exception) -> bool:
+    return isinstance(error, ValidationError) and error.errors()[0]["loc"] == ("schema_version",)
+
+
+def _begins_otherwise(file: Path) -> bool:
+    try:
+        with file.open("rb") as content:
+            start = _VERSION.match(content.read(40))
+    except OSError:
+        return False
+    return start is not None and int(start[1]) != SCHEMA_VERSION
+
+
+@cache
+def _say_once(line: str) -> None:
+    print(f"prunekit: {line}", file=sys.stderr)
+
+
 def _unusable(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        if first["loc"] == ("schema_version",):
-            return "was written by another version of prunekit"
         return f"is damaged ({'.'.join(map(str, first['loc'])) or 'JSON'}: {first['msg']})"
     return f"is damaged ({' '.join(str(error).split())[:120]})"

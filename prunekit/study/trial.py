@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 DatasetName = Literal["digits", "digit-pairs", "mnist", "cifar10", "cifar100"]
 ModelName = Literal["fc", "conv", "vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"]
@@ -20,10 +20,19 @@ Count = Annotated[int, Field(ge=1)]
 Epochs = Annotated[int, Field(ge=0)]
 HISTOGRAM_CENTRES = np.linspace(-1.49, 1.49, 150).round(2)  # of the bins of a record's histograms
 LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+SCHEMA_VERSION: Literal[2] = 2
+_ONLY_TRAINED = ("optimizer", "learning_rate", "batch_size", "precision", "train_subset")
+_ONLY_SHOWN_IMAGES = ("scoring_images_per_class", "scoring_batch_size")
+_SEE_NO_IMAGES = {"random", "magnitude", "synflow"}
 
 
 class Trial(BaseModel):
-    """One network to prune, train and measure. Its id is a digest of these fields and of nothing else."""
+    """One network to prune, train and measure.
+
+    Its id is a digest of the fields that differ from their defaults, so a new field with a default changes no id.
+    Fields that cannot matter take their defaults, so equal work has equal ids: what trains, of a trial that trains
+    nothing (which scores on all training images), the schedule of one step, the images of a pruner that sees none.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -46,9 +55,17 @@ class Trial(BaseModel):
     train_subset: Count | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
 
+    @model_validator(mode="after")
+    def _one_value_where_none_matters(self) -> Self:
+        idle: tuple[str, ...] = () if self.pre_epochs or self.post_epochs else _ONLY_TRAINED
+        idle += _ONLY_SHOWN_IMAGES if self.pruner in _SEE_NO_IMAGES else ()
+        idle += ("schedule",) if self.prune_steps == 1 else ()
+        self.__dict__.update({name: type(self).model_fields[name].default for name in idle})
+        return self
+
     @property
     def id(self) -> str:
-        text = json.dumps(self.model_dump(), sort_keys=True)
+        text = json.dumps(self.model_dump(exclude_defaults=True), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
@@ -96,7 +113,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = SCHEMA_VERSION
     id: str
     trial: Trial
     status: Literal["ok", "failed"]

@@ -109,20 +109,6 @@ def test_equal_accuracies_reproduce_their_value_and_contradict_no_other():
     assert (row.verdict, row.why) == (UNTESTED, "networks that no signal passes, as another seed may not give")
 
 
-def test_ties_of_zero_scores_broken_evenly_explain():
-    """SNIP at 0.05 on CIFAR-10 prints 301.1: here, 10 of 20 zeros go, all of a layer that holds 4 / 5 of the FLOPs."""
-
-    def values(trial):
-        layers = [layer("first", 100, 90, zero_scores=20)]
-        layers[0].flops = 124_000_000 * 2 + trial.seed * 1_000_000
-        return {"layers": layers, "flops_kept": 290_000_000 + trial.seed, "flops": 326_000_000}
-
-    row = judged(values).loc[("cifar10", 0.05, "snip")]
-    # of 326 million, 248 to 250 times 20 % times 10 / 20 go: 301.1 +- 0.1
-    assert row["mean"] == pytest.approx(326 - 24.9)
-    assert (row.verdict, row.why) == (EXPLAINED, "ties of zero scores broken evenly over layers")
-
-
 def test_the_printed_layer_compression_is_the_density_of_all_parameters():
     def values(trial):
         layers = [layer("first", 5000, 2000), layer("second", 5000, 1160)]
@@ -148,7 +134,7 @@ def test_the_printed_layer_compression_is_the_density_of_all_parameters():
 )
 def test_other_trials_than_the_papers_decide_nothing(changes, why):
     rows = judged(lambda trial: {"flops_kept": round(1e6 * in_print(trial))}, **changes)
-    rows = rows[rows.index.get_level_values("pruner") != "magnitude"]
+    rows = rows[rows.index.get_level_values("pruner").isin(["snip", "grasp"])]
     assert set(rows.verdict) == {UNTESTED}
     assert set(rows.why) <= {why, "no such trial in this profile"} and why in set(rows.why)
 

@@ -107,9 +107,9 @@ def test_tied_zeros_are_counted_against_what_is_to_go(ten, hundred, verdict):
     tied = [3 if zeros == 12 else 0 for zeros in (ten, hundred)]
     assert f"CIFAR-10 {tied[0]} of 3, CIFAR-100 {tied[1]} of 3" in found.text
     assert found.table.wide.iloc[0]["Scores of zero, %"] == f"{ten}.00 ± 0.00"
-    evenly = found.table.tidy.evenly.iloc[1]
+    by_position = found.table.tidy.by_position.iloc[1]
     # 11 of 12 ties go from a layer of 100 weights and 100 FLOPs; without too many ties there is nothing to break
-    assert evenly == pytest.approx((313_478_154 - 11) / 1e6) if hundred == 12 else math.isnan(evenly)
+    assert by_position == pytest.approx((313_478_154 - 11) / 1e6) if hundred == 12 else math.isnan(by_position)
 
 
 def test_zeros_that_were_not_counted_decide_nothing():

@@ -95,6 +95,11 @@ def test_flops_width_asks_for_untrained_networks_on_all_data():
     assert {trial.width for trial in tiny.sections["histograms"]} == {0.05}
 
 
+def test_untrained_sweep_is_the_flops_section():
+    tiny = make(flops_width=0.05, post_epochs=0)
+    assert tiny.sections["sweep"] == tiny.sections["flops"]
+
+
 def test_comparison_rows_may_change_the_budget():
     tiny = make(comparison=[{"dataset": "digits", "model": "fc", "width": 1, "train_subset": None, "post_epochs": 2}])
     (row,) = {(t.width, t.train_subset, t.post_epochs) for t in tiny.sections["comparison"]}

@@ -1,5 +1,7 @@
 """One trial from end to end: repeatable, undisturbed by what it shares, its streams apart."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -246,7 +248,36 @@ OTHER_VALUES = {
 
 @pytest.mark.parametrize("field", Trial.model_fields)
 def test_every_field_is_part_of_the_id(field):
-    assert trial(**{field: OTHER_VALUES[field]}).id != trial().id
+    in_steps = {"prune_steps": 5}  # a single step has no schedule
+    assert trial(**in_steps | {field: OTHER_VALUES[field]}).id != trial(**in_steps).id
+
+
+def test_a_field_at_its_default_is_not_part_of_the_id():
+    """So a new field changes no id: these are for ever."""
+    wordy = {"dataset": "mnist", "model": "fc", "pruner": "snip", "compression": 1.0}
+    spelled_out = json.dumps(wordy, sort_keys=True).encode()
+    assert Trial(**wordy).id == hashlib.sha256(spelled_out).hexdigest()[:16] == "8fcab43da456c712"
+    defaults = {name: field.default for name, field in Trial.model_fields.items() if not field.is_required()}
+    assert Trial(**wordy | defaults).id == Trial(**wordy).id
+
+
+@pytest.mark.parametrize(
+    ("of", "fields"),
+    [
+        ({"post_epochs": 0}, {"optimizer": "sgd", "learning_rate": 0.1, "batch_size": 7, "precision": "bfloat16"}),
+        ({"post_epochs": 0}, {"train_subset": 500}),
+        ({"pruner": "synflow"}, {"scoring_images_per_class": 3, "scoring_batch_size": 7}),
+        ({"prune_steps": 1}, {"schedule": "linear"}),
+    ],
+)
+def test_what_cannot_matter_is_not_part_of_the_id(of, fields):
+    """And does not: the records of such trials are equal."""
+    plain, other = trial(**of), trial(**of | fields)
+    assert plain == other and plain.id == other.id
+    other_of = {"post_epochs": 1, "pruner": "snip", "prune_steps": 2}
+    assert trial(**other_of).id != trial(**other_of | fields).id, "there it matters"
+    with pytest.raises(ValueError, match="learning_rate"):
+        trial(**of, learning_rate=-1.0)
 
 
 def test_id_of_equal_trials():

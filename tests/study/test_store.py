@@ -85,7 +85,6 @@ def altered(**fields):
         (b"[]", "damaged"),
         (altered(status="fine"), "damaged (status"),
         (altered(surprise=1), "damaged (surprise"),
-        (altered(schema_version=2), "another version"),
         (record(2.0).model_dump_json().encode(), "another trial"),
         (altered(id="0" * 16), "another trial"),
     ],
@@ -99,6 +98,26 @@ def test_unusable_record_counts_as_missing_with_one_line(tmp_path, capsys, conte
     assert complaint in line and f"{record().id}.json" in line
 
 
+def test_records_of_another_version_are_refused_with_one_line(tmp_path, capsys):
+    """Those under ids of before, and one under an id that is asked for; said once, however often it is asked."""
+    runs = store.Store(tmp_path)
+    for name in ("a" * 16, "b" * 16, record().id):
+        (tmp_path / f"{name}.json").write_text(record().model_dump_json().replace('_version":2', '_version":1'))
+    for _ in range(2):
+        assert runs.load([record().id]) == {}
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"prunekit: 3 records in {tmp_path} are of another version of prunekit and count as not run"
+
+
+def test_publication_of_another_version_counts_as_none(tmp_path, capsys, monkeypatch):
+    file = tmp_path / "trials.parquet"
+    dump = Record.model_dump
+    monkeypatch.setattr(Record, "model_dump", lambda *a, **k: dump(*a, **k) | {"schema_version": 1})
+    store.publish([record()], file)
+    assert store.published(file) == store.published(file) == {}
+    assert capsys.readouterr().err == f"prunekit: {file} is of another version of prunekit and counts as not there\n"
+
+
 def test_publishing_loses_nothing(tmp_path):
     records = [record(2.0), record(1.0), failed(record(0.1).trial, "loss is not a number", {"device": "cpu"})]
     store.publish(records, tmp_path / "a" / "trials.parquet")
@@ -107,8 +126,8 @@ def test_publishing_loses_nothing(tmp_path):
     assert (tmp_path / "b.parquet").read_bytes() == (tmp_path / "a" / "trials.parquet").read_bytes()
 
 
-def test_records_of_before_peak_memory_are_read(tmp_path):
-    """On disk and published, as version 1 wrote them at first."""
+def test_records_without_peak_memory_are_read(tmp_path):
+    """On disk and published: where memory was not known."""
     import pyarrow.parquet
 
     new = record()

@@ -13,7 +13,7 @@ from ...study.trial import Record, Trial
 from .. import published, words
 from ..published import KEYS, Cell
 from ..tables import Table, half_width
-from .readings import DESCRIBED_PRE_EPOCHS, PARTS, Part, ties_evenly
+from .readings import DESCRIBED_PRE_EPOCHS, PARTS, Part
 from .verdict import (
     CONTRADICTED,
     EXPLAINED,
@@ -36,7 +36,6 @@ __all__ = [
     "cells",
     "counts",
     "table",
-    "ties_evenly",
     "tolerance",
     "untestable",
 ]

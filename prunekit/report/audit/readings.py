@@ -79,22 +79,10 @@ def _accuracies(section: Section) -> tuple[Reading, ...]:
     )
 
 
-def ties_evenly(record: Record) -> float | None:
-    """Millions of FLOPs if, of scores of zero that are too many to go, every layer lost the same share; else None."""
-    zeros = {layer.name: layer.zero_scores or 0 for layer in record.layers}
-    removed = sum(layer.total - layer.kept for layer in record.layers)
-    if record.flops is None or sum(zeros.values()) <= removed:
-        return None
-    share = removed / sum(zeros.values())
-    lost = sum(layer.flops * share * zeros[layer.name] / layer.total for layer in record.layers)
-    return (record.flops - lost) / 1e6
-
-
 _FLOPS = (
     Reading("flops", _millions, "", _OTHERS),
     Reading("described", _millions, "", _MAGNITUDE, DESCRIBED_PRE_EPOCHS),
     Reading("flops", _millions, "pruned at initialisation", _MAGNITUDE),
-    Reading("flops", ties_evenly, "ties of zero scores broken evenly over layers", ("snip",)),
 )
 _DENSITIES = (  # which do not depend on epochs before pruning
     Reading("layers", _oddest_layer),

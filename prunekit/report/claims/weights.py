@@ -114,7 +114,7 @@ CLAIMS = (
         _snip_fails,
         "% of all weights",
         trained=False,
-        explained="with a threshold that removes every tie; ties broken by position, it prunes to the exact count",
+        explained="with a threshold that removes every tie; ties broken at random, it prunes to the exact count",
         datasets=("cifar100",),
     ),
     Claim(

@@ -10,7 +10,7 @@ import pandas as pd
 from ...study.profile import Study
 from ...study.trial import Record
 from .. import words
-from ..audit import ties_evenly, untestable
+from ..audit import untestable
 from ..tables import half_width
 from .finding import Finding, Row, at, cells, done, in_print, known, made, published_share, said, shown
 
@@ -82,7 +82,7 @@ def tied_zeros(study: Study, records: Mapping[str, Record]) -> Finding:
                 for record in done(group, records)
                 if all(layer.zero_scores is not None for layer in record.layers)
             ],
-            columns=["zero", "kept", "total", "ours", "evenly"],
+            columns=["zero", "kept", "total", "ours", "by_position"],
             dtype=float,
         )
         removed = counts.total - counts.kept
@@ -90,7 +90,8 @@ def tied_zeros(study: Study, records: Mapping[str, Record]) -> Finding:
             cell
             | {"zero": 100 * counts.zero / counts.total, "removed": 100 * removed / counts.total}
             | {"tied": int((counts.zero > removed).sum()), "seeds": len(counts)}
-            | {"published": in_print("table4_flops", cell), "ours": counts.ours, "evenly": counts.evenly}
+            | {"published": in_print("table4_flops", cell), "ours": counts.ours}
+            | {"by_position": counts.by_position}
         )
     titles = {
         "zero": "Scores of zero, %",
@@ -98,14 +99,13 @@ def tied_zeros(study: Study, records: Mapping[str, Record]) -> Finding:
         "tied": "Seeds with more zeros",
         "seeds": "Seeds",
         "published": "Million FLOPs: published",
-        "ours": "Ours, by position",
-        "evenly": "Ours, evenly",
+        "ours": "Ours, ties at random",
+        "by_position": "Ours, by position",
     }
     caption = (
         f"Weights whose SNIP score is exactly zero, in % of all, beside those that compression {lowest:g} removes. "
-        "Where zeros are more, a threshold that takes every tie removes too many; ours breaks ties by position and "
-        "removes the exact count. FLOPs: with ties broken by position, and if "
-        "every layer lost the same share of its ties. "
+        "Where zeros are more, a threshold that takes every tie removes too many; ours breaks ties at random and "
+        "removes the exact count. FLOPs: so, and if the ties of the earliest layers went first. "
         f"{words.budget(frame)}."
     )
     own = {row["dataset"]: row["tied"] == row["seeds"] for row in rows if row["seeds"]}
@@ -115,7 +115,7 @@ def tied_zeros(study: Study, records: Mapping[str, Record]) -> Finding:
         own.get("cifar100", False) and not own.get("cifar10", True),
         "Seeds in which SNIP has more zeros than weights to remove: "
         + ", ".join(f"{words.DATASETS[row['dataset']]} {row['tied']} of {row['seeds']}" for row in rows)
-        + f". The paper's run stopped on CIFAR-100 and not on CIFAR-10.{_evenly(rows)}",
+        + f". The paper's run stopped on CIFAR-100 and not on CIFAR-10.{_ties(rows)}",
     )
     return Finding(made(3, "tied_zeros", caption, rows, titles, digits=2), text)
 
@@ -173,19 +173,32 @@ def _weights(record: Record) -> tuple[int, int]:
     return sum(layer.kept for layer in record.layers), sum(layer.total for layer in record.layers)
 
 
-def _evenly(rows: list[Row]) -> str:
+def _ties(rows: list[Row]) -> str:
     """What the paper's FLOPs on CIFAR-10 say of its ties."""
     for row in rows:
         if row["dataset"] == "cifar10" and row["tied"]:
             return (
                 f" It prints {row['published']:g} million FLOPs there; ours are {shown(row['ours'])} with ties broken "
-                f"by position, and would be {shown(row['evenly'])} if every layer lost the same share of its ties."
+                f"at random, and would be {shown(row['by_position'])} if the earliest layers lost theirs first."
             )
     return ""
 
 
 def _costs(record: Record) -> tuple[float, float | None]:
-    return (record.flops_kept or math.nan) / 1e6, ties_evenly(record)
+    return (record.flops_kept or math.nan) / 1e6, _by_position(record)
+
+
+def _by_position(record: Record) -> float | None:
+    """Millions of FLOPs if, of scores of zero that are too many to go, those of the earliest layers went; else None."""
+    removed = sum(layer.total - layer.kept for layer in record.layers)
+    if record.flops is None or sum(layer.zero_scores or 0 for layer in record.layers) <= removed:
+        return None
+    left = float(record.flops)
+    for layer in record.layers:
+        gone = min(removed, layer.zero_scores or 0)
+        left -= layer.flops * gone / layer.total
+        removed -= gone
+    return left / 1e6
 
 
 def _densities(record: Record) -> dict[str, float]:
