@@ -46,8 +46,8 @@ def from_scores(
     """Return bool masks that keep the highest scores: exactly int((1 - density) * N) weights are removed.
 
     `scope` is "global" (one ranking of all N weights) or "local" (a ranking of each layer, N its own). Which of equal
-    scores go is drawn from `ties`, a generator on the CPU; without one, those at earlier positions, which is
-    deterministic and strips the first layers where many scores are zero. Weights outside the masks `within` are removed before all others, so a
+    scores go is drawn from `ties`, a generator on the CPU; without one those at earlier positions go, which strips the
+    first layers where many scores are zero. Weights outside the masks `within` are removed before all others, so a
     pruned weight never comes back. Raises ValueError for a density outside (0, 1], scores that are not finite, an
     unknown scope, or a density above that of `within`.
     """
