@@ -26,7 +26,8 @@ Profile = Annotated[str, typer.Argument(help="A name in params/ (demo, cpu, pape
 DataDir = Annotated[Path | None, typer.Option(envvar="PRUNEKIT_DATA", help="Folder of the datasets.  [default: data]")]
 RunsDir = Annotated[Path | None, typer.Option(envvar="PRUNEKIT_RUNS", help="Folder of the records.  [default: runs]")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, or auto: a GPU if there is one.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Processes.  [default: at most one a core; one on a GPU]")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes.  [default: one a core; one on a GPU]")]
+Cluster = Annotated[str | None, typer.Option(help="A dask scheduler, tcp://HOST:8786 or its file.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="key=value over the profile; values are YAML.")]
 Out = Annotated[Path | None, typer.Option(help="Folder of the report.  [default: reports/PROFILE]")]
 
@@ -39,6 +40,7 @@ def report(
     out: Out = None,
     device: Device = "auto",
     workers: Workers = None,
+    cluster: Cluster = None,
     assignments: Set = None,
 ) -> None:
     """Run what is missing, execute the notebooks, and write report.html, report.pdf and report.md."""
@@ -48,7 +50,7 @@ def report(
     _check_folder(data_dir)
     _check_out(out)
     build.check_notebooks()
-    errors = _run_missing(study, data_dir, device, workers)
+    errors = _run_missing(study, data_dir, device, workers, cluster)
     folder = out or study.published_file.parent
     errors += build.build(study, folder, data_dir)
     _finish(errors, f"report in {folder}/report.html, .pdf and .md")
@@ -62,13 +64,14 @@ def run(
     out: Out = None,
     device: Device = "auto",
     workers: Workers = None,
+    cluster: Cluster = None,
     assignments: Set = None,
 ) -> None:
     """Run the trials that are missing, no Jupyter needed; with --out, also write OUT/trials.parquet."""
     study = _study(profile, runs_dir, assignments)
     _check_folder(data_dir)
     _check_out(out)
-    errors = _run_missing(study, data_dir, device, workers)
+    errors = _run_missing(study, data_dir, device, workers, cluster)
     if out:
         study.publish(out)
     _finish(errors, f"{len(study.trials)} trials in {study.store.folder}")
@@ -172,7 +175,11 @@ def _check_out(out: Path | None) -> None:
         raise UserError(f"--out {out}: cannot be made a folder ({error.strerror}); name another") from None
 
 
-def _run_missing(study: Study, data_dir: Path | None, device: str, workers: int | None) -> list[str]:
+def _run_missing(
+    study: Study, data_dir: Path | None, device: str, workers: int | None, cluster: str | None
+) -> list[str]:
+    if cluster and workers:
+        raise UserError("--workers is of this machine; with --cluster, start as many dask workers as are wanted")
     missing = study.missing(study.store.load(study.trials))
     done = len(study.trials) - len(missing)
     print(f"prunekit: {len(study.trials)} trials, {done} done, {len(missing)} to run", file=sys.stderr)
@@ -180,7 +187,7 @@ def _run_missing(study: Study, data_dir: Path | None, device: str, workers: int 
         return []
     from .study import engine
 
-    return list(engine.lines(engine.run(missing, study.store, data_dir, device, workers)))
+    return list(engine.lines(engine.run(study.trials.values(), study.store, data_dir, device, workers, cluster)))
 
 
 def _finish(errors: list[str], done: str = "") -> None:

@@ -31,8 +31,9 @@ def test_conda_names_what_pyproject_names():
     conda = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     named = set(next(item["pip"] for item in conda if isinstance(item, dict)))
     project = PROJECT["project"]
+    extras = [item for extra in project["optional-dependencies"].values() for item in extra]
     dev = [item for item in PROJECT["dependency-groups"]["dev"] if not item.startswith("prunekit")]
-    assert named == {*project["dependencies"], *project["optional-dependencies"]["report"], *dev}
+    assert named == {*project["dependencies"], *extras, *dev}
     assert f"python{project['requires-python']}" in conda
 
 
@@ -78,13 +79,26 @@ def test_check_of_notebooks_accepts_ours_and_names_what_is_wrong(tmp_path, monke
 
 
 def test_modules_stay_small():
-    long = {path.name: n for path in ROOT.glob("prunekit/**/*.py") if (n := len(path.read_text().splitlines())) > 311}
+    long = {path.name: n for path in ROOT.glob("prunekit/**/*.py") if (n := len(path.read_text().splitlines())) > 304}
     assert not long
 
 
 STOREYS = {  # of each, its rooms in order; "" is the method, which lies in prunekit/ itself
     "": ["errors", "datasets", "batches", "models", "masks", "pruners", "metrics", "training"],
-    "study": ["trial", "store", "machine", "cache", "shared", "runner", "progress", "engine", "profile"],
+    "study": [
+        "trial",
+        "store",
+        "machine",
+        "cache",
+        "shared",
+        "runner",
+        "progress",
+        "groups",
+        "cluster",
+        "worker",
+        "engine",
+        "profile",
+    ],
     "report": ["published", "words", "tables", "figures", "audit", "claims", "findings", "page", "build"],
     "bench": ["measure", "rows"],
     "cli": [],

@@ -1,32 +1,28 @@
-"""Runs trials, here or in worker processes, and shows how far they are."""
+"""Many trials: groups that share work go to an executor, here or on a cluster; the records that come back are kept."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import queue
+import random
 import sys
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from functools import partial
-from operator import attrgetter
+from collections import deque
+from collections.abc import Collection, Generator, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, as_completed, wait
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from .. import datasets
 from ..errors import UserError
 from . import machine
+from .cluster import connect
+from .groups import Group, grouped, size
 from .progress import Progress
 from .store import Store
 from .trial import Record, Trial, failed
+from .worker import Place, follow, kept, no_memory, one_line, records, work
 
-Report = Callable[[Trial, str | None], None]  # called after each trial, with the error of one that failed
-_SIDE_BY_SIDE = 10  # trials at most: what is in flight when a run is killed is lost
-_SIZES = {"fc": 0.001, "conv": 0.03}  # multiply-adds beside those of VGG16, about
-# Large pages for torch's large tensors on Linux: of SynFlow's steps on VGG16 a fifth went into mapping small ones.
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+_LOST = "the process of these trials was killed twice, perhaps for want of memory; run again with fewer --workers"
 
 
 def run(
@@ -35,36 +31,29 @@ def run(
     data_dir: Path | str | None = None,
     device: str = "auto",
     workers: int | None = None,
+    cluster: str | None = None,
 ) -> dict[Trial, str]:
-    """Run `trials`, store a record of each, and return the errors of those that failed.
+    """Run those of `trials` that `store` has no good record of, store one of each; return the errors of failed ones.
 
-    `device` is a torch device ("auto": a GPU if there is one). On a CPU, `workers` processes share its cores (if None:
-    one a core, fewer where one would work on alone in the end); on a GPU one process is the default. Raises UserError
-    for a device that is not there.
+    `device` is a torch device ("auto": a GPU if there is one). On a CPU, `workers` processes share its cores (None: one
+    a core); on a GPU one process is the default. With `cluster`, the address or file of a dask scheduler, its workers
+    run the trials, on data of their own. Raises UserError for a device or a cluster that is not there.
     """
     trials = list(trials)
-    if not trials:
+    done = store.good(trial.id for trial in trials).keys()
+    missing = [trial for trial in trials if trial.id not in done]
+    if not missing:
         return {}
-    device = _device(device)
+    if cluster:
+        made = _on_cluster(grouped(trials, done), cluster, device, store)
+    else:
+        made = _here(trials, done, store, data_dir, device, workers)
     errors: dict[Trial, str] = {}
-    with Progress(len(trials)) as advance:
-
-        def report(trial: Trial, error: str | None) -> None:
-            if error:
-                errors[trial] = error
-            advance(trial, error)
-
-        unavailable = _unavailable({trial.dataset for trial in trials}, data_dir)
-        groups = _groups(trial for trial in trials if trial.dataset not in unavailable)
-        default = min(machine.cores(), _useful(groups)) if device == "cpu" else 1
-        workers = max(1, min(workers or default, len(groups)))
-        where = machine.where(device, workers)
-        for trial in trials:
-            if problem := unavailable.get(trial.dataset):
-                report(trial, _save(store, failed(trial, problem, where)) or problem)
-        if not all(machine.computes_in(trial.precision, device) for trial in trials):
-            print(f"prunekit: {where['gpu']} does not compute in bfloat16; going on in float32", file=sys.stderr)
-        _spread(groups, partial(_run_group, store=store, data_dir=data_dir, device=device), where, report)
+    with Progress(len(missing)) as advance, closing(made):
+        for record in made:
+            if record.error:
+                errors[record.trial] = record.error
+            advance(record.trial, record.error)
     return errors
 
 
@@ -78,6 +67,28 @@ def lines(errors: dict[Trial, str]) -> Iterator[str]:
         yield f"{label}: {error}"
 
 
+def _here(
+    trials: list[Trial],
+    done: Collection[str],
+    store: Store,
+    data_dir: Path | str | None,
+    device: str,
+    workers: int | None,
+) -> Generator[Record, None, None]:
+    """Yield the records of the trials not `done`, stored, from this machine."""
+    device = machine.device(device)
+    workers = workers or (machine.cores() if device == "cpu" else 1)
+    place = Place(device, workers, machine.threads(workers), data_dir, store.folder)
+    unavailable = _unavailable({trial.dataset for trial in trials if trial.id not in done}, data_dir)
+    for trial in trials:
+        if (problem := unavailable.get(trial.dataset)) and trial.id not in done:
+            yield kept(failed(trial, problem, machine.where(device, workers)), store)
+    groups = grouped((trial for trial in trials if trial.dataset not in unavailable), done)
+    if not all(machine.computes_in(trial.precision, device) for group in groups for trial in group.trials):
+        print(f"prunekit: {machine.processor(device)} has no bfloat16; going on in float32", file=sys.stderr)
+    yield from _spread(groups, place, store)
+
+
 def _unavailable(names: set[str], data_dir: Path | str | None) -> dict[str, str]:
     """Read each dataset once, so that workers find it decoded; return why for those that cannot be had, by name."""
     problems = {}
@@ -89,225 +100,82 @@ def _unavailable(names: set[str], data_dir: Path | str | None) -> dict[str, str]
     return problems
 
 
-def _groups(trials: Iterable[Trial]) -> list[list[Trial]]:
-    """Put trials that share network and scores, or train side by side, together: one process runs them in a row."""
-    groups: dict[str, list[Trial]] = {}
-    for trial in trials:
-        free = {"compression"}
-        if _at_once(trial) > 1:
-            free |= {"pruner", "scoring_images_per_class", "scoring_batch_size"}
-        groups.setdefault(trial.model_dump_json(exclude=free), []).append(trial)
-    return list(groups.values())
+def _spread(groups: list[Group], place: Place, store: Store) -> Generator[Record, None, None]:
+    """Yield the records of `groups`, run in `place.workers` processes; in half as many what memory did not suffice for.
 
-
-def _at_once(trial: Trial) -> int:
-    """Return how many such trials train side by side: many, where networks are so small that it is faster."""
-    return _SIDE_BY_SIDE if trial.model == "fc" and trial.width <= 1 else 1
-
-
-def _no_memory(error: str) -> bool:
-    """Whether a GPU's memory did not suffice: as torch says it, as CUDA and as its libraries do."""
-    return "out of memory" in error or "ALLOC_FAILED" in error
-
-
-def _work(group: list[Trial]) -> float:
-    """Return about how long a group takes, in images that VGG16 trains on; to prune and measure takes as long as 20."""
-    one = group[0]
-    epochs = one.pre_epochs + one.post_epochs * len(group)
-    classes = 100 if one.dataset in {"cifar100", "digit-pairs"} else 10
-    scored = {"snip": 1, "grasp": 4}.get(one.pruner, 0) * one.scoring_images_per_class * classes
-    rounds = 1 if one.prune_steps == 1 else one.prune_steps * len(group)
-    images = epochs * (one.train_subset or 50_000) + rounds * scored + (rounds + len(group)) * 20
-    return images * _SIZES.get(one.model, 1) * one.width**2
-
-
-def _useful(groups: list[list[Trial]]) -> int:
-    """Return how many processes are of use: when the longest group has ended in one of them, the others have too."""
-    work = [_work(group) for group in groups]
-    return int(sum(work) / max(work)) if work else 1
-
-
-def _spread(groups: list[list[Trial]], run_group: Callable[..., None], where: dict[str, Any], report: Report) -> None:
-    """Run `groups` in as many processes as `where` says; in half as many what a GPU had no memory for."""
-    workers = where["workers"]
-    if workers == 1:
-        _use_threads(machine.cores())
+    Each run begins somewhere else, so that two in one folder divide the work.
+    """
+    begin = random.randrange(len(groups)) if groups else 0
+    groups = groups[begin:] + groups[:begin]
+    if place.workers == 1:
         for group in groups:
-            run_group(group, where=where, report=report)
+            yield from records(group, place)
         return
-    again: list[Trial] = []
-
-    def report_or_keep(trial: Trial, error: str | None) -> None:
-        if error and _no_memory(error):
-            again.append(trial)
-        else:
-            report(trial, error)
-
-    longest_first = sorted(groups, key=_work, reverse=True)
-    _in_processes(longest_first, partial(run_group, where=where), workers, report_or_keep)
-    if again:
-        print(f"prunekit: no memory for {workers} trials at once; going on with {workers // 2}", file=sys.stderr)
-        _spread(_groups(again), run_group, machine.where(where["device"], workers // 2), report)
-
-
-def _run_group(
-    group: list[Trial],
-    store: Store,
-    data_dir: Path | str | None,
-    device: str,
-    where: dict[str, Any],
-    report: Report,
-) -> None:
-    from .shared import Shared
-
-    shared = _process_shared(lambda: Shared(data_dir, device, store.folder / "cache"))
-    at_once = _at_once(group[0])
-    for start in range(0, len(group), at_once):
-        for record in _attempt(group[start : start + at_once], shared, where):
-            report(record.trial, _save(store, record) or record.error)
+    starved = []
+    longest_first = sorted(groups, key=size, reverse=True)
+    with closing(_in_processes(longest_first, place, store)) as spread:
+        for record in spread:
+            if record.error and no_memory(record.error):
+                starved.append(record.trial)
+            else:
+                yield record
+    if starved:
+        half = place.workers // 2
+        print(f"prunekit: no memory for {place.workers} trials at once; going on with {half}", file=sys.stderr)
+        yield from _spread(grouped(starved), replace(place, workers=half), store)
 
 
-def _attempt(trials: list[Trial], shared: Any, where: dict[str, Any]) -> Iterator[Record]:
-    """Yield the records of `trials`, run at once; if that fails, of each half: what fails costs nothing but itself."""
-    from .runner import run_together
+def _in_processes(groups: list[Group], place: Place, store: Store) -> Generator[Record, None, None]:
+    """Yield the records of groups that worker processes run.
 
+    What is in flight when a process is killed runs again, a group at a time, so that a second kill tells whose it is.
+    """
+    left = deque(groups)
+    while left:
+        for group in (yield from _in_pool(left, place)):
+            if (yield from _in_pool(deque([group]), place)):
+                good = store.good(trial.id for trial in group.trials)
+                yield from good.values()
+                for trial in group.trials:
+                    if trial.id not in good:
+                        yield kept(failed(trial, _LOST, machine.where(place.device, place.workers)), store)
+
+
+def _in_pool(left: deque[Group], place: Place) -> Generator[Record, None, list[Group]]:
+    """Yield the records of the groups in `left`, emptying it; return those in flight when a process was killed."""
+    from loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
+
+    count = min(place.workers, len(left))
+    pool = ProcessPoolExecutor(count, initializer=follow, initargs=(os.getpid(),))
+    running: dict[Future[list[Record]], Group] = {}
     try:
-        records, error = run_together(trials, shared, where), ""
-    except Exception as problem:
-        records, error = [], _one_line(problem)
-    if not error or len(trials) == 1:
-        yield from records or [failed(trials[0], error, where)]
-        return
-    half = len(trials) // 2
-    if _no_memory(error):
-        print(f"prunekit: no memory for {len(trials)} trials side by side; going on with {half}", file=sys.stderr)
-    for part in (trials[:half], trials[half:]):
-        yield from _attempt(part, shared, where)
-
-
-def _save(store: Store, record: Record) -> str | None:
-    try:
-        store.save(record)
-    except OSError as problem:
-        return f"its record cannot be written to {store.folder} ({problem.strerror}); free space and run again"
-    return None
-
-
-_shared: Any = None
-
-
-def _process_shared(make: Callable[[], Any]) -> Any:
-    """Return this process's shared things; the process keeps them from group to group."""
-    global _shared
-    wanted = make()
-    words = attrgetter("data_dir", "device", "cache_dir")
-    if _shared is None or words(_shared) != words(wanted):
-        _shared = wanted
-    return _shared
-
-
-def _in_processes(groups: list[list[Trial]], run_group: Callable[..., None], workers: int, report: Report) -> None:
-    context = multiprocessing.get_context("spawn")
-    messages = context.Queue()
-    threads = max(1, machine.cores() // workers)
-    pool = ProcessPoolExecutor(workers, context, _start_worker, (messages, threads, sys.path))
-    reported: set[str] = set()
-
-    def drain(timeout: float) -> None:
-        try:
-            while True:
-                trial, error = messages.get(timeout=timeout)
-                reported.add(trial.id)
-                report(trial, error)
-        except queue.Empty:
-            pass
-
-    try:
-        futures = [pool.submit(_run_in_worker, run_group, group) for group in groups]
-        while not all(future.done() for future in futures):
-            drain(timeout=0.2)
-        drain(timeout=0.2)
-        for group, future in zip(groups, futures, strict=True):
-            _report_rest(group, future, reported, report)
+        while left or running:
+            while left and len(running) < count:
+                running[pool.submit(work, left[0], place)] = left[0]
+                left.popleft()
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                if isinstance(future.exception(), BrokenProcessPool):
+                    return list(running.values())
+                yield from _outcome(running.pop(future), future)
+    except BrokenProcessPool:  # before anything more could be submitted
+        return list(running.values())
     finally:
-        for process in list((pool._processes or {}).values()):  # on Ctrl-C: do not wait for trials in flight
-            if sys.exc_info()[0] is not None:
-                process.terminate()
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(kill_workers=True)  # at the end they are idle; on Ctrl-C do not wait for trials in flight
+    return []
 
 
-def _report_rest(
-    group: list[Trial], future: Future[list[tuple[Trial, str | None]]], reported: set[str], report: Report
-) -> None:
-    """Report what the messages did not: those that came too late, and trials whose process was killed."""
-    problem = future.exception()
-    if problem is None:
-        rest = future.result()
-    else:
-        lost = "a worker process was killed, perhaps for want of memory; run again with fewer --workers"
-        reason = lost if isinstance(problem, BrokenProcessPool) else _one_line(problem)
-        rest = [(trial, reason) for trial in group]
-    for trial, error in rest:
-        if trial.id not in reported:
-            report(trial, error)
+def _on_cluster(groups: list[Group], address: str, device: str, store: Store) -> Generator[Record, None, None]:
+    """Yield the records of groups that a dask cluster runs; what a lost worker ran, dask runs elsewhere."""
+    with connect(address, device) as (executor, workers):
+        running = {executor.submit(work, group, Place(device, workers, None)): group for group in groups}
+        for future in as_completed(running):
+            for record in _outcome(running[future], future):
+                yield kept(record, store)
 
 
-_messages: Any = None
-
-
-def _start_worker(messages: Any, threads: int, path: list[str]) -> None:
-    global _messages
-    _messages = messages
-    sys.path[:] = path
-    _use_threads(threads)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def follow() -> None:  # a run that is killed takes its workers with it
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
-
-
-def _run_in_worker(run_group: Callable[..., None], group: list[Trial]) -> list[tuple[Trial, str | None]]:
-    outcomes: list[tuple[Trial, str | None]] = []
-
-    def tell(trial: Trial, error: str | None) -> None:
-        outcomes.append((trial, error))
-        _messages.put((trial, error))
-
-    run_group(group, report=tell)
-    return outcomes
-
-
-def _one_line(problem: BaseException) -> str:
-    text = " ".join(str(problem).split())[:300]
-    if isinstance(problem, (UserError, ValueError, FloatingPointError)) and text:
-        return text
-    trace = problem.__traceback__
-    while trace and trace.tb_next:
-        trace = trace.tb_next
-    place = f" ({Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno})" if trace else ""
-    return f"{type(problem).__name__}: {text}{place}"
-
-
-def _device(wanted: str) -> str:
-    import torch
-
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+def _outcome(group: Group, future: Future[list[Record]]) -> list[Record]:
+    """Return the records of a group whose future is done; if it raised, a failure of each trial, in one line."""
     try:
-        torch.zeros(1, device=wanted)
-    except (RuntimeError, AssertionError) as error:
-        problem = str(error).strip().splitlines()[0]
-        raise UserError(f"--device {wanted}: {problem}; try cpu, cuda or auto") from None
-    if wanted.startswith("cuda"):
-        torch.cuda.set_device(wanted)  # whose name is asked for without naming it
-    return wanted if wanted.startswith("cuda") else torch.device(wanted).type
-
-
-def _use_threads(count: int) -> None:
-    import torch
-
-    torch.set_num_threads(count)
+        return future.result()
+    except Exception as problem:
+        return [failed(trial, one_line(problem), {}) for trial in group.trials]

@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
 from .. import __version__
+from ..errors import UserError
 
 T = TypeVar("T")
 
@@ -74,6 +76,34 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def device(wanted: str) -> str:
+    """Return the torch device of that name, of "auto" a GPU if there is one; raises UserError for one not there."""
+    import torch
+
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=wanted)
+    except (RuntimeError, AssertionError) as error:
+        problem = str(error).strip().splitlines()[0]
+        raise UserError(f"--device {wanted}: {problem}; try cpu, cuda or auto") from None
+    if wanted.startswith("cuda"):
+        torch.cuda.set_device(wanted)  # whose name is asked for without naming it
+    return wanted if wanted.startswith("cuda") else torch.device(wanted).type
+
+
+def threads(workers: int) -> int:
+    """Return how many threads a trial has where `workers` processes share the cores, however many are at work."""
+    return max(1, cores() // workers)
+
+
+def use_threads(count: int) -> None:
+    """Let torch compute in `count` threads in this process."""
+    import torch
+
+    torch.set_num_threads(count)
+
+
 def computes_in(precision: str, device: str) -> bool:
     """Return whether `device` computes in `precision`: a GPU from before bfloat16 would but emulate it."""
     import torch
@@ -83,14 +113,16 @@ def computes_in(precision: str, device: str) -> bool:
 
 
 def where(device: str, workers: int) -> dict[str, str | int | None]:
-    """Return what a record says of the place where it ran."""
+    """Return what a record says of the place where it ran, this process."""
+    import torch
+
     return {
         "device": device,
         "gpu": processor(device) if device.startswith("cuda") else None,
         "cpu": _cpu_name(),
         "cores": cores(),
         "workers": workers,
-        "threads": max(1, cores() // workers),
+        "threads": torch.get_num_threads(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "torch": version("torch"),
@@ -114,6 +146,7 @@ def _cpu_name() -> str:
         return platform.processor() or platform.machine()
 
 
+@cache
 def _commit() -> str | None:
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=10"]
     try:

@@ -28,6 +28,11 @@ class Store:
         self.folder.mkdir(parents=True, exist_ok=True)
         replace(self.folder / f"{record.id}.json", record.model_dump_json().encode())
 
+    def good(self, ids: Iterable[str]) -> dict[str, Record]:
+        """Return the records of those `ids` whose trial did not fail."""
+        there = [id_ for id_ in ids if (self.folder / f"{id_}.json").exists()]
+        return {id_: record for id_, record in self.load(there).items() if record.status == "ok"}
+
     def load(self, ids: Iterable[str]) -> dict[str, Record]:
         """Return the records of those `ids` that are there and whole; a damaged one counts as missing, with a line.
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import time
@@ -10,10 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import TINY, TINY_TRIALS, command
+from deadly import deadly
 
 from prunekit.errors import UserError
-from prunekit.study import engine, machine, profile, runner
+from prunekit.study import engine, profile, runner
 from prunekit.study.store import Store
+from prunekit.study.trial import failed
 
 OFFLINE = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
 
@@ -24,8 +27,7 @@ def tiny(runs=None, **changes):
 
 def run(study_, **options):
     """Run what is missing; return the labels of the trials and their errors."""
-    missing = study_.missing(study_.store.load(study_.trials))
-    return engine.run(missing, study_.store, **{"device": "cpu", "workers": 1} | options)
+    return engine.run(study_.trials.values(), study_.store, **{"device": "cpu", "workers": 1} | options)
 
 
 def results(study_):
@@ -48,6 +50,9 @@ def test_workers_find_what_one_process_finds(tmp_path):
     assert ours == {id_: approximately(row) for id_, row in theirs.items()}
     (record, *_) = here.store.load(here.trials).values()
     assert record.where["device"] == "cpu" and record.where["workers"] == 1
+    # Threads depend on the workers asked for: one trial that is left runs as it did among all, to the last bit.
+    (spread.store.folder / f"{record.id}.json").unlink()
+    assert run(spread, workers=2) == {} and results(spread) == theirs
 
 
 def approximately(row):
@@ -134,21 +139,47 @@ def place(function):
     return function.__code__.co_firstlineno + 1
 
 
-def starved(group, where, report):
-    """Stand for trials on a GPU that holds one process of them and not two."""
-    for trial in group:
-        report(trial, "OutOfMemoryError: CUDA out of memory" if where["workers"] > 1 else None)
+def test_without_memory_fewer_processes_run(tmp_path, monkeypatch, capsys):
+    """As on a GPU that holds one process and not two."""
 
+    def starved(groups, place, store):
+        assert place.workers == 2
+        for group in groups:
+            yield from (failed(one, "OutOfMemoryError: CUDA out of memory", {}) for one in group.trials)
 
-def test_without_memory_fewer_processes_run(capsys):
-    trials = list(tiny(seeds=[0, 1]).trials.values())
-    reported = []
-    engine._spread(
-        engine._groups(trials), starved, machine.where("cpu", 2), lambda trial, error: reported.append((trial, error))
-    )
-    assert sorted(trial.id for trial, _ in reported) == sorted(trial.id for trial in trials)
-    assert {error for _, error in reported} == {None}
+    monkeypatch.setattr(engine, "_in_processes", starved)
+    study_ = tiny(tmp_path / "runs")
+    assert run(study_, workers=2) == {}
+    assert {record.where["workers"] for record in study_.store.load(study_.trials).values()} == {1}
     assert "prunekit: no memory for 2 trials at once; going on with 1" in capsys.readouterr().err
+
+
+def test_only_the_group_that_kills_its_process_twice_fails(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "work", deadly)
+    study_ = tiny(tmp_path / "runs", model="conv", comparison=[{"dataset": "digit-pairs", "model": "conv"}])
+    errors = run(study_, workers=2)
+    assert {trial.pruner for trial in errors} == {"random"}
+    (line,) = set(errors.values())
+    assert line.startswith("the process of these trials was killed twice, perhaps for want of memory")
+    records = study_.store.load(study_.trials).values()
+    assert {(record.trial.pruner, record.status) for record in records} == {("random", "failed"), ("synflow", "ok")}
+    assert len(records) == len(study_.trials)
+
+
+def test_a_record_that_has_appeared_meanwhile_is_not_made_again(tmp_path, monkeypatch):
+    """Another run in the folder does all the rest while this one is at its first trials."""
+    study_, sizes = tiny(tmp_path / "runs"), []
+    together = runner.run_together
+
+    def counted(trials, *words):
+        sizes.append(len(trials))
+        if len(sizes) == 1:
+            assert run(study_) == {}
+        return together(trials, *words)
+
+    monkeypatch.setattr(runner, "run_together", counted)
+    assert run(study_) == {}
+    assert sum(sizes) == TINY_TRIALS + sizes[0]
 
 
 def test_unavailable_dataset_fails_its_trials_alone(tmp_path, monkeypatch):
@@ -218,7 +249,7 @@ def children(pid):
 
 
 def workers(pid):
-    return [child for child in children(pid) if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return [child for child in children(pid) if b"popen_loky" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 def wait_for(condition, seconds=180):
@@ -237,37 +268,55 @@ def alive(pid):
 
 
 def whole_records(runs):
-    """Return the contents of the records by name; each is whole, and nothing else lies there."""
-    files = list(runs.iterdir())
-    assert {file.suffix for file in files} == {".json"}
-    return {file.name: json.loads(file.read_bytes()) for file in files}
+    """Return the contents of the records by name; each is whole, and nothing lies there but what a kill cut short."""
+    files = list(runs.iterdir()) if runs.is_dir() else []
+    assert {file.suffix for file in files if file.name != "cache"} <= {".json", ".tmp"}
+    return {file.name: json.loads(file.read_bytes()) for file in files if file.suffix == ".json"}
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds the worker processes in /proc")
-@pytest.mark.parametrize("victim", ["worker", "parent"])
-def test_killed_run_goes_on_where_it_was(tmp_path, long_profile, prunekit, victim):
-    runs = tmp_path / "runs"
-    first = start(long_profile)
-    wait_for(lambda: runs.is_dir() and len(list(runs.glob("*.json"))) >= 2)
-    pool = workers(first.pid)
-    assert len(pool) == 2
-    os.kill(pool[0] if victim == "worker" else first.pid, signal.SIGKILL)
-    _, printed = first.communicate(timeout=180)
+needs_proc = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds the worker processes in /proc")
+
+
+def trials_of(file):
+    return profile.Study(profile.load_params(str(file)), "long").trials
+
+
+def kill_at(moments, process, worker_first):
+    """Kill a run at a random moment; if `worker_first`, one of its workers a little before."""
+    wait_for(lambda: process.poll() is not None or len(workers(process.pid)) == 2)
+    time.sleep(moments.uniform(0, 10))
+    pool = workers(process.pid)
+    if worker_first and pool:
+        os.kill(moments.choice(pool), signal.SIGKILL)
+        time.sleep(moments.uniform(0, 8))
+        pool += workers(process.pid)
+    process.kill()
+    process.communicate()
     wait_for(lambda: not any(map(alive, pool)), seconds=10)
-    if victim == "worker":
-        assert first.returncode == 1 and "Traceback" not in printed
-        failures = [line for line in printed.splitlines() if line.startswith("prunekit: failed: ")]
-        assert len(failures) == 1 and "a worker process was killed" in failures[0], printed
-    before = whole_records(runs)
-    all_ = profile.Study(profile.load_params(str(long_profile)), "long").trials
-    assert 2 <= len(before) < len(all_)
 
-    second = prunekit("run", long_profile, "--workers", 2)
-    assert second.returncode == 0, second.stderr
-    assert f"{len(all_)} trials, {len(before)} done, {len(all_) - len(before)} to run" in second.stderr
-    after = whole_records(runs)
-    assert {name.removesuffix(".json") for name in after} == set(all_)
-    assert before.items() <= after.items(), "what was done is left as it was"
+
+@needs_proc
+def test_kills_at_random_moments_change_no_result(tmp_path, long_profile, prunekit):
+    """Of the run and of its workers, in turn; each time it goes on, and what was done is left as it was.
+
+    Two runs are killed; PRUNEKIT_TEST_KILLS asks for more.
+    """
+    runs, moments = tmp_path / "runs", random.Random(1)
+    for kill in range(int(os.environ.get("PRUNEKIT_TEST_KILLS", 2))):
+        before = whole_records(runs)
+        kill_at(moments, start(long_profile), kill % 2 == 0)
+        assert before.items() <= whole_records(runs).items()
+    last = start(long_profile)  # a worker that is killed costs it nothing
+    wait_for(lambda: len(workers(last.pid)) == 2)
+    time.sleep(moments.uniform(0, 8))
+    os.kill(moments.choice(workers(last.pid)), signal.SIGKILL)
+    _, printed = last.communicate(timeout=300)
+    assert last.returncode == 0 and "Traceback" not in printed, printed
+    undisturbed = prunekit("run", long_profile, "--workers", 2, "--device", "cpu", "--runs-dir", tmp_path / "other")
+    assert undisturbed.returncode == 0, undisturbed.stderr
+    params = profile.load_params(str(long_profile))
+    ours, theirs = (results(profile.Study(params, "long", folder)) for folder in (runs, tmp_path / "other"))
+    assert len(ours) == len(trials_of(long_profile)) and ours == theirs
 
 
 def test_interrupted_run_says_how_to_go_on(tmp_path, long_profile):

@@ -1,0 +1,127 @@
+"""What a process does that runs trials: a group of them, one set after another, each failure in one line."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..errors import UserError
+from . import cluster, machine
+from .groups import Group
+from .store import Store
+from .trial import Record, Trial, failed
+
+_one_at_a_time = threading.Lock()
+# Large pages for torch's large tensors on Linux: of SynFlow's steps on VGG16 a fifth went into mapping small ones.
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a process must know to run trials. `threads` None: those of its dask worker; `runs` None: records travel."""
+
+    device: str
+    workers: int
+    threads: int | None
+    data_dir: Path | str | None = None
+    runs: Path | None = None
+    version: str = __version__
+
+
+def work(group: Group, place: Place) -> list[Record]:
+    """Run a group in a worker process, and return the records that were wanted."""
+    if place.version != __version__:
+        raise UserError(f"a worker has prunekit {__version__}, not {place.version}; install that on every worker")
+    with _one_at_a_time:  # a dask worker of several threads takes several groups
+        return list(records(group, place))
+
+
+def records(group: Group, place: Place) -> Iterator[Record]:
+    """Yield the records of a group's wanted trials, run in this process and stored if `place` names a folder."""
+    machine.use_threads(place.threads or cluster.threads())
+    device = machine.device(place.device)
+    store = place.runs and Store(place.runs)
+    shared = _shared(place.data_dir, device, store and store.folder / "cache")
+    where = machine.where(device, place.workers)
+    for trials in group.sets:
+        wanted = {trial.id for trial in trials} & group.wanted
+        if store:  # another run in this folder, or this group's killed process, may have been here
+            found = store.good(wanted)
+            yield from found.values()
+            wanted -= found.keys()
+        for record in _attempt(trials, shared, where) if wanted else ():
+            if record.id in wanted:
+                yield kept(record, store) if store else record
+
+
+def _attempt(trials: Sequence[Trial], shared: Any, where: dict[str, Any]) -> Iterator[Record]:
+    """Yield the records of `trials`, run at once; if that fails, of each half: what fails costs nothing but itself."""
+    from .runner import run_together
+
+    try:
+        made, error = run_together(trials, shared, where), ""
+    except Exception as problem:
+        made, error = [], one_line(problem)
+    if not error or len(trials) == 1:
+        yield from made or [failed(trials[0], error, where)]
+        return
+    half = len(trials) // 2
+    if no_memory(error):
+        print(f"prunekit: no memory for {len(trials)} trials side by side; going on with {half}", file=sys.stderr)
+    for part in (trials[:half], trials[half:]):
+        yield from _attempt(part, shared, where)
+
+
+def kept(record: Record, store: Store) -> Record:
+    """Store a record and return it; where that cannot be, a failed one that says so."""
+    try:
+        store.save(record)
+    except OSError as problem:
+        error = f"its record cannot be written to {store.folder} ({problem.strerror}); free space and run again"
+        return failed(record.trial, error, record.where)
+    return record
+
+
+def no_memory(error: str) -> bool:
+    """Whether a GPU's memory did not suffice: as torch says it, as CUDA and as its libraries do."""
+    return "out of memory" in error or "ALLOC_FAILED" in error
+
+
+def follow(parent: int) -> None:
+    """Make this worker process end with the run that started it, which alone answers Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def one_line(problem: BaseException) -> str:
+    text = " ".join(str(problem).split())[:300]
+    if isinstance(problem, (UserError, ValueError, FloatingPointError)) and text:
+        return text
+    trace = problem.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    place = f" ({Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno})" if trace else ""
+    return f"{type(problem).__name__}: {text}{place}"
+
+
+@lru_cache(maxsize=1)
+def _shared(data_dir: Path | str | None, device: str, cache_dir: Path | None) -> Any:
+    """What the trials of this process share, from group to group."""
+    from .shared import Shared
+
+    return Shared(data_dir, device, cache_dir)

@@ -1,0 +1,169 @@
+"""A real scheduler and its workers on this machine: the records of a local run, whatever is lost on the way."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import TINY, TINY_TRIALS, command
+from test_engine import OFFLINE, results, run, tiny, wait_for, whole_records
+
+from prunekit import cli
+from prunekit.study import cluster, profile
+
+pytest.importorskip("distributed", reason="needs the extra: pip install 'prunekit[cluster]'")
+
+
+@pytest.fixture
+def dask(tmp_path):
+    """Start the dask command with `words` in an empty folder of its own; all that was started is killed in the end."""
+    started = []
+
+    def start(*words, env=None):
+        folder = tmp_path / f"dask{len(started)}"
+        folder.mkdir()
+        with (folder / "log").open("w") as log:
+            process = subprocess.Popen(
+                [str(Path(sys.executable).parent / "dask"), *map(str, words)],
+                cwd=folder,
+                env={**os.environ, **(env or {})},
+                stdout=log,
+                stderr=log,
+            )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def scheduler(tmp_path, dask):
+    """The file of a scheduler that has no workers yet."""
+    file = tmp_path / "scheduler.json"
+    dask("scheduler", "--host", "127.0.0.1", "--port", 0, "--no-dashboard", "--scheduler-file", file)
+    wait_for(file.exists)
+    return file
+
+
+def worker(dask, scheduler, **options):
+    words = ("--host", "127.0.0.1", "--nthreads", 1, "--no-dashboard", "--scheduler-file", scheduler)
+    return dask("worker", "--no-nanny", *words, **options)
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["undisturbed", "a worker killed"])
+def test_records_are_those_of_a_local_run(tmp_path, dask, scheduler, lost):
+    """Two workers of one thread, as two local processes on two cores; no folder is shared."""
+    pool = [worker(dask, scheduler) for _ in range(2)]
+    more = {"seeds": [0, 1], "post_epochs": 2} if lost else {}
+    there, here = tiny(tmp_path / "there", **more), tiny(tmp_path / "here", **more)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(TINY | more))
+    process = subprocess.Popen(
+        command("run", tmp_path / "params.yaml", "--cluster", scheduler, "--runs-dir", tmp_path / "there"),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    if lost:
+        wait_for(lambda: any((tmp_path / "there").glob("*.json")))
+        pool[0].send_signal(signal.SIGKILL)
+    _, printed = process.communicate(timeout=300)
+    assert process.returncode == 0, printed
+    assert "Traceback" not in printed
+    assert run(here, workers=os.cpu_count()) == {}
+    assert results(there) == results(here) and len(results(there)) == len(there.trials)
+    assert {record.where["threads"] for record in there.store.load(there.trials).values()} == {1}
+    assert not (tmp_path / "there" / "cache").exists()
+
+
+def cluster_run(monkeypatch, capsys, *words):
+    """Run the command line here, so that constants can be changed; return its exit status and what it said."""
+    monkeypatch.setattr(sys, "argv", ["prunekit", "run", *map(str, words)])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    return end.value.code, capsys.readouterr().err
+
+
+def last_line(printed):
+    return [line for line in printed.splitlines() if line.startswith("prunekit: ")][-1]
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("tcp://127.0.0.1:9", "--cluster tcp://127.0.0.1:9: no dask scheduler answers ("),
+        ("htp://127.0.0.1:9", "--cluster htp://127.0.0.1:9: no dask scheduler answers ("),
+        ("nowhere.json", "--cluster nowhere.json: no such scheduler file; write tcp://HOST:8786 for an address"),
+    ],
+)
+def test_no_scheduler_is_one_line(monkeypatch, capsys, tiny_profile, address, words):
+    monkeypatch.setattr(cluster, "_CONNECT", 1)
+    status, printed = cluster_run(monkeypatch, capsys, tiny_profile, "--cluster", address)
+    assert status == 2 and words in last_line(printed) and "Traceback" not in printed
+
+
+def test_a_damaged_scheduler_file_is_one_line(monkeypatch, capsys, tmp_path, tiny_profile):
+    (tmp_path / "s.json").write_text("{")
+    status, printed = cluster_run(monkeypatch, capsys, tiny_profile, "--cluster", tmp_path / "s.json")
+    assert status == 2 and "s.json is not a dask scheduler's file" in last_line(printed)
+
+
+def test_without_the_extra_it_is_named(monkeypatch, capsys, tiny_profile):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    status, printed = cluster_run(monkeypatch, capsys, tiny_profile, "--cluster", "tcp://127.0.0.1:9")
+    assert status == 2 and "install the extra: pip install 'prunekit[cluster]'" in last_line(printed)
+
+
+def test_workers_are_not_asked_for_here_and_there(monkeypatch, capsys, tiny_profile):
+    words = ("--cluster", "tcp://127.0.0.1:9", "--workers", 2)
+    status, printed = cluster_run(monkeypatch, capsys, tiny_profile, *words)
+    assert status == 2 and "start as many dask workers as are wanted" in last_line(printed)
+
+
+def test_scheduler_without_workers_is_said_and_waited_for(monkeypatch, capsys, tiny_profile, scheduler):
+    monkeypatch.setattr(cluster, "_JOIN", 1)
+    status, printed = cluster_run(monkeypatch, capsys, tiny_profile, "--cluster", scheduler)
+    assert status == 2
+    assert f"prunekit: no workers at {scheduler} yet; waiting 1 s for one" in printed
+    assert f"no worker joined {scheduler} in 1 s" in last_line(printed)
+
+
+def test_what_workers_lack_is_one_line(monkeypatch, capsys, tmp_path, dask, scheduler, tiny_profile):
+    """Another version of prunekit, which stops the run before it begins; data, which fails their trials alone."""
+    worker(dask, scheduler, env={**OFFLINE, "PRUNEKIT_DATA": str(tmp_path)})
+    with monkeypatch.context() as patch:
+        patch.setattr(cluster, "__version__", "9.9")
+        status, printed = cluster_run(patch, capsys, tiny_profile, "--cluster", scheduler)
+    assert status == 2 and "has prunekit 0.1.0, not 9.9; install that on it and run again" in last_line(printed)
+    words = ("--set", "comparison=[{dataset: mnist, model: fc}]", "--cluster", scheduler)
+    status, printed = cluster_run(monkeypatch, capsys, tiny_profile, *words)
+    (failure,) = [line for line in printed.splitlines() if line.startswith("prunekit: failed: ")]
+    assert status == 1 and "2 trials (first: mnist/fc" in failure and "mnist is not at hand" in failure
+    statuses = [record["status"] for record in whole_records(tmp_path / "runs").values()]
+    assert sorted(statuses) == ["failed"] * 2 + ["ok"] * 5
+
+
+def test_interrupted_run_keeps_what_was_done(tmp_path, dask, scheduler, tiny_profile):
+    worker(dask, scheduler)
+    process = subprocess.Popen(
+        command("run", tiny_profile, "--cluster", scheduler, "--set", "seeds=[0, 1, 2]", "--set", "post_epochs=20"),
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    wait_for(lambda: any((tmp_path / "runs").glob("*.json")))
+    process.send_signal(signal.SIGINT)
+    _, printed = process.communicate(timeout=60)
+    assert process.returncode == 130, printed
+    assert last_line(printed) == "prunekit: interrupted; run the same command again to go on"
+    assert "Traceback" not in printed
+    kept = whole_records(tmp_path / "runs")
+    time.sleep(2)
+    assert 0 < len(kept) < 3 * TINY_TRIALS and whole_records(tmp_path / "runs") == kept
+    assert {record["status"] for record in kept.values()} == {"ok"}
+    assert profile.load_params(str(tiny_profile))
