@@ -13,9 +13,9 @@ from conftest import TINY, TINY_TRIALS, command
 from test_engine import OFFLINE, results, run, tiny, wait_for, whole_records
 
 from prunekit import cli
-from prunekit.study import cluster, profile
+from prunekit.study import cluster
 
-pytest.importorskip("distributed", reason="needs the extra: pip install 'prunekit[cluster]'")
+distributed = pytest.importorskip("distributed", reason="needs the extra: pip install 'prunekit[cluster]'")
 
 
 @pytest.fixture
@@ -52,9 +52,9 @@ def scheduler(tmp_path, dask):
     return file
 
 
-def worker(dask, scheduler, **options):
+def worker(dask, scheduler, *more, **options):
     words = ("--host", "127.0.0.1", "--nthreads", 1, "--no-dashboard", "--scheduler-file", scheduler)
-    return dask("worker", "--no-nanny", *words, **options)
+    return dask("worker", "--no-nanny", *words, *more, **options)
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["undisturbed", "a worker killed"])
@@ -79,6 +79,22 @@ def test_records_are_those_of_a_local_run(tmp_path, dask, scheduler, lost):
     assert results(there) == results(here) and len(results(there)) == len(there.trials)
     assert {record.where["threads"] for record in there.store.load(there.trials).values()} == {1}
     assert not (tmp_path / "there" / "cache").exists()
+
+
+def test_gpu_trials_go_where_a_gpu_is_offered(dask, scheduler):
+    """And trials for CPUs anywhere; no GPU is needed to offer one."""
+    offering, other = worker(dask, scheduler, "--resources", "GPU=1"), worker(dask, scheduler)
+    with distributed.Client(scheduler_file=scheduler, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=60)
+    for device, expected in (("auto", {offering.pid}), ("cuda", {offering.pid}), ("cpu", {offering.pid, other.pid})):
+        with cluster.connect(str(scheduler), device) as (executor, workers):
+            assert workers == 2
+            assert {future.result() for future in [executor.submit(slow_pid) for _ in range(8)]} == expected
+
+
+def slow_pid():
+    time.sleep(0.2)
+    return os.getpid()
 
 
 def cluster_run(monkeypatch, capsys, *words):
@@ -166,4 +182,3 @@ def test_interrupted_run_keeps_what_was_done(tmp_path, dask, scheduler, tiny_pro
     time.sleep(2)
     assert 0 < len(kept) < 3 * TINY_TRIALS and whole_records(tmp_path / "runs") == kept
     assert {record["status"] for record in kept.values()} == {"ok"}
-    assert profile.load_params(str(tiny_profile))
