@@ -83,6 +83,11 @@ def test_records_are_those_of_a_local_run(tmp_path, dask, scheduler, lost):
 
 def test_gpu_trials_go_where_a_gpu_is_offered(dask, scheduler):
     """And trials for CPUs anywhere; no GPU is needed to offer one."""
+
+    def slow_pid():  # not of a module: workers have none of ours
+        time.sleep(0.2)
+        return os.getpid()
+
     offering, other = worker(dask, scheduler, "--resources", "GPU=1"), worker(dask, scheduler)
     with distributed.Client(scheduler_file=scheduler, set_as_default=False) as client:
         client.wait_for_workers(2, timeout=60)
@@ -90,11 +95,6 @@ def test_gpu_trials_go_where_a_gpu_is_offered(dask, scheduler):
         with cluster.connect(str(scheduler), device) as (executor, workers):
             assert workers == 2
             assert {future.result() for future in [executor.submit(slow_pid) for _ in range(8)]} == expected
-
-
-def slow_pid():
-    time.sleep(0.2)
-    return os.getpid()
 
 
 def cluster_run(monkeypatch, capsys, *words):
