@@ -15,7 +15,6 @@ from torch import Generator, nn
 
 from .. import datasets, masks, models, pruners, training
 from ..batches import Batches
-from ..datasets import sources
 from ..study import engine, machine, runner
 from ..study.profile import Study, load_params
 from ..study.shared import Shared
@@ -23,8 +22,7 @@ from ..study.store import Store
 from ..study.trial import Trial
 from .measure import Goal, Measured, copy_rate, in_turn, product_rate, prunekit, python, step_operations, timed
 
-SHAPE = (3, 32, 32)
-BATCH = 256
+SHAPE, BATCH = (3, 32, 32), 256
 
 
 @dataclass(frozen=True)
@@ -53,13 +51,13 @@ def fully_connected(place: Place) -> list[Measured]:
     """Single trials; then one of each pruner in one run, for which the baseline needs as often the time of one."""
     trials = [trial for trial in _study("cpu").sections["comparison"] if trial.dataset == "mnist"]
     together: list[float] = []
+    one = trials[0]
 
     def ours() -> float:
         together.append(place.run(trials))
-        return timed(lambda: runner.run_trial(trials[0], Shared(place.data_dir)))
+        return timed(lambda: runner.run_trial(one, Shared(place.data_dir)))
 
     def baseline() -> float:
-        one = trials[0]
         return timed(lambda: place.baseline.run(place.data("mnist"), "fc", one.pruner, one.density, one.post_epochs))
 
     single = in_turn(2, ours, baseline)
@@ -74,8 +72,8 @@ def training_step(place: Place) -> list[Measured]:
     net, kept = _ours("cpu")
     batches, one = Batches(pixels, labels, recipe), Batches(pixels[:1], labels[:1], recipe)
     twin = _baseline(place, "cpu")
-    part = sources.Part(pixels.numpy(), labels.numpy())
-    data = place.baseline.data(sources.Arrays(part, part, sources.CLASSES["cifar10"], ()), recipe)
+    part = datasets.sources.Part(pixels.numpy(), labels.numpy())
+    data = place.baseline.data(datasets.sources.Arrays(part, part, datasets.sources.CLASSES["cifar10"], ()), recipe)
     loader = place.baseline.loader(data.train, "cpu", BATCH, shuffle=True)
     products, copies, steps = [], [], Measured()
     for _ in range(4):
@@ -151,10 +149,7 @@ def memory(place: Place) -> list[Measured]:
 
 
 def memory_trial(data_dir: str) -> None:
-    """Train and test a CIFAR-10 VGG16 trial for two steps with all images in memory; print its peak, in bytes.
-
-    The pruner is GraSP, which needs the most memory of the five.
-    """
+    """Run two steps of VGG16 and GraSP, which needs most, with all of CIFAR-10 in memory; print the peak, in bytes."""
     torch.set_num_threads(machine.cores())
     whole = _cifar10(Path(data_dir), "cpu")
     trial = Trial(dataset="cifar10", model="vgg16", pruner="grasp", compression=1.0, train_subset=512, post_epochs=1)
@@ -190,14 +185,14 @@ def paper(place: Place) -> list[Measured]:
     return [Measured([ours], [projected(trials, seconds)])]
 
 
-def projected(trials: Iterable[Trial], seconds: dict[tuple[str, str], float]) -> float:
-    """Return the seconds of all epochs of `trials`, before and after pruning, from those of one a (dataset, model)."""
-    return sum((t.pre_epochs + t.post_epochs) * seconds[t.dataset, t.model] for t in trials)
-
-
 def _study(profile: str) -> Study:
     """A profile's study with one seed."""
     return Study(load_params(profile, ["seeds=[0]"]), profile)
+
+
+def projected(trials: Iterable[Trial], seconds: dict[tuple[str, str], float]) -> float:
+    """Return the seconds of all epochs of `trials`, before and after pruning, from those of one a (dataset, model)."""
+    return sum((t.pre_epochs + t.post_epochs) * seconds[t.dataset, t.model] for t in trials)
 
 
 def _ours(device: str) -> tuple[nn.Module, masks.Masks]:
