@@ -64,11 +64,16 @@ def records(group: Group, place: Place) -> Iterator[Record]:
 
 
 def _attempt(trials: Sequence[Trial], shared: Any, where: dict[str, Any]) -> Iterator[Record]:
-    """Yield the records of `trials`, run at once; if that fails, of each half: what fails costs nothing but itself."""
+    """Yield the records of `trials`, run at once; if that fails, of each half: what fails costs nothing but itself.
+
+    Data that cannot be had fail all at once: each half would look for them, and try to download them, again.
+    """
     from .runner import run_together
 
     try:
         made, error = run_together(trials, shared, where), ""
+    except UserError as problem:
+        made, error = [failed(trial, str(problem), where) for trial in trials], ""
     except Exception as problem:
         made, error = [], one_line(problem)
     if not error or len(trials) == 1:

@@ -81,6 +81,20 @@ def test_trial_that_fails_costs_itself_and_is_run_again(tmp_path):
         assert error in {record.error for record in records.values()}
 
 
+def test_missing_data_are_looked_for_once_by_trials_that_run_at_once(tmp_path, monkeypatch):
+    sizes = []
+
+    def without_data(trials, *_):
+        sizes.append(len(trials))
+        raise UserError("digits is not at hand")
+
+    monkeypatch.setattr(runner, "run_together", without_data)
+    study_ = tiny(tmp_path / "runs", comparison=[{"dataset": "digits", "model": "fc"}])
+    assert set(run(study_).values()) == {"digits is not at hand"}
+    assert sorted(sizes) == [1, 4]
+    assert {record.status for record in study_.store.load(study_.trials).values()} == {"failed"}
+
+
 def test_any_exception_is_one_line_with_its_place(monkeypatch):
     def broken(*_, **__):
         raise KeyError("two\nlines")
