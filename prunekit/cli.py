@@ -29,7 +29,7 @@ Device = Annotated[str, typer.Option(help="cpu, cuda, or auto: a GPU if there is
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes.  [default: one a core; one on a GPU]")]
 Cluster = Annotated[str | None, typer.Option(help="A dask scheduler, tcp://HOST:8786 or its file.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="key=value over the profile; values are YAML.")]
-Out = Annotated[Path | None, typer.Option(help="Folder of the report.  [default: reports/PROFILE]")]
+Out = Annotated[Path | None, typer.Option(help="Folder of the report.  [default: reports/PROFILE, custom/ with --set]")]
 
 
 @app.command()
@@ -48,10 +48,10 @@ def report(
 
     study = _study(profile, runs_dir, assignments)
     _check_folder(data_dir)
-    _check_out(out)
+    folder = _check_out(out or study.folder)
+    _check_not_published(folder, study)
     build.check_notebooks()
     errors = _run_missing(study, data_dir, device, workers, cluster)
-    folder = out or study.published_file.parent
     errors += build.build(study, folder, data_dir)
     _finish(errors, f"report in {folder}/report.html, .pdf and .md")
 
@@ -70,7 +70,8 @@ def run(
     """Run the trials that are missing, no Jupyter needed; with --out, also write OUT/trials.parquet."""
     study = _study(profile, runs_dir, assignments)
     _check_folder(data_dir)
-    _check_out(out)
+    if out:
+        _check_not_published(_check_out(out), study)
     errors = _run_missing(study, data_dir, device, workers, cluster)
     if out:
         study.publish(out)
@@ -131,8 +132,7 @@ def bench(
     _check_folder(data_dir)
     bench_room.check(rows or ())
     baseline = bench_room.load_baseline()
-    folder = out or project_root() / "reports" / "bench"
-    _check_out(folder)
+    folder = _check_out(out or project_root() / "reports" / "bench")
     errors = bench_room.run(rows or (), data_dir, folder, baseline)
     typer.echo((folder / "bench.md").read_text(encoding="utf-8"))
     _finish(errors, f"{folder}/bench.csv and .md")
@@ -157,9 +157,9 @@ def _say(status: int, message: str) -> int:
 
 
 def _study(profile: str, runs_dir: Path | None, assignments: list[str] | None) -> Study:
-    from .study.profile import Study, load_params, profile_name
+    from .study.profile import Study, load_params
 
-    return Study(load_params(profile, assignments or ()), profile_name(profile), runs_dir)
+    return Study(load_params(profile, assignments or ()), runs_dir)
 
 
 def _check_folder(data_dir: Path | None) -> None:
@@ -167,12 +167,20 @@ def _check_folder(data_dir: Path | None) -> None:
         raise UserError(f"--data-dir {data_dir}: no such folder")
 
 
-def _check_out(out: Path | None) -> None:
+def _check_out(out: Path) -> Path:
     try:
-        if out:
-            out.mkdir(parents=True, exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--out {out}: cannot be made a folder ({error.strerror}); name another") from None
+    return out
+
+
+def _check_not_published(out: Path, study: Study) -> None:
+    from .study.profile import project_root, standing
+
+    published = out.resolve().parent == project_root() / "reports" and standing(out.resolve().name)
+    if published and out.resolve() != study.folder:
+        raise UserError(f"--out {out}: is for the profile {out.name} as it stands in params/; name another folder")
 
 
 def _run_missing(

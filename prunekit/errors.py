@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 class UserError(Exception):
     """Something the user can mend: the message says what, where and what to do, in one line."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in place of a traceback."""
+        return [f"prunekit: {self}"]
+
 
 def suggestion(word: str, known: list[str]) -> str:
     """Return what to write for a misspelt `word`: its nearest neighbour in `known`, or all of them."""

@@ -10,6 +10,7 @@ ROOT = Path(__file__).parent.parent
 REAL_DATA = Path(os.environ.get("PRUNEKIT_DATA") or ROOT.parent / "shared" / "data").resolve()
 
 TINY = {
+    "profile": "tiny",
     "comparison": [{"dataset": "digits", "model": "fc"}, {"dataset": "digit-pairs", "model": "conv"}],
     "comparison_compression": 1.0,
     "datasets": ["digits"],

@@ -11,7 +11,7 @@ from prunekit.study.trial import Layer, Record, failed
 def paper(**changes):
     """The study as the profile `paper` runs it."""
     params = profile.load_params(str(ROOT / "params" / "paper.yaml"))
-    return profile.Study(params.model_copy(update=changes), "paper")
+    return profile.Study(params.model_copy(update=changes))
 
 
 def record(trial, **values):

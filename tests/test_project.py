@@ -44,8 +44,43 @@ def test_there_are_seven_notebooks():
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_parameters_are_the_demo_profile(notebook):
     demo = yaml.safe_load((ROOT / "params" / "demo.yaml").read_text())
-    assert parameters(notebook) == {"profile": "demo", "out": "", **demo}
-    assert set(demo) == set(profile.Params.model_fields)
+    own = parameters(notebook)
+    assert {"out": "", **demo} | own == {"out": "", **demo}
+    assert (
+        list(own)[:2] == ["profile", "out"]
+        and own.keys() - {"out"} <= demo.keys() == profile.Params.model_fields.keys()
+    )
+
+
+ELSE = {"model": "conv", "schedule": "linear", "scope": "local", "optimizer": "sgd", "precision": "bfloat16"}
+ELSE |= {
+    "comparison": [{"dataset": "mnist", "model": "conv"}],
+    "datasets": ["mnist"],
+    "pruners": ["snip"],
+    "seeds": [7],
+}
+ELSE |= {"compressions": [0.3], "described_compressions": [0.3]}
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_takes_the_parameters_that_matter_to_it_and_no_others(notebook):
+    """A parameter that it lacks changes none of its sections' trials; one that it has changes some of them."""
+    call = next(
+        node
+        for cell in read(notebook).cells
+        if cell.cell_type == "code"
+        for node in ast.walk(ast.parse(cell.source))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Page"
+    )
+    sections = [ast.literal_eval(argument) for argument in call.args[1:]]
+    own = parameters(notebook)
+    demo = profile.load_params("demo").model_copy(update={"prune_steps": 2, "described_prune_steps": 9})
+    for name in profile.Params.model_fields.keys() - {"profile"}:
+        value = getattr(demo, name)
+        other = ELSE.get(name) or (value * 2 if value else 1)
+        studies = profile.Study(demo), profile.Study(demo.model_copy(update={name: other}))
+        before, after = ([study.sections[s] for s in sections or study.sections] for study in studies)
+        assert (before != after) == (name in own), name
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
@@ -72,9 +107,9 @@ def test_check_of_notebooks_accepts_ours_and_names_what_is_wrong(tmp_path, monke
     nb = read(NOTEBOOKS[0])
     cell = next(cell for cell in nb.cells if "parameters" in cell.metadata.get("tags", []))
     cell.source = cell.source.replace("compressions:", "compresions:")
-    nbformat.write(nb, tmp_path / "00_overview.ipynb")
-    monkeypatch.setattr(build, "notebooks", lambda: [tmp_path / "00_overview.ipynb"])
-    with pytest.raises(build.UserError, match="lacks compressions"):
+    nbformat.write(nb, tmp_path / "00_findings.ipynb")
+    monkeypatch.setattr(build, "notebooks", lambda: [tmp_path / "00_findings.ipynb"])
+    with pytest.raises(build.UserError, match=r"unknown compresions; did you mean compressions\?"):
         build.check_notebooks()
 
 
@@ -99,7 +134,20 @@ STOREYS = {  # of each, its rooms in order; "" is the method, which lies in prun
         "engine",
         "profile",
     ],
-    "report": ["published", "words", "tables", "figures", "audit", "claims", "findings", "page", "build"],
+    "report": [
+        "published",
+        "words",
+        "tables",
+        "figures",
+        "health",
+        "audit",
+        "claims",
+        "findings",
+        "notebook",
+        "page",
+        "render",
+        "build",
+    ],
     "bench": ["measure", "rows"],
     "cli": [],
 }

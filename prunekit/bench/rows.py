@@ -187,7 +187,7 @@ def paper(place: Place) -> list[Measured]:
 
 def _study(profile: str) -> Study:
     """A profile's study with one seed."""
-    return Study(load_params(profile, ["seeds=[0]"]), profile)
+    return Study(load_params(profile, ["seeds=[0]"]))
 
 
 def projected(trials: Iterable[Trial], seconds: dict[tuple[str, str], float]) -> float:

@@ -167,7 +167,8 @@ def _read_torchvision(name: str, root: Path) -> tuple[Part, Part]:
             raise UserError(f"{name} in {root / pattern} is damaged ({problem}); copy it again") from error
         raise UserError(
             f"{name} is not at hand: looked for {root / name}/*.parquet and {root / pattern}, and the download failed "
-            f"({problem}); put it in either place and name the folder with --data-dir or PRUNEKIT_DATA"
+            f"({problem}); put it in either place and name the folder with --data-dir or PRUNEKIT_DATA (in a notebook: "
+            "%env PRUNEKIT_DATA=FOLDER)"
         ) from error
     _check_labels(name, root, *(part.labels for part in parts))
     return parts

@@ -46,13 +46,13 @@ class Table:
         replace(folder / f"{self.name}.tex", tex.replace("±", r"$\pm$").replace("–", "--").encode())
 
     def markdown(self) -> str:
-        """The table as a pipe table with its caption, as pandoc reads it."""
+        """The caption and below it a pipe table, as GitHub shows it."""
         body = self.wide.to_markdown(index=False, disable_numparse=True)
         if self.widths:  # pandoc reads them from the dashes if a line is long
             header, _, *rows = body.splitlines()
             scale = LONG_LINE // sum(self.widths) + 1
             body = "\n".join([header, f"|{'|'.join('-' * (scale * width) for width in self.widths)}|", *rows])
-        return f"{body}\n\n: **{self.number}.** {self.caption}\n"
+        return f"**{self.number}.** {self.caption}\n\n{body}\n"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         caption = f"<p><b>{self.number}.</b> {self.caption}</p>"

@@ -87,3 +87,8 @@ def budget(frame: pd.DataFrame) -> str:
 def seeds(frame: pd.DataFrame) -> str:
     count = frame.seed.nunique()
     return f"{count} seeds" if count > 1 else "1 seed"
+
+
+def verbatim(text: str) -> str:
+    """A message as one line of code, which no reader of Markdown takes for anything else."""
+    return f"`{' '.join(text.split()).replace('`', chr(39))}`"

@@ -32,15 +32,18 @@ def run(
     device: str = "auto",
     workers: int | None = None,
     cluster: str | None = None,
+    done: Collection[str] = (),
 ) -> dict[Trial, str]:
     """Run those of `trials` that `store` has no good record of, store one of each; return the errors of failed ones.
 
-    `device` is a torch device ("auto": a GPU if there is one). On a CPU, `workers` processes share its cores (None: one
-    a core); on a GPU one process is the default. With `cluster`, the address or file of a dask scheduler, its workers
-    run the trials, on data of their own. Raises UserError for a device or a cluster that is not there.
+    Those whose ids are `done` are not run either; yet they belong in `trials`, since what trains side by side must not
+    depend on it. `device` is a torch device ("auto": a GPU if there is one). On a CPU, `workers` processes share its
+    cores (None: one a core); on a GPU one process is the default. With `cluster`, the address or file of a dask
+    scheduler, its workers run the trials, on data of their own. Raises UserError for a device or a cluster that is not
+    there.
     """
     trials = list(trials)
-    done = store.good(trial.id for trial in trials).keys()
+    done = store.good(trial.id for trial in trials).keys() | set(done)
     missing = [trial for trial in trials if trial.id not in done]
     if not missing:
         return {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
+import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from functools import cached_property
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ..errors import UserError, describe, suggestion
 from . import store, trial
@@ -29,6 +29,7 @@ class Params(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
+    profile: Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
     comparison: Annotated[list[dict[str, Any]], Field(min_length=1)]
     comparison_compression: trial.Compression
     datasets: Annotated[list[trial.DatasetName], Field(min_length=1)]
@@ -55,6 +56,11 @@ class Params(BaseModel):
     scoring_images_per_class: trial.Count
     scoring_batch_size: trial.Count
     precision: Literal["float32", "bfloat16"]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists(cls, values: Any) -> Any:
+        return _with_lists(values)
 
     @field_validator("datasets", "pruners", "compressions", "described_compressions", "seeds")
     @classmethod
@@ -88,9 +94,8 @@ class Params(BaseModel):
 class Study:
     """All trials of a profile, by the section of the report that they belong to, and what is known of them."""
 
-    def __init__(self, params: Params, profile: str, runs_dir: Path | str | None = None):
+    def __init__(self, params: Params, runs_dir: Path | str | None = None):
         self.params = params
-        self.profile = profile
         self.store = store.Store(runs_dir or os.environ.get("PRUNEKIT_RUNS") or project_root() / "runs")
 
     @cached_property
@@ -133,12 +138,13 @@ class Study:
         return {trial_.id: trial_ for section in self.sections.values() for trial_ in section}
 
     def records(self) -> dict[str, Record]:
-        """Return the records of this study's trials by id: those run here, then published ones."""
+        """Return the records of this study's trials by id: those run here, then published ones, then failures."""
         found = self.store.load(self.trials)
-        if len(found) == len(self.trials):
-            return found
+        good = {id_: record for id_, record in found.items() if record.status == "ok"}
+        if len(good) == len(self.trials):
+            return good
         shown = {id_: r for id_, r in store.published(self.published_file).items() if id_ in self.trials}
-        return {**shown, **found}
+        return {**found, **shown, **good}
 
     def missing(self, records: Mapping[str, Record]) -> list[Trial]:
         """Return the trials without a record, or with that of a failure."""
@@ -157,11 +163,19 @@ class Study:
         for trial_ in self.sections[section]:
             record = records.get(trial_.id)
             rows.append(trial_.model_dump() | {"id": trial_.id} | _numbers(record))
-        return pd.DataFrame(rows, columns=[*Trial.model_fields, "id", *_NUMBERS, "trial_seconds", "together"])
+        return pd.DataFrame(rows, columns=[*Trial.model_fields, "id", *_NUMBERS, "trial_seconds"])
 
     @property
     def published_file(self) -> Path:
-        return project_root() / "reports" / self.profile / "trials.parquet"
+        return project_root() / "reports" / self.params.profile / "trials.parquet"
+
+    @property
+    def folder(self) -> Path:
+        """Where the report goes: reports/PROFILE for the profile as it stands in params/, else a folder of its own."""
+        if self.params == standing(self.params.profile):
+            return self.published_file.parent
+        digest = hashlib.sha256(self.params.model_dump_json().encode()).hexdigest()[:8]
+        return project_root() / "reports" / "custom" / f"{self.params.profile}-{digest}"
 
     def _row(self, row: dict[str, Any], pruners: Iterable[str]) -> list[Trial]:
         return self._trials([row["dataset"]], [self.params.comparison_compression], pruners, **row)
@@ -193,17 +207,21 @@ class Study:
 
 
 def load_params(profile: str, assignments: Iterable[str] = ()) -> Params:
-    """Return the params of `profile` (a name in params/, or a YAML file) with `key=value` assignments, values YAML."""
-    file = Path(profile) if profile.endswith((".yaml", ".yml")) else project_root() / "params" / f"{profile}.yaml"
+    """Return the params of `profile` (a name in params/, or a YAML file) with `key=value` assignments, values YAML.
+
+    A file that gives no name to its profile lends it its own.
+    """
+    file = Path(profile) if profile.endswith((".yaml", ".yml")) else _file(profile)
     try:
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        known = sorted(path.stem for path in (project_root() / "params").glob("*.yaml"))
+        known = sorted(path.stem for path in _file(profile).parent.glob("*.yaml"))
         raise UserError(f"no profile {profile!r} ({file}); {suggestion(profile, known)}") from None
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise UserError(f"{file} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise UserError(f"{file} does not hold `key: value` lines")
+    values = {"profile": file.stem, **values}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals:
@@ -212,25 +230,20 @@ def load_params(profile: str, assignments: Iterable[str] = ()) -> Params:
             values[key.strip()] = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise UserError(f"--set {assignment}: the value is not YAML") from error
-    return _validated(values, str(file))
+    return validated(values, str(file))
 
 
-def profile_name(profile: str) -> str:
-    """Return the name that a profile's report goes by: a file's without its folder and ending."""
-    return Path(profile).stem
+def standing(profile: str) -> Params | None:
+    """Return the params of the profile of that name as it stands in params/, None if there is none."""
+    return load_params(profile) if _file(profile).exists() else None
 
 
-def from_notebook(namespace: Mapping[str, Any], runs_dir: Path | str | None = None) -> Study:
-    """Return the study that a notebook's parameters describe; `namespace` is its globals().
-
-    Raises UserError for a parameter of the wrong kind, and for a name that is nearly, but not quite, a parameter's.
-    """
-    known = list(Params.model_fields)
-    for name in namespace:
-        if name not in known and difflib.get_close_matches(name, known, n=1, cutoff=0.85):
-            raise UserError(f"unknown parameter {name}; {suggestion(name, known)}")
-    values = {key: namespace[key] for key in known if key in namespace}
-    return Study(_validated(values, "the notebook's parameters"), namespace["profile"], runs_dir)
+def validated(values: Mapping[Any, Any], where: str) -> Params:
+    """Return `values` as Params; raises UserError, one line that says where they stood, for what is wrong in them."""
+    try:
+        return Params.model_validate(dict(values))
+    except ValidationError as error:
+        raise UserError(f"{where}: {describe(error, list(Params.model_fields))}") from None
 
 
 def project_root() -> Path:
@@ -251,11 +264,15 @@ def _as_described(row: dict[str, Any]) -> dict[str, Any]:
     return _as_run(row) | ({"pre_epochs": row["described_pre_epochs"]} if "described_pre_epochs" in row else {})
 
 
-def _validated(values: dict[Any, Any], where: str) -> Params:
-    try:
-        return Params.model_validate(values)
-    except ValidationError as error:
-        raise UserError(f"{where}: {describe(error, list(Params.model_fields))}") from None
+def _file(profile: str) -> Path:
+    return project_root() / "params" / f"{profile}.yaml"
+
+
+def _with_lists(value: Any) -> Any:
+    """Tuples as the lists that they were meant as, at any depth."""
+    if isinstance(value, dict):
+        return {key: _with_lists(inner) for key, inner in value.items()}
+    return [_with_lists(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 def _untrained(width: float) -> dict[str, Any]:
@@ -263,18 +280,10 @@ def _untrained(width: float) -> dict[str, Any]:
     return {"width": width, "pre_epochs": 0, "post_epochs": 0}
 
 
-_NUMBERS: tuple[str, ...] = (
-    "status",
-    "top1",
-    "top5",
-    "density",
-    "effective_density",
-    "collapsed",
-    "flops",
-    "flops_kept",
-    "parameters",
-)
-_NUMBERS += ("parameters_kept", "inference_seconds")
+_NUMBERS = [
+    *("status", "top1", "top5", "density", "effective_density", "collapsed", "flops", "flops_kept"),
+    *("parameters", "parameters_kept", "inference_seconds", "together", "machine"),
+]
 
 
 def _numbers(record: Record | None) -> dict[str, Any]:
@@ -282,4 +291,4 @@ def _numbers(record: Record | None) -> dict[str, Any]:
         return {"status": "missing"}
     values = {key: getattr(record, key) for key in _NUMBERS}
     seconds = record.trial_seconds if record.status == "ok" else None
-    return values | {"trial_seconds": seconds, "together": record.together}
+    return values | {"trial_seconds": seconds}

@@ -8,16 +8,22 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+
+def _whole(value: Any) -> Any:
+    """1 for 1.0, which is how some tools write it."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
 
 DatasetName = Literal["digits", "digit-pairs", "mnist", "cifar10", "cifar100"]
 ModelName = Literal["fc", "conv", "vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"]
 PrunerName = Literal["random", "magnitude", "snip", "grasp", "synflow"]
 Width = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Compression = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
-Seed = Annotated[int, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
-Epochs = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
+Count = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
+Epochs = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
 HISTOGRAM_CENTRES = np.linspace(-1.49, 1.49, 150).round(2)  # of the bins of a record's histograms
 LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 SCHEMA_VERSION: Literal[2] = 2
@@ -140,6 +146,11 @@ class Record(BaseModel):
     def together(self) -> int:
         """How many trials trained side by side and shared their seconds."""
         return int(self.where.get("together") or 1)
+
+    @property
+    def machine(self) -> str:
+        """What seconds depend on: the GPU, or the processor and how many cores it has."""
+        return str(self.where.get("gpu") or f"{self.where.get('cpu')}, {self.where.get('cores')} cores")
 
     @property
     def trial_seconds(self) -> float:

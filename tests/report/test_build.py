@@ -6,8 +6,10 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import nbclient
 import nbformat
 import pandas as pd
 import pytest
@@ -37,7 +39,7 @@ def study(tmp_path_factory):
     shutil.copytree(ROOT / "notebooks", folder / "notebooks")
     values = yaml.safe_load((ROOT / "params" / "demo.yaml").read_text())
     values |= {"width": 0.05, "train_subset": 100, "post_epochs": 1, "batch_size": 50, "scoring_images_per_class": 1}
-    values |= {"compressions": [0.5, 1, 2], "seeds": [0, 1]}
+    values |= {"compressions": [0.5, 1, 2], "seeds": [0, 1], "described_compressions": [1, 2]}
     for row in values["comparison"]:
         row.pop("post_epochs", None)
     (folder / "params").mkdir()
@@ -112,7 +114,7 @@ def test_plain_papermill_gives_the_same_table(folder, study):
     try:
         done = command(
             *(sys.executable, "-m", "papermill", "02_compression_sweep.ipynb", study / "out.ipynb"),
-            *("-f", study / "params" / "demo.yaml", "-p", "out", study / "out", "-k", "python3"),
+            *("-f", study / "params" / "demo.yaml", "-p", "out", study / "out", "-k", "python3", "--no-progress-bar"),
             cwd=study / "notebooks",
         )
         assert done.returncode == 0, done.stderr
@@ -121,14 +123,17 @@ def test_plain_papermill_gives_the_same_table(folder, study):
         (study / "runs.away").rename(study / "runs")
     name = "tables/table2_accuracy_by_compression.csv"
     assert (study / "out" / name).read_text() == (folder / name).read_text()
-    assert "unknown" not in done.stderr.lower(), "every parameter of a profile is in the notebook's cell"
 
 
 def test_papermill_with_a_misspelt_parameter_stops(study):
-    words = ("papermill", "04_flops.ipynb", study / "bad.ipynb", "-p", "compresions", "[1]", "-k", "python3")
+    words = ("papermill", "04_flops.ipynb", study / "bad.ipynb", "-p", "zzz", "[1]", "-k", "python3")
     done = command(sys.executable, "-m", *words, cwd=study / "notebooks")
     assert done.returncode != 0
-    assert "unknown parameter compresions; did you mean compressions?" in done.stderr
+    line = "prunekit: unknown parameter zzz; choose from out, profile, "
+    assert line in done.stderr
+    nb = nbformat.read(study / "bad.ipynb", as_version=4)
+    (error,) = (output for cell in nb.cells for output in cell.get("outputs", ()) if output.output_type == "error")
+    assert len(error.traceback) == 1 and error.traceback[0].startswith(line)
 
 
 def test_second_report_runs_no_trial_and_a_notebook_that_raises_costs_only_its_section(folder, study):
@@ -136,18 +141,63 @@ def test_second_report_runs_no_trial_and_a_notebook_that_raises_costs_only_its_s
     path = study / "notebooks" / "03_timing.ipynb"
     whole = path.read_text()
     nb = nbformat.read(path, as_version=4)
-    nb.cells[-1].source = "raise ValueError('the clock stopped')"
+    nb.cells[-1].source = "raise ValueError('the <b>clock</b>\\nstopped')"
     nbformat.write(nb, path)
-    again = command(BIN / "prunekit", "report", "--out", study / "again", cwd=study)
+    killed = study / "notebooks" / "04_flops.ipynb"
+    alive = killed.read_text()
+    nb = nbformat.read(killed, as_version=4)
+    nb.cells[-1].source = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    nbformat.write(nb, killed)
+    again = command(BIN / "prunekit", "report", "--out", "again", cwd=study)
     path.write_text(whole)
+    killed.write_text(alive)
     assert "0 to run" in again.stderr
     assert {path.name: path.stat().st_mtime_ns for path in (study / "runs").iterdir()} == before
     assert again.returncode == 1
     failures = [line for line in again.stderr.splitlines() if "failed" in line]
-    assert failures == ["prunekit: failed: 03_timing.ipynb: ValueError: the clock stopped"]
+    assert failures == [
+        "prunekit: failed: 03_timing.ipynb: ValueError: the <b>clock</b> stopped",
+        "prunekit: failed: 04_flops.ipynb: DeadKernelError: Kernel died",
+    ]
     text = (study / "again" / "report.md").read_text()
-    assert "**This section stopped: ValueError: the clock stopped**" in text
-    assert "Table IV." in text
+    assert "**This section stopped:** `ValueError: the <b>clock</b> stopped`" in text
+    assert "**This section stopped:** `DeadKernelError: Kernel died`" in text
+    assert "Table IV." in text and "Table V." in text
+
+
+def test_notebooks_run_twice_in_one_kernel(folder, study):
+    """Whatever the user called things in between; and the second time shows what the first did."""
+    twice = study / "twice" / "notebooks"  # with the parameters that papermill injected
+    shutil.copytree(folder / "notebooks", twice)
+    between = "dataset = model_name = 'mine'; epochs_done = 3; comparison = sweep = seeds = None"
+
+    def outputs(path):
+        nb = nbformat.read(path, as_version=4)
+        code = [cell.source for cell in nb.cells if cell.cell_type == "code"]
+        nb.cells = [nbformat.v4.new_code_cell(source) for source in (*code, between, *code)]
+        client = nbclient.NotebookClient(nb, resources={"metadata": {"path": str(twice)}})
+        client.execute(env={key: value for key, value in os.environ.items() if not key.startswith("PRUNEKIT_")})
+        return [[output.get("data") for output in cell.outputs] for cell in nb.cells]
+
+    paths = sorted(twice.glob("*.ipynb"))
+    with ThreadPoolExecutor(2) as pool:
+        for path, shown in zip(paths, pool.map(outputs, paths), strict=True):
+            half = len(shown) // 2
+            assert any(shown[:half]) and shown[:half] == shown[half + 1 :], path.name
+
+
+def test_a_changed_profile_leaves_the_published_report_alone(folder, study):
+    """And its own report may have a relative folder."""
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    assert not (study / "reports" / "custom").exists()
+    done = command(BIN / "prunekit", "report", "--set", "seeds=[0]", cwd=study)
+    assert done.returncode == 0, done.stderr
+    (own,) = (study / "reports" / "custom").iterdir()
+    assert own.name.startswith("demo-") and done.stderr.rstrip().endswith(f"report in {own}/report.html, .pdf and .md")
+    assert "**Seeds:** 0\n" in (own / "report.md").read_text()
+    refused = command(BIN / "prunekit", "report", "--set", "seeds=[0]", "--out", "reports/demo", cwd=study)
+    assert refused.returncode == 2 and "--out reports/demo: is for the profile demo as it stands" in refused.stderr
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install Debian's package chromium, or Chrome")

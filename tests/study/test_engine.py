@@ -23,7 +23,7 @@ OFFLINE = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:
 
 
 def tiny(runs=None, **changes):
-    return profile.Study(profile.Params.model_validate(TINY | changes), "tiny", runs)
+    return profile.Study(profile.Params.model_validate(TINY | changes), runs)
 
 
 def run(study_, **options):
@@ -301,7 +301,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="fi
 
 
 def trials_of(file):
-    return profile.Study(profile.load_params(str(file)), "long").trials
+    return profile.Study(profile.load_params(str(file))).trials
 
 
 def kill_at(moments, process, worker_first):
@@ -342,7 +342,7 @@ def test_kills_at_random_moments_change_no_result(tmp_path, long_profile, prunek
     undisturbed = prunekit("run", long_profile, "--workers", 2, "--device", "cpu", "--runs-dir", tmp_path / "other")
     assert undisturbed.returncode == 0, undisturbed.stderr
     params = profile.load_params(str(long_profile))
-    ours, theirs = (results(profile.Study(params, "long", folder)) for folder in (runs, tmp_path / "other"))
+    ours, theirs = (results(profile.Study(params, folder)) for folder in (runs, tmp_path / "other"))
     assert len(ours) == len(trials_of(long_profile)) and ours == theirs
 
 

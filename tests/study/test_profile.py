@@ -1,11 +1,10 @@
 """Params files and --set -> trials, or one line that says what is wrong."""
 
-import math
 import re
 
 import pytest
-import yaml
 from conftest import ROOT, TINY, TINY_TRIALS
+from pydantic import ValidationError
 
 from prunekit.errors import UserError
 from prunekit.study import profile
@@ -15,12 +14,12 @@ PROFILES = sorted(path.stem for path in (ROOT / "params").glob("*.yaml"))
 
 
 def make(**changes):
-    return profile.Study(profile.Params.model_validate(TINY | changes), "tiny")
+    return profile.Study(profile.Params.model_validate(TINY | changes))
 
 
-@pytest.mark.parametrize(("name", "trials"), [("demo", 222), ("cpu", 414), ("paper", 270)])
+@pytest.mark.parametrize(("name", "trials"), [("demo", 156), ("cpu", 414), ("paper", 270)])
 def test_profiles_load_and_name_their_trials(name, trials):
-    loaded = profile.Study(profile.load_params(name), name)
+    loaded = profile.Study(profile.load_params(name))
     assert all(loaded.sections.values())
     p = loaded.params
     assert len(loaded.sections["comparison"]) == 3 * len(p.pruners) * len(p.seeds)
@@ -131,7 +130,7 @@ def test_later_assignment_wins(tiny_profile):
     ("assignment", "words"),
     [
         ("compresions=[1]", ["compresions", "did you mean compressions?"]),
-        ("zzz=1", ["zzz", "choose from comparison"]),
+        ("zzz=1", ["zzz", "choose from profile, comparison"]),
         ("seeds", ["--set seeds", "key=value"]),
         ("seeds=[1", ["seeds=[1", "not YAML"]),
         ("pruners=[snap]", ["pruners", "'snap'", "'snip'", "'synflow'"]),
@@ -208,15 +207,32 @@ def test_unknown_profile_is_one_line(name, words):
     assert repr(name) in str(error.value)
 
 
-def test_notebook_is_a_study():
-    namespace = TINY | {"profile": "demo", "out": "", "yaml": yaml, "math": math}
-    assert profile.from_notebook(namespace).trials == make().trials
+def test_tuples_are_lists_and_whole_floats_integers():
+    loose = {"seeds": (0.0, 1), "compressions": (0.5, 1), "post_epochs": 1.0, "train_subset": 100.0}
+    row = {"dataset": "digits", "model": "fc", "post_epochs": 2.0}
+    assert (
+        make(**loose, comparison=(row,)).trials
+        == make(seeds=[0, 1], compressions=[0.5, 1.0], comparison=[row | {"post_epochs": 2}]).trials
+    )
+    with pytest.raises(ValidationError):
+        make(post_epochs=1.5)
 
 
-@pytest.mark.parametrize("name", ["compresions", "seed", "learning_rates"])
-def test_misspelt_name_in_a_notebook_is_refused(name):
-    with pytest.raises(UserError, match=f"unknown parameter {name}; did you mean"):
-        profile.from_notebook(TINY | {"profile": "demo", name: 1})
+def test_only_a_profile_as_it_stands_has_its_folder(tiny_profile):
+    """A changed one and a user's file get folders of their own; the same one each time."""
+    demo, changed, again = (
+        profile.Study(profile.load_params("demo", sets)).folder for sets in ([], ["seeds=[0]"], ["seeds=[0]"])
+    )
+    assert demo == ROOT / "reports" / "demo"
+    assert changed == again and changed.parent == ROOT / "reports" / "custom" and changed.name.startswith("demo-")
+    users = profile.Study(profile.load_params(str(tiny_profile)))
+    assert users.folder.parent == ROOT / "reports" / "custom" and users.folder.name.startswith("tiny-")
+
+
+@pytest.mark.parametrize("name", ["../demo", "", "a/b", ".."])
+def test_profile_is_named_by_a_plain_word(name):
+    with pytest.raises(ValidationError):
+        make(profile=name)
 
 
 def test_missing_are_those_without_a_record_or_with_a_failure():
@@ -229,18 +245,32 @@ def test_missing_are_those_without_a_record_or_with_a_failure():
 def test_runs_folder_is_the_argument_then_the_environment(tmp_path, monkeypatch):
     assert make().store.folder == tmp_path / "runs"
     params = profile.Params.model_validate(TINY)
-    assert profile.Study(params, "tiny", tmp_path / "mine").store.folder == tmp_path / "mine"
+    assert profile.Study(params, tmp_path / "mine").store.folder == tmp_path / "mine"
     monkeypatch.delenv("PRUNEKIT_RUNS")
-    assert profile.Study(params, "tiny").store.folder == ROOT / "runs"
+    assert profile.Study(params).store.folder == ROOT / "runs"
 
 
 def test_record_run_here_comes_before_the_published_one(tmp_path, monkeypatch):
     monkeypatch.setattr(profile, "project_root", lambda: tmp_path)
     tiny = make()
     one, two, *_ = tiny.trials.values()
-    tiny.store.save(failed(one, "published", {}))
-    tiny.store.save(failed(two, "published", {}))
+
+    def save(trial, error):
+        tiny.store.save(failed(trial, error, {}).model_copy(update={"status": "ok"}))
+
+    save(one, "published")
+    save(two, "published")
     tiny.publish(tiny.published_file.parent)
-    tiny.store.save(failed(one, "run here", {}))
+    save(one, "run here")
     (tiny.store.folder / f"{two.id}.json").unlink()
     assert {id_: record.error for id_, record in tiny.records().items()} == {one.id: "run here", two.id: "published"}
+
+
+def test_published_record_comes_before_a_failure_here(tmp_path, monkeypatch):
+    monkeypatch.setattr(profile, "project_root", lambda: tmp_path)
+    tiny = make()
+    one, *_ = tiny.trials.values()
+    tiny.store.save(failed(one, "", {}).model_copy(update={"status": "ok"}))
+    tiny.publish(tiny.published_file.parent)
+    tiny.store.save(failed(one, "no memory", {}))
+    assert tiny.records()[one.id].status == "ok"

@@ -1,0 +1,150 @@
+"""Records -> what was run, where, and the study's health."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from ..study.profile import Section, Study
+from ..study.trial import Record, Trial
+from . import words
+from .tables import Table
+
+_TITLES: dict[Section, str] = {
+    "comparison": "Table I",
+    "sweep": "Tables II and III",
+    "flops": "Table IV",
+    "layers": "Table V",
+    "histograms": "Figures 2 and 3",
+    "described": "As the paper describes it",
+}
+_WHERE = {
+    "gpu": "GPU",
+    "cpu": "Processor",
+    "cores": "Cores",
+    "workers": "Processes at once",
+    "precision": "Computed in, the GPU having no bfloat16",
+    "system": "System",
+    "python": "Python",
+    "torch": "torch",
+    "prunekit": "prunekit",
+    "commit": "Commit",
+}
+
+
+def facts(study: Study, records: Mapping[str, Record]) -> str:
+    """Return profile, budget, seeds, machine, versions and when, as a Markdown list read from the records."""
+    params = study.params
+    done = [record for record in records.values() if record.status == "ok"]
+    first, last = _span([record.finished for record in done])
+    budgets: dict[str, list[str]] = {}
+    for section, title in _TITLES.items():
+        budgets.setdefault(words.budget(study.frame(section, records)), []).append(title)
+    where = {title: _distinct(record.where.get(key) for record in done) for key, title in _WHERE.items()}
+    return "\n".join(
+        [
+            *_strangers(done),
+            f"- **Profile:** `{params.profile}`, {len(study.trials)} trials",
+            *[f"- **{', '.join(titles)}:** {budget}" for budget, titles in budgets.items()],
+            f"- **Optimiser:** {params.optimizer}, learning rate {params.learning_rate:g}, batches of "
+            f"{params.batch_size}, {params.precision}; rows of Table I may differ, see `params/`",
+            f"- **Scoring:** {params.scoring_images_per_class} images a class, prune steps: {params.prune_steps}, "
+            f"{params.schedule} schedule, {params.scope} ranking",
+            f"- **Seeds:** {', '.join(map(str, params.seeds))}",
+            *[f"- **{title}:** {values}" for title, values in where.items() if values],
+            f"- **Run:** {first} to {last} (UTC)",
+        ]
+    )
+
+
+def table(study: Study, records: Mapping[str, Record]) -> Table:
+    """Return the study's state: trials done, failed, collapsed and their time, a row a dataset and network."""
+    rows = []
+    for (dataset, network), trials in _by_network(study.trials.values()).items():
+        known = [records[trial.id] for trial in trials if trial.id in records]
+        done = [record for record in known if record.status == "ok"]
+        rows.append(
+            {
+                "Dataset": words.DATASETS[dataset],
+                "Network": network,
+                "Trials": len(trials),
+                "Done": len(done),
+                "Failed": len(known) - len(done),
+                "Collapsed": sum(bool(record.collapsed) for record in done),
+                "Pretraining, s": _seconds(done, "pretrain"),
+                "Scoring, s": _seconds(done, "score"),
+                "Training, s": _seconds(done, "train"),
+                "Testing, s": _seconds(done, "test"),
+                "Peak memory, GB": _peak(done),
+            }
+        )
+    tidy = pd.DataFrame(rows).dropna(axis=1, how="all").fillna("–")  # records of before told no memory
+    caption = (
+        "The trials behind this report. Collapsed: no path of kept weights leads from input to output. Seconds are "
+        "sums over trials; what several trials share, once made, counts for each of them."
+    )
+    if together := max((record.together for record in records.values()), default=1) - 1:
+        caption += f" Fully connected networks train side by side, up to {together + 1} at once."
+    if "Peak memory, GB" in tidy:
+        caption += " Peak memory is the most that a process held at once; on a GPU, that torch held there."
+    return Table("health", "Table H", caption, tidy, tidy)
+
+
+def failures(study: Study, records: Mapping[str, Record]) -> str:
+    """Return the trials that failed or are missing, as a Markdown list, or a sentence that there are none."""
+    lines = []
+    for id_, trial in study.trials.items():
+        record = records.get(id_)
+        if record is None:
+            lines.append(f"- {trial.label}: missing")
+        elif record.status == "failed":
+            lines.append(f"- {trial.label}: {words.verbatim(record.error or '')}")
+    return "\n".join(lines) or "No trial failed and none is missing."
+
+
+def _strangers(done: list[Record]) -> list[str]:
+    """A warning, where some records come from another machine or commit than most."""
+    lines = []
+    for what, of in {"on another machine": lambda record: record.machine, "at another commit": _commit}.items():
+        counted = Counter(map(of, done)).most_common()
+        if others := counted[1:]:
+            named = ", ".join(f"{name} ({count} trials)" for name, count in others)
+            strange = sum(count for _, count in others)
+            lines.append(f"**{strange} of {len(done)} trials ran {what} than the rest:** {named}.\n")
+    return lines
+
+
+def _commit(record: Record) -> str:
+    return str(record.where.get("commit"))
+
+
+def _by_network(trials: Iterable[Trial]) -> dict[tuple[str, str], list[Trial]]:
+    groups: dict[tuple[str, str], list[Trial]] = {}
+    for trial in trials:
+        scale = "" if trial.width == 1 else f", width {trial.width:g}"
+        kind = "" if trial.post_epochs else ", not trained"
+        groups.setdefault((trial.dataset, words.model(trial.model) + scale + kind), []).append(trial)
+    return groups
+
+
+def _seconds(records: list[Record], stage: str) -> str:
+    return f"{sum(record.seconds.get(stage, 0.0) for record in records):.0f}"
+
+
+def _peak(records: list[Record]) -> str | None:
+    peaks = [peak for record in records for peak in record.peak_memory.values()]
+    return f"{max(peaks) / 1e9:.1f}" if peaks else None
+
+
+def _distinct(values: Iterable[Any]) -> str:
+    return ", ".join(dict.fromkeys(str(value) for value in values if value is not None))
+
+
+def _span(times: list[datetime]) -> tuple[str, str]:
+    if not times:
+        return "–", "–"
+    return f"{min(times):%Y-%m-%d %H:%M}", f"{max(times):%Y-%m-%d %H:%M}"

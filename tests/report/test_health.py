@@ -1,0 +1,54 @@
+"""What the report says of the study's health."""
+
+import pytest
+from conftest import TINY
+from synthetic import record
+
+from prunekit.report import health
+from prunekit.study.profile import Params, Study
+
+
+@pytest.fixture
+def tiny():
+    return Study(Params.model_validate(TINY))
+
+
+def test_health_by_hand(tiny):
+    """Two of the sweep's four trials are done; each stage's seconds add up, memory is the highest of any stage."""
+    first, second, third, *_ = (t for t in tiny.trials.values() if t.dataset == "digits")
+    records = {
+        first.id: record(first, seconds={"score": 2.0, "train": 10.4}, peak_memory={"train": 10**9, "test": 3 * 10**8}),
+        second.id: record(second, seconds={"train": 20.4}, peak_memory={"score": 24 * 10**8}, collapsed=True),
+        third.id: record(third, status="failed"),
+    }
+    table = health.table(tiny, records)
+    digits = table.tidy[table.tidy.Dataset == "Digits"].iloc[0]
+    assert (digits.Trials, digits.Done, digits.Failed, digits.Collapsed) == (5, 2, 1, 1)
+    assert (digits["Scoring, s"], digits["Training, s"], digits["Peak memory, GB"]) == ("2", "31", "2.4")
+    assert table.tidy.iloc[-1]["Peak memory, GB"] == "–"
+    assert "Peak memory is the most" in table.caption
+
+
+def test_memory_that_no_record_tells_has_no_column(tiny):
+    table = health.table(tiny, {trial.id: record(trial) for trial in tiny.trials.values()})
+    assert "Peak memory, GB" not in table.tidy and "Peak memory" not in table.caption
+
+
+def test_records_of_another_machine_or_commit_are_named(tiny):
+    here = {"cpu": "EPYC", "cores": 2, "commit": "abc"}
+    records = {trial.id: record(trial, where=here) for trial in tiny.trials.values()}
+    assert "than the rest" not in health.facts(tiny, records)
+    first, second, *_ = tiny.trials.values()
+    records[first.id] = record(first, where=here | {"gpu": "H100"})
+    records[second.id] = record(second, where=here | {"commit": "def-dirty"})
+    said = health.facts(tiny, records)
+    assert "**1 of 7 trials ran on another machine than the rest:** H100 (1 trials)." in said
+    assert "**1 of 7 trials ran at another commit than the rest:** def-dirty (1 trials)." in said
+
+
+def test_an_error_is_one_line_of_code(tiny):
+    """Whatever is in it: lines, backticks, HTML."""
+    first, *_ = tiny.trials.values()
+    records = {trial.id: record(trial) for trial in tiny.trials.values()}
+    records[first.id] = record(first, status="failed", error="<b>no\n`memory`</b>")
+    assert health.failures(tiny, records) == f"- {first.label}: `<b>no 'memory'</b>`"
