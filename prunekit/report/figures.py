@@ -12,7 +12,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
@@ -20,8 +20,10 @@ from matplotlib.lines import Line2D
 from ..datasets.sources import Arrays
 from ..study.store import replace
 from ..study.trial import HISTOGRAM_CENTRES, Record
-from . import words
-from .tables import MIME
+from . import published, words
+from .published import KEYS
+from .statistics import chance
+from .table import MIME
 
 matplotlib.rcParams.update(
     {
@@ -35,6 +37,8 @@ matplotlib.rcParams.update(
 )
 _COLOURS = dict(zip(words.PRUNERS, ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7"), strict=True))  # Okabe-Ito
 _MARKERS = dict(zip(words.PRUNERS, "osD^v", strict=True))
+_GREY = "0.72"
+_EDGES = np.append(HISTOGRAM_CENTRES - 0.01, HISTOGRAM_CENTRES[-1] + 0.01)
 _NO_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
 
 
@@ -87,7 +91,7 @@ def classes(arrays: Arrays, dataset: str, per_class: int = 10) -> Figure:
         [random.choice(np.flatnonzero(labels == label), per_class, replace=False) for label in range(len(names))]
     )
     mosaic = _mosaic(arrays.train.images, chosen)
-    drawing = Drawing(figsize=(6.4, 6.4 * mosaic.shape[0] / mosaic.shape[1]), layout="constrained")
+    drawing = Drawing(figsize=(5.0, 5.0 * mosaic.shape[0] / mosaic.shape[1]), layout="constrained")
     axes = drawing.subplots()
     axes.imshow(mosaic.squeeze(), cmap="gray" if mosaic.shape[2] == 1 else None, interpolation="none")
     step = mosaic.shape[0] / len(names)
@@ -121,68 +125,143 @@ def weights(frame: pd.DataFrame, records: Mapping[str, Record], dataset: str, na
     drawing = Drawing(figsize=(7.2, 4.6), layout="constrained")
     panels = drawing.subplots(2, 3, sharex=True, sharey=True).flat
     layers = list(dict.fromkeys(data.layer))
-    palette = dict(zip(layers, colormaps["viridis"](np.linspace(0, 0.92, len(layers))), strict=True))
+    palette = dict(zip(layers, seaborn.color_palette("viridis", len(layers)), strict=True))
     for axes, pruner in zip(panels, pruners, strict=False):
-        shown = data[(data.pruner == pruner) & (data["count"] > 0)]
-        for layer, line in shown.groupby("layer", sort=False):
-            axes.step(line.weight, line["count"], where="mid", color=palette[str(layer)], lw=1, label=str(layer))
-        axes.set(title=words.PRUNERS[pruner], yscale="log")
+        seaborn.histplot(
+            data[(data.pruner == pruner) & (data["count"] > 0)],
+            x="weight",
+            weights="count",
+            hue="layer",
+            hue_order=layers,
+            palette=palette,
+            bins=list(_EDGES),
+            element="step",
+            fill=False,
+            lw=1,
+            legend=False,
+            ax=axes,
+        )
+        axes.set(title=words.PRUNERS[pruner], yscale="log", xlabel="", ylabel="")
     for axes in drawing.axes[len(pruners) :]:
         axes.set_axis_off()
     if layers:
         used = data.loc[data["count"] > 0, "weight"].abs().max()
         drawing.axes[0].set_xlim(-used * 1.05, used * 1.05)
-        handles, labels = drawing.axes[0].get_legend_handles_labels()
-        drawing.axes[-1].legend(handles, labels, ncols=2, loc="center", fontsize="x-small", title="layer")
+        handles = [Line2D([], [], color=colour) for colour in palette.values()]
+        drawing.axes[-1].legend(handles, layers, ncols=2, loc="center", fontsize="x-small", title="layer")
     drawing.supxlabel("value of a kept weight", fontsize="medium")
     drawing.supylabel("weights in a bin of 0.02", fontsize="medium")
     title = words.DATASETS[dataset]
-    compression = frame.compression.iloc[0]
     caption = (
-        f"Distribution of the kept weights after training on {title} at compression {compression:g}, by layer, counted "
-        f"over {words.seeds(frame)}. {words.budget(rows) if len(rows) else 'No records'}."
+        f"Distribution of the kept weights after training on {title} at compression {frame.compression.iloc[0]:g}, by "
+        f"layer, counted over {words.seeds(frame)}: dark for the first layers, light for the last."
     )
     alt = f"Histograms of weight values on {title}: one panel for each of {_listed(pruners)}, one line a layer."
     return Figure(name, number, caption, alt, data, drawing)
 
 
-def curves(tidy: pd.DataFrame, name: str, number: str, what: str, unit: str, note: str) -> Figure:
-    """A table's means by compression, a panel a dataset, with the published values as hollow marks.
+def summary(frame: pd.DataFrame) -> Figure:
+    """Top-1 accuracy by compression: the sweep at a glance."""
+    return _curves(frame, {"top1": ""}, published.TABLES[1], "summary", "Figure S", "Top-1 accuracy", "%")
 
-    `tidy` is a Table's; `what` and `unit` name the vertical axis, `note` ends the caption.
+
+def accuracy_by_compression(frame: pd.DataFrame) -> Figure:
+    """Table II as curves: top-1, and top-5 of a hundred classes."""
+    values = {"top1": "", "top5": "top-5"}
+    return _curves(frame, values, published.TABLES[1], "accuracy_by_compression", "Figure A", "Accuracy", "%")
+
+
+def time_by_compression(frame: pd.DataFrame) -> Figure:
+    """Table III as curves: seconds of a whole trial."""
+    values = {"trial_seconds": ""}
+    return _curves(frame, values, published.TABLES[2], "time_by_compression", "Figure B", "Time of a trial", "s")
+
+
+def flops_by_compression(frame: pd.DataFrame) -> Figure:
+    """Table IV as curves: millions of FLOPs of the pruned network for one image."""
+    frame = frame.assign(millions=frame.flops_kept.astype(float) / 1e6)
+    what = "FLOPs for one image"
+    return _curves(frame, {"millions": ""}, published.TABLES[3], "flops_by_compression", "Figure C", what, "millions")
+
+
+def _curves(
+    frame: pd.DataFrame, values: Mapping[str, str], table: str, name: str, number: str, what: str, unit: str
+) -> Figure:
+    """A table by compression, a panel a dataset: seeds as points, their means as lines, the published as hollow marks.
+
+    `values` are the frame's columns to show, each with what the panel's title adds; `what` and `unit` name the axis.
+    A top-5 of ten classes has no panel. Published values of other data than ours are grey.
     """
-    datasets = list(dict.fromkeys(tidy.dataset))
-    drawing = Drawing(figsize=(7.2, 3.2), layout="constrained")
-    panels = np.atleast_1d(drawing.subplots(1, len(datasets), sharey=True))
-    for axes, dataset in zip(panels, datasets, strict=True):
-        _curve_panel(axes, tidy[tidy.dataset == dataset])
-        axes.set(title=_panel_title(tidy, dataset), xlabel="compression (-log10 of density)")
-        ticks = list(dict.fromkeys(tidy.compression))
+    data = pd.concat(
+        [
+            frame.assign(value=frame[column].astype(float), shown=title)[[*KEYS, "seed", "shown", "value"]]
+            for column, title in values.items()
+        ],
+        ignore_index=True,
+    )
+    data = published.attach(data, table)
+    data = data[~((data.shown == "top-5") & (data.dataset.map(chance) > 1))]
+    panels = [rows for _, rows in data.groupby(["dataset", "shown"], sort=False)]
+    panels.sort(key=lambda rows: list(dict.fromkeys(frame.dataset)).index(rows.dataset.iloc[0]))
+    drawing = Drawing(figsize=(7.2, 3.4), layout="constrained")
+    for axes, rows in zip(drawing.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True):
+        _panel(axes, rows)
+        shown = rows.shown.iloc[0]
+        axes.set(title=words.DATASETS[rows.dataset.iloc[0]] + (f", {shown}" if shown else ""), xlabel="", ylabel="")
+        ticks = sorted(set(rows.compression))
         axes.set_xscale("log" if min(ticks) > 0 else "linear")
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.minorticks_off()
-    panels[0].set_ylabel(f"{what} ({unit})")
-    if unit == "%":
-        panels[0].set_ylim(-3, 103)  # an interval may reach beyond what an accuracy can be
-    else:
-        panels[0].set_yscale("log")
-    handles, labels = panels[0].get_legend_handles_labels()
-    hollow = Line2D([], [], ls="none", marker="o", mfc="none", color="0.4", ms=4)
-    drawing.legend([*handles, hollow], [*labels, "published"], loc="outside right center", fontsize="small")
-    shown = " and ".join(words.DATASETS[dataset] for dataset in datasets)
-    caption = (
-        f"{what} by compression on {shown}. Lines are ours, bars the 95 % interval over seeds; hollow marks are "
-        f"published. {note}"
-    )
-    alt = f"{what} in {unit} against compression for {_listed(list(dict.fromkeys(tidy.pruner)))} on {shown}."
-    return Figure(name, number, caption, alt, tidy, drawing)
+    drawing.supxlabel("compression (-log10 of density)", fontsize="medium")
+    first = drawing.axes[0]
+    first.set_ylabel(f"{what} ({unit})")
+    first.set(**({"ylim": (-3, 103)} if unit == "%" else {"yscale": "log"}))
+    note = _legend(drawing, data)
+    on = " and ".join(words.DATASETS[dataset] for dataset in dict.fromkeys(data.dataset))
+    caption = f"{what} by compression on {on}. Points are seeds, lines their means.{note}"
+    alt = f"{what} in {unit} against compression for {_listed(list(dict.fromkeys(data.pruner)))} on {on}."
+    return Figure(name, number, caption, alt, data, drawing)
 
 
-def _panel_title(tidy: pd.DataFrame, dataset: str) -> str:
-    """Digits (published: CIFAR-10)"""
-    stood_for = str(tidy.loc[tidy.dataset == dataset, "published_for"].iloc[0]).split("/")[0]
-    title = words.DATASETS[dataset]
-    return title if stood_for == dataset else f"{title} (published: {words.DATASETS[stood_for]})"
+def _legend(drawing: Drawing, data: pd.DataFrame) -> str:
+    """Draw the legend of curves; return what the caption says of the published marks, if there are any."""
+    named = {words.PRUNERS[pruner]: _mark(pruner, ls="-", ms=4) for pruner in dict.fromkeys(data.pruner)}
+    hollow: dict[str, Any] = {"ls": "none", "marker": "o", "mfc": "none", "ms": 6}
+    known = data[data.published.notna()]
+    alike = known.published_for == known.dataset + "/" + known.model
+    others = list(dict.fromkeys(words.DATASETS[key.split("/")[0]] for key in known.published_for[~alike]))
+    note = ""
+    if alike.any():
+        named["published"] = Line2D([], [], color="0.2", **hollow)
+        note += " Hollow marks are published."
+    if others:
+        named["\n".join(["published, for", *others])] = Line2D([], [], color=_GREY, **hollow)
+        note += f" Grey marks are published for other data ({', '.join(others)}) and no measure of ours."
+    drawing.legend(named.values(), named.keys(), loc="outside right center", fontsize="small")
+    return note
+
+
+def _panel(axes: Axes, rows: pd.DataFrame) -> None:
+    style: dict[str, Any] = {"data": rows, "x": "compression", "hue": "pruner", "palette": _COLOURS, "legend": False}
+    seaborn.lineplot(y="value", errorbar=None, ax=axes, lw=1.3, **style)
+    seaborn.scatterplot(y="value", style="pruner", markers=_MARKERS, s=16, alpha=0.75, ax=axes, linewidth=0, **style)
+    for pruner, line in rows.drop_duplicates(KEYS).groupby("pruner", sort=False):
+        alike = line.published_for.iloc[0] == f"{line.dataset.iloc[0]}/{line.model.iloc[0]}"
+        marks = _mark(str(pruner), ls="none", mfc="none", ms=6)
+        axes.plot(
+            line.compression,
+            line.published,
+            ls="none",
+            marker=marks.get_marker(),
+            mfc="none",
+            ms=6,
+            color=marks.get_color() if alike else _GREY,
+            zorder=None if alike else 1,
+        )
+
+
+def _mark(pruner: str, **more: Any) -> Line2D:
+    return Line2D([], [], color=_COLOURS[pruner], marker=_MARKERS[pruner], **more)
 
 
 def _mosaic(images: np.ndarray, chosen: np.ndarray, gap: int = 2) -> np.ndarray:
@@ -192,21 +271,6 @@ def _mosaic(images: np.ndarray, chosen: np.ndarray, gap: int = 2) -> np.ndarray:
     tiles = np.full((rows, columns, channels, height + gap, width + gap), 255, dtype=np.uint8)
     tiles[..., :height, :width] = images[chosen]
     return tiles.transpose(0, 3, 1, 4, 2).reshape(rows * (height + gap), columns * (width + gap), channels)
-
-
-def _curve_panel(axes: Axes, tidy: pd.DataFrame) -> None:
-    for pruner, line in tidy.groupby("pruner", sort=False):
-        style: dict[str, Any] = {"color": _COLOURS[str(pruner)], "marker": _MARKERS[str(pruner)], "ms": 4}
-        axes.errorbar(
-            line.compression,
-            line["mean"],
-            yerr=line.interval.fillna(0),
-            label=words.PRUNERS[str(pruner)],
-            lw=1.3,
-            capsize=2,
-            **style,
-        )
-        axes.plot(line.compression, line.published, ls="none", mfc="none", alpha=0.7, **style)
 
 
 def _histograms(rows: pd.DataFrame, records: Mapping[str, Record]) -> pd.DataFrame:

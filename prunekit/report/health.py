@@ -12,7 +12,7 @@ import pandas as pd
 from ..study.profile import Section, Study
 from ..study.trial import Record, Trial
 from . import words
-from .tables import Table
+from .table import Table, telling
 
 _TITLES: dict[Section, str] = {
     "comparison": "Table I",
@@ -91,7 +91,7 @@ def table(study: Study, records: Mapping[str, Record]) -> Table:
         caption += f" Fully connected networks train side by side, up to {together + 1} at once."
     if "Peak memory, GB" in tidy:
         caption += " Peak memory is the most that a process held at once; on a GPU, that torch held there."
-    return Table("health", "Table H", caption, tidy, tidy)
+    return Table("health", "Table H", caption, tidy, telling(tidy, always={"Dataset", "Network", "Trials"}))
 
 
 def failures(study: Study, records: Mapping[str, Record]) -> str:

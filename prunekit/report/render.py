@@ -11,7 +11,7 @@ from typing import Any
 
 from ..study.store import replace
 from . import words
-from .tables import LONG_LINE, MIME
+from .table import LONG_LINE, MIME
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _TITLE = "Pruning at initialisation, re-run"

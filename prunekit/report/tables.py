@@ -4,84 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from scipy.special import stdtrit
 
 from ..datasets.classes import CIFAR100_SUPERCLASSES
-from ..study.store import replace
 from ..study.trial import Record
 from . import published, words
 from .published import KEYS
+from .statistics import chance, difference, half_width, summary, trained
+from .table import Table, named_once, telling
 
-LONG_LINE = 400  # characters: pandoc gives tables with a longer line the column widths of their dashes
-MIME = "application/vnd.prunekit+json"  # tells the report which file an output stands for
-READING = "Ours is the mean ± the half-width of its 95 % t interval over {seeds}; the published value is in brackets."
-
-
-@dataclass(frozen=True)
-class Table:
-    """A numbered table: `tidy` goes to the CSV, `wide` is what is read. `name` is its file's name.
-
-    `widths` are the relative widths of the columns where long texts call for them.
-    """
-
-    name: str
-    number: str
-    caption: str
-    tidy: pd.DataFrame
-    wide: pd.DataFrame
-    widths: tuple[int, ...] = ()
-
-    def save(self, folder: Path) -> None:
-        """Write NAME.csv, NAME.md and NAME.tex into `folder`."""
-        folder.mkdir(parents=True, exist_ok=True)
-        replace(folder / f"{self.name}.csv", self.tidy.to_csv(index=False, lineterminator="\n").encode())
-        replace(folder / f"{self.name}.md", self.markdown().encode())
-        tex = self.wide.to_latex(index=False, escape=True, caption=_tex(self.caption), label=f"tab:{self.name}")
-        replace(folder / f"{self.name}.tex", tex.replace("±", r"$\pm$").replace("–", "--").encode())
-
-    def markdown(self) -> str:
-        """The caption and below it a pipe table, as GitHub shows it."""
-        body = self.wide.to_markdown(index=False, disable_numparse=True)
-        if self.widths:  # pandoc reads them from the dashes if a line is long
-            header, _, *rows = body.splitlines()
-            scale = LONG_LINE // sum(self.widths) + 1
-            body = "\n".join([header, f"|{'|'.join('-' * (scale * width) for width in self.widths)}|", *rows])
-        return f"**{self.number}.** {self.caption}\n\n{body}\n"
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        caption = f"<p><b>{self.number}.</b> {self.caption}</p>"
-        return {
-            MIME: {"table": self.name},
-            "text/html": caption + self.wide.to_html(index=False, border=0),
-            "text/plain": f"{self.number}. {self.caption}\n{self.wide.to_string(index=False)}",
-        }
-
-
-def summary(frame: pd.DataFrame, value: str, by: list[str] | None = None) -> pd.DataFrame:
-    """Return one row a cell: `by` (KEYS if None), mean, interval (half-width, 95 %, t), seeds, failed, collapsed.
-
-    Cells keep the frame's order. `seeds` counts the trials that the mean rests on; one gives no interval (NaN).
-    """
-    rows = []
-    for cell, group in frame.groupby(by or KEYS, sort=False):
-        known = group[value].dropna().astype(float) if value in group else pd.Series(dtype=float)
-        collapsed = int(group["collapsed"].eq(True).sum()) if "collapsed" in group else 0
-        failed = int((group.status != "ok").sum())
-        rows.append((*cell, known.mean(), half_width(known), len(known), failed, collapsed))
-    return pd.DataFrame(rows, columns=[*(by or KEYS), "mean", "interval", "seeds", "failed", "collapsed"])
-
-
-def half_width(values: pd.Series) -> float:
-    """Return the half-width of the 95 % t interval of the mean of `values`, NaN for fewer than two."""
-    if len(values) < 2:
-        return math.nan
-    return float(stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / math.sqrt(len(values)))
+READING = "Ours is the mean ± the half-width of its 95 % t interval over {seeds}"
+_PARTS = {"top-1": "top1", "top-5": "top5"}
 
 
 def accuracy_by_dataset(frame: pd.DataFrame) -> Table:
@@ -97,15 +33,22 @@ def accuracy_by_compression(frame: pd.DataFrame) -> Table:
 
 
 def time(frame: pd.DataFrame) -> Table:
-    """Table III: seconds a whole trial takes, and a pass over the test images."""
+    """Table III: seconds a whole trial takes, and a pass over the test images; no row mixes machines."""
+    name = "table3_time"
+    several = ["machine"] if frame.machine.dropna().nunique() > 1 else []
+    by = [*KEYS, *several]
+    frame = frame.assign(machine=frame.machine.fillna("not known"))
     parts = {"trial": "trial_seconds", "inference": "inference_seconds"}
+    tidy = pd.concat([summary(frame, column, by).assign(time=label) for label, column in parts.items()])
+    tidy = _in_order(published.attach(tidy.reset_index(drop=True), name), ["time"])
+    tidy.loc[tidy.time != "trial", ["published", "in_paper"]] = math.nan, False
     caption = (
         "Seconds a whole trial takes (training, scoring, pruning, a test after each epoch), and of one pass over "
         "the test images (inference)"
     )
     if frame.together.max() > 1:
         caption += "; networks trained side by side share theirs equally"
-    return _by_part("table3_time", "Table III", caption, frame, "time", parts, "trial", digits=2)
+    return Table(name, "Table III", _caption(caption, tidy, frame), tidy, _wide(tidy, [*several, "time"], digits=2))
 
 
 def flops(frame: pd.DataFrame) -> Table:
@@ -118,7 +61,8 @@ def flops(frame: pd.DataFrame) -> Table:
         "FLOPs of the pruned network for one image, in millions (one FLOP is one multiply-add, a bias add counts one; "
         f"not pruned: {unpruned})"
     )
-    return Table(name, "Table IV", _caption(caption, frame), tidy, _wide(tidy, ["compression"]))
+    digits = 1 if tidy["mean"].max() >= 10 else 2
+    return Table(name, "Table IV", _caption(caption, tidy, frame), tidy, _wide(tidy, [], digits))
 
 
 def layer_compression(frame: pd.DataFrame, records: Mapping[str, Record]) -> Table:
@@ -142,7 +86,8 @@ def layer_compression(frame: pd.DataFrame, records: Mapping[str, Record]) -> Tab
         f"Density of each layer in % at compression {frame.compression.iloc[0]:g}. The paper printed one number for "
         "all layers; it is the density of all parameters, biases included"
     )
-    return Table(name, "Table V", _caption(caption, frame), tidy, _wide(tidy, ["layer"], digits=2))
+    wide = _wide(tidy, ["layer"], digits=2, share=True)
+    return Table(name, "Table V", _caption(caption, tidy, frame), tidy, wide)
 
 
 def paired(frame: pd.DataFrame, name: str, number: str) -> Table:
@@ -150,9 +95,8 @@ def paired(frame: pd.DataFrame, name: str, number: str) -> Table:
     several = frame.compression.nunique() > 1
     rows, shown = [], []
     for (dataset, model, compression), cell in frame.groupby(["dataset", "model", "compression"], sort=False):
-        by_pruner = cell.pivot(index="seed", columns="pruner", values="top1").astype(float)
         for first, second in combinations(dict.fromkeys(cell.pruner), 2):
-            gaps = (by_pruner[first] - by_pruner[second]).dropna()
+            gaps = difference(cell, first, second)
             mean, interval = float(gaps.mean()), half_width(gaps)
             rows.append((dataset, model, compression, first, second, mean, interval, len(gaps)))
             place = f"c = {compression:g}" if several else f"{words.DATASETS[str(dataset)]}, {words.model(str(model))}"
@@ -165,83 +109,96 @@ def paired(frame: pd.DataFrame, name: str, number: str) -> Table:
     wide = wide.loc[list(dict.fromkeys(cells.Difference)), list(dict.fromkeys(cells.cell))].reset_index()
     caption = (
         "Differences in top-1 accuracy, in points, paired on seeds: mean ± the half-width of its 95 % t interval over "
-        f"{words.seeds(frame)}. {words.budget(frame)}."
+        f"{words.seeds(frame)}."
     )
     return Table(name, number, caption, tidy, wide.rename_axis(columns=None))
 
 
-def superclasses() -> Table:
-    """The twenty superclasses of CIFAR-100 with their five classes each."""
+def superclasses(frame: pd.DataFrame) -> list[Table]:
+    """The twenty superclasses of CIFAR-100 with their five classes each, if `frame` has trials on it."""
+    if "cifar100" not in set(frame.dataset):
+        return []
     tidy = pd.DataFrame(
         [(group, fine) for group, members in CIFAR100_SUPERCLASSES.items() for fine in members],
         columns=["superclass", "class"],
     )
     members = tidy.groupby("superclass", sort=False)["class"].agg(", ".join).str.replace("_", " ").reset_index()
     wide = members.set_axis(["Superclass", "Classes"], axis=1)
-    return Table("cifar100_superclasses", "Table A", "The superclasses of CIFAR-100.", tidy, wide)
+    caption = (
+        "CIFAR-100 groups its hundred classes into twenty superclasses, which are its coarse labels. Its images are "
+        "not those of CIFAR-10 (Finding 7)."
+    )
+    return [Table("cifar100_superclasses", "Table A", caption, tidy, wide)]
 
 
 def _accuracy(name: str, number: str, what: str, frame: pd.DataFrame) -> Table:
-    table = _by_part(name, number, what, frame, "accuracy", {"top-1": "top1", "top-5": "top5"}, "top-1")
-    note = " The published values stand in the top-1 rows, as the paper labels them; the audit reads them as top-5 too."
-    return Table(name, number, table.caption + note, table.tidy, table.wide)
-
-
-def _by_part(
-    name: str,
-    number: str,
-    what: str,
-    frame: pd.DataFrame,
-    part: str,
-    columns: dict[str, str],
-    published_part: str,
-    digits: int = 1,
-) -> Table:
-    """A table with several values a cell, one row each; the published value belongs to one of them."""
-    tidy = pd.concat([summary(frame, column).assign(**{part: label}) for label, column in columns.items()])
-    tidy = published.attach(tidy.reset_index(drop=True), name)
-    tidy.loc[tidy[part] != published_part, ["published", "in_paper"]] = math.nan, False
-    by = [part, "compression"] if frame.compression.nunique() > 1 else [part]
-    return Table(name, number, _caption(what, frame), tidy, _wide(tidy, by, digits))
+    tidy = pd.concat([summary(frame, column).assign(accuracy=label) for label, column in _PARTS.items()])
+    tidy = _in_order(published.attach(tidy.reset_index(drop=True), name), ["accuracy"])
+    few = tidy.dataset.map(chance) > 1  # of ten classes a guess is among five: top-5 says nothing there
+    tidy.loc[few & (tidy.accuracy == "top-5"), ["published", "in_paper"]] = math.nan, False
+    ours = tidy.merge(
+        tidy[tidy.accuracy == "top-1"][[*KEYS, "each"]].rename(columns={"each": "top1"}), on=KEYS, how="left"
+    )
+    tidy["trained"] = [int(trained(d, pd.Series(top1)).sum()) for d, top1 in zip(ours.dataset, ours.top1, strict=True)]
+    shown = tidy[~(few & (tidy.accuracy == "top-5"))]
+    caption = _caption(what, tidy, frame)
+    if ((shown.trained > 0) & (shown.trained < shown.seeds)).any():
+        caption += " Where some seeds trained (top-1 above twice chance) and others did not: how many, and each seed."
+    if (shown.accuracy == "top-5").any() and _alike(shown).any():
+        caption += " The paper's values for a hundred classes stand beside both: its tables say top-1, its text top-5."
+    return Table(name, number, caption, tidy, _wide(shown, ["accuracy"], share=True))
 
 
 def _millions(tidy: pd.DataFrame) -> pd.DataFrame:
-    return tidy.assign(mean=tidy["mean"] / 1e6, interval=tidy["interval"] / 1e6)
+    each = pd.Series([[value / 1e6 for value in values] for values in tidy.each], tidy.index)
+    return tidy.assign(mean=tidy["mean"] / 1e6, interval=tidy["interval"] / 1e6, each=each)
 
 
-def _caption(what: str, frame: pd.DataFrame) -> str:
-    reading = READING.format(seeds=words.seeds(frame))
-    stands = _stand_ins(frame)
-    return f"{what}. {words.budget(frame)}. {reading}{stands}"
+def _in_order(tidy: pd.DataFrame, parts: list[str]) -> pd.DataFrame:
+    """Return the rows of a dataset and network together, of these those of a part, each in order of appearance."""
+    ranks = pd.DataFrame({key: pd.factorize(tidy[key])[0] for key in ["dataset", "model", *parts]}, tidy.index)
+    return tidy.loc[ranks.sort_values(list(map(str, ranks)), kind="stable").index].reset_index(drop=True)
 
 
-def _stand_ins(frame: pd.DataFrame) -> str:
-    pairs = dict.fromkeys(zip(frame.dataset, frame.model, strict=True))
-    others = {pair: published.counterpart(*pair) for pair in pairs if published.counterpart(*pair) != pair}
-    said = [
-        f"{words.DATASETS[d]} with {words.model(m)} beside {words.DATASETS[pd_]} with {words.model(pm)}"
-        for (d, m), (pd_, pm) in others.items()
-    ]
-    return f" Published values are of other data or networks: {', '.join(said)}." if said else ""
+def _alike(tidy: pd.DataFrame) -> pd.Series:
+    """Whether a row's published value is of its own data and network, not of what they stand in for."""
+    return tidy.published_for == tidy.dataset + "/" + tidy.model
 
 
-def _wide(tidy: pd.DataFrame, by: list[str], digits: int = 1) -> pd.DataFrame:
-    """Return what is read: a row a dataset, model and `by`, a column a pruner, a cell "ours [published]"."""
+def _caption(what: str, tidy: pd.DataFrame, frame: pd.DataFrame) -> str:
+    alike = _alike(tidy)
+    text = f"{what}. {READING.format(seeds=words.seeds(frame))}"
+    text += "; the paper's value is in brackets." if alike.any() else "."
+    if not alike.all():
+        others = ", ".join(words.DATASETS[dataset] for dataset in dict.fromkeys(tidy.dataset[~alike]))
+        text += f" {others}: not the paper's data, so none of its values."
+    if tidy.collapsed.any():
+        text += " † collapsed: nothing kept leads from input to output (†1/3: so in one seed of three)."
+    return text
+
+
+def _wide(tidy: pd.DataFrame, by: list[str], digits: int = 1, share: bool = False) -> pd.DataFrame:
+    """Return what is read: a row a dataset, model, `by`, compression; a column a pruner; cells "ours [published]"."""
+    alike = _alike(tidy)
 
     def cell(row: Any) -> str:
-        text = words.estimate(row.mean_, row.interval, digits)
+        text = words.estimate(row.mean_, row.interval, digits, share)
+        if 0 < getattr(row, "trained", 0) < row.seeds:
+            text = f"{row.trained} of {row.seeds}: {', '.join(f'{value:.{digits}f}' for value in row.each)}"
         if row.failed:
             text += f" ({row.failed} failed)"
-        if row.in_paper:
+        if row.in_paper and alike[row.Index]:
             text += " [n/a]" if math.isnan(row.published) else f" [{row.published:g}]"
         if row.collapsed:
-            share = "" if row.collapsed >= row.seeds else f" {row.collapsed}/{row.seeds}"
-            text += f" COLLAPSED{share}"
+            text += " †" if row.collapsed >= row.seeds else f" †{row.collapsed}/{row.seeds}"
         return text
 
     rows = tidy.rename(columns={"mean": "mean_"})
-    wide = _pivot(tidy.assign(text=[cell(row) for row in rows.itertuples()]), ["dataset", "model", *by])
-    return wide.drop(columns="Network") if wide.Network.nunique() == 1 else wide
+    compressions = ["compression"] if tidy.compression.nunique() > 1 else []
+    keys = ["dataset", "model", *by, *compressions]
+    wide = _pivot(tidy.assign(text=[cell(row) for row in rows.itertuples()]), keys)
+    blocks = [title for title in ("Dataset", "Network", *(key.capitalize() for key in by)) if title in wide]
+    return named_once(wide, [title for title in blocks if title != "Layer"])
 
 
 def _pivot(cells: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
@@ -253,8 +210,5 @@ def _pivot(cells: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     if "compression" in wide:
         wide["compression"] = wide.compression.map("{:g}".format)
     titles = words.PRUNERS | {key: key.capitalize() for key in keys} | {"model": "Network"}
-    return wide.rename(columns=titles).rename_axis(columns=None)
-
-
-def _tex(text: str) -> str:
-    return text.replace("%", r"\%").replace("±", r"$\pm$").replace("_", r"\_")
+    wide = wide.rename(columns=titles).rename_axis(columns=None)
+    return telling(wide, always={"Dataset", "Compression", *words.PRUNERS.values()})

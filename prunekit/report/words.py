@@ -48,12 +48,23 @@ def model(name: str) -> str:
     return name.removesuffix("_bn").upper() + (" with batch norm" if name.endswith("_bn") else "")
 
 
-def estimate(mean: float, interval: float, digits: int = 1) -> str:
-    """81.4 ± 0.3; without the interval where one seed gives none; a dash where nothing is known."""
+def estimate(mean: float, interval: float, digits: int = 1, share: bool = False) -> str:
+    """81.4 ± 0.3; without the interval where one seed gives none; a dash where nothing is known; <0.1 for 0.02.
+
+    Of a share, in percent, an interval that reaches beyond what a share can be is given by its ends: 99.4 (98.6–100).
+    """
     if math.isnan(mean):
         return "–"
+    least = 10**-digits
+    if 0 < mean < least / 2 and not interval >= least / 2:
+        return f"<{least:g}"
     text = f"{round(mean, digits) + 0.0:.{digits}f}"
-    return text if math.isnan(interval) else f"{text} ± {interval:.{digits}f}"
+    if math.isnan(interval):
+        return text
+    low, high = mean - interval, mean + interval
+    if share and (low < 0 or high > 100) and round(interval, digits):
+        return f"{text} ({max(low, 0):.{digits}f}–{min(high, 100):.{digits}f})".replace(f"100.{'0' * digits})", "100)")
+    return f"{text} ± {interval:.{digits}f}"
 
 
 def signed(value: float, digits: int = 1) -> str:

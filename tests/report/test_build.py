@@ -20,10 +20,10 @@ BIN = Path(sys.executable).parent
 TABLES = ["table1_accuracy_by_dataset", "table2_accuracy_by_compression", "table3_time", "table4_flops"]
 TABLES += ["table5_layer_compression", "audit"]
 FINDINGS = ["one_shot", "magnitude", "tied_zeros", "top_five", "whole_trial", "density", "disjoint"]
-MORE = ["audit_counts", "claims", "paired_by_dataset", "paired_digits", "health", "cifar100_superclasses"]
+MORE = ["audit_counts", "claims", "paired_by_dataset", "paired_digits", "health"]
 MORE += [f"finding{number}_{name}" for number, name in enumerate(FINDINGS, 1)]
 FIGURES = ["fig1_cifar10_classes", "fig2_weights_cifar10", "fig3_weights_cifar100"]
-FIGURES += ["accuracy_by_compression", "time_by_compression", "flops_by_compression"]
+FIGURES += ["summary", "accuracy_by_compression", "time_by_compression", "flops_by_compression"]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
 
@@ -84,11 +84,12 @@ def test_tables_are_filled(folder):
         "Table F7.",
         "top-1",
         "top-5",
-        "COLLAPSED",
+        "† collapsed",
         "**Seeds:** 0, 1",
         "Processor",
     ):
         assert word in text
+    assert "{alt=" not in text and ": **Table" not in text, "as GitHub shows it"
 
 
 def test_html_is_one_file_with_alt_texts_and_no_outside_address(folder):
@@ -202,25 +203,33 @@ def test_a_changed_profile_leaves_the_published_report_alone(folder, study):
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install Debian's package chromium, or Chrome")
 def test_a_browser_shows_the_report(folder, tmp_path):
-    """No console message, every picture drawn: the page itself reports both in its title."""
+    """At 400 pixels, nothing beside the window, no console message, every picture drawn: the page itself tells."""
     page = tmp_path / "report.html"
     probe = (
         "<script>window.problems = []; addEventListener('error', e => problems.push(String(e.message)), true);"
-        "addEventListener('load', () => { document.title = JSON.stringify({problems,"
-        "images: [...document.images].map(i => i.complete && i.naturalWidth > 0)}) })</script>"
+        "addEventListener('load', () => { parent.postMessage(JSON.stringify({problems,"
+        "images: [...document.images].map(i => i.complete && i.naturalWidth > 0),"
+        "widths: [document.documentElement.scrollWidth, innerWidth]}), '*') })</script>"
     )
     page.write_text((folder / "report.html").read_text().replace("<head>", f"<head>{probe}", 1))
+    frame = tmp_path / "frame.html"  # a window is no narrower than 500 pixels
+    frame.write_text(
+        f"<iframe src='{page.as_uri()}' width=400 height=900 style='border:0'></iframe>"
+        "<script>addEventListener('message', e => { document.title = e.data })</script>"
+    )
     flags = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
     profile = f"--user-data-dir={tmp_path / 'profile'}"
     shown = command(
         *(CHROMIUM, *flags, profile, "--enable-logging=stderr", "--virtual-time-budget=10000", "--dump-dom"),
-        page.as_uri(),
+        frame.as_uri(),
         cwd=tmp_path,
     )
     title = re.search(r"<title>(.*?)</title>", shown.stdout, re.S)
     assert title, shown.stderr[-500:]
     state = json.loads(title[1].replace("&quot;", '"').replace("&amp;", "&"))
     assert state["problems"] == []
+    wide, window = state["widths"]
+    assert window == 400 and wide <= window
     assert state["images"] == [True] * len(FIGURES)
     assert "CONSOLE" not in shown.stderr
 

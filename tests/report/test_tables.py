@@ -29,38 +29,52 @@ def frame(values, **columns):
     return pd.DataFrame(rows)
 
 
-def test_interval_is_students_t_over_seeds():
-    # mean 2, standard deviation 1, t(0.975, 2) = 4.302653: 4.302653 / sqrt(3)
-    assert tables.half_width(pd.Series([1.0, 2.0, 3.0])) == pytest.approx(2.484138, abs=1e-6)
-    assert math.isnan(tables.half_width(pd.Series([1.0])))
-
-
-def test_summary_counts_seeds_failures_and_collapses():
-    data = frame({"snip": [50.0, 60.0, None]})
-    data.loc[2, "status"] = "failed"
-    data.loc[1, "collapsed"] = True
-    row = tables.summary(data, "top1").iloc[0]
-    assert (row["mean"], row.seeds, row.failed, row.collapsed) == (55.0, 2, 1, 1)
-
-
 def test_accuracy_shows_ours_its_interval_and_the_published_value():
     table = tables.accuracy_by_dataset(frame({"synflow": [80.0, 82.0], "random": [10.0, 10.0]}))
-    top1 = table.wide[table.wide.Accuracy == "top-1"].iloc[0]
+    top1 = table.wide.iloc[0]
     assert top1.SynFlow == "81.0 ± 12.7 [81.39]"
     assert top1.Random == "10.0 ± 0.0 [10]"
-    top5 = table.wide[table.wide.Accuracy == "top-5"].iloc[0]
-    assert top5.SynFlow == "90.0 ± 0.0", "the study's values are called top-1 and stand there alone"
-    assert "VGG16, 10 epochs on all training images" in table.caption
+    assert list(table.wide.columns) == ["Dataset", "Network", "Accuracy", "SynFlow", "Random"]
+    assert len(table.wide) == 1, "top-5 of ten classes says nothing"
+    assert len(table.tidy) == 4
 
 
-@pytest.mark.parametrize(
-    ("collapsed", "mark"), [([True, True], " COLLAPSED"), ([True, False], " COLLAPSED 1/2"), ([False, False], "")]
-)
+@pytest.mark.parametrize(("collapsed", "mark"), [([True, True], " †"), ([True, False], " †1/2"), ([False, False], "")])
 def test_collapse_is_marked(collapsed, mark):
     data = frame({"synflow": [10.0, 10.0]})
     data["collapsed"] = collapsed
-    cell = tables.accuracy_by_dataset(data).wide.iloc[0].SynFlow
-    assert cell == f"10.0 ± 0.0 [81.39]{mark}"
+    table = tables.accuracy_by_dataset(data)
+    assert table.wide.iloc[0].SynFlow == f"10.0 ± 0.0 [81.39]{mark}"
+    assert ("† collapsed" in table.caption) == any(collapsed)
+
+
+def test_the_paper_calls_a_hundred_classes_top_5():
+    """Its tables say top-1, its text top-5: the value stands beside both."""
+    table = tables.accuracy_by_dataset(frame({"synflow": [40.0, 40.0]}, dataset="cifar100"))
+    assert table.wide[["Dataset", "Accuracy", "SynFlow"]].values.tolist() == [
+        ["CIFAR-100", "top-1", "40.0 ± 0.0 [72.61]"],
+        ["", "top-5", "90.0 ± 0.0 [72.61]"],
+    ]
+
+
+def test_seeds_of_which_some_trained_are_shown_each():
+    """Twice chance is 20 % of ten classes, 2 % of a hundred."""
+    table = tables.accuracy_by_dataset(frame({"synflow": [10.0, 20.0, 83.4], "snip": [10.0, 20.0, 10.0]}))
+    assert table.wide.iloc[0].SynFlow == "1 of 3: 10.0, 20.0, 83.4 [81.39]"
+    assert table.wide.iloc[0].SNIP.startswith("13.3 (0.0–27.7)"), "no interval of a share reaches below nothing"
+    assert "Where some seeds trained" in table.caption
+    hundred = tables.accuracy_by_dataset(frame({"synflow": [1.0, 3.0]}, dataset="digit-pairs", model="vgg11"))
+    assert list(hundred.wide.SynFlow) == ["1 of 2: 1.0, 3.0", "1 of 2: 90.0, 90.0"]
+
+
+def test_times_of_two_machines_share_no_row():
+    data = frame({"synflow": [80.0, 82.0, 84.0]}, machine="EPYC, 2 cores", together=1, inference_seconds=0.1)
+    data = data.assign(trial_seconds=[10.0, 20.0, 1.0])
+    assert "Machine" not in tables.time(data).wide
+    data.loc[2, "machine"] = "H100"
+    trials = tables.time(data).tidy.query("time == 'trial'")
+    assert trials[["machine", "mean", "seeds"]].values.tolist() == [["EPYC, 2 cores", 15.0, 2], ["H100", 1.0, 1]]
+    assert list(tables.time(data).wide.Machine.unique()) == ["EPYC, 2 cores", "H100"]
 
 
 def test_missing_and_failed_trials_leave_a_dash():
@@ -73,9 +87,9 @@ def test_missing_and_failed_trials_leave_a_dash():
 def test_rows_and_columns_keep_the_order_of_the_params():
     data = pd.concat([frame({"snip": [1.0], "grasp": [2.0]}, compression=c) for c in (2.0, 0.05)])
     wide = tables.accuracy_by_compression(data).wide
-    assert list(wide.columns[-2:]) == ["SNIP", "GraSP"]
-    assert list(wide.Accuracy) == ["top-1", "top-1", "top-5", "top-5"]
-    assert list(wide.Compression) == ["2", "0.05", "2", "0.05"]
+    assert list(wide.columns) == ["Dataset", "Compression", "SNIP", "GraSP"], "none is constant"
+    assert list(wide.Compression) == ["2", "0.05"]
+    assert list(wide.Dataset) == ["CIFAR-10", ""], "named once"
 
 
 def test_flops_are_in_millions():
@@ -89,7 +103,14 @@ def test_embedded_data_says_what_it_stands_in_for():
     table = tables.accuracy_by_dataset(frame({"synflow": [50.0]}, dataset="digit-pairs", model="vgg11"))
     assert table.tidy.published_for[0] == "cifar100/vgg16"
     assert table.tidy.published[0] == 72.61
-    assert "Digit pairs with VGG11 beside CIFAR-100 with VGG16" in table.caption
+    assert list(table.wide.SynFlow) == ["50.0", "90.0"], "no published value beside other data"
+    assert "Digit pairs: not the paper's data, so none of its values." in table.caption
+
+
+def test_superclasses_are_shown_where_cifar100_is():
+    assert tables.superclasses(frame({"snip": [1.0]})) == []
+    (table,) = tables.superclasses(frame({"snip": [1.0]}, dataset="cifar100"))
+    assert len(table.wide) == 20
 
 
 def test_published_tables_are_whole():
@@ -133,3 +154,7 @@ def test_estimates_are_written_for_readers():
     assert words.estimate(81.44, 0.31) == "81.4 ± 0.3"
     assert words.estimate(81.44, math.nan) == "81.4"
     assert words.estimate(math.nan, math.nan) == "–"
+    assert words.estimate(0.02, 0.01) == "<0.1" and words.estimate(0.0, 0.0) == "0.0 ± 0.0"
+    assert words.estimate(99.4, 0.8, share=True) == "99.4 (98.6–100)"
+    assert words.estimate(0.4, 1.25, digits=2, share=True) == "0.40 (0.00–1.65)"
+    assert words.estimate(99.4, 0.6, share=True) == "99.4 ± 0.6"

@@ -12,7 +12,8 @@ from ...study.profile import Study
 from ...study.trial import Record, Trial
 from .. import published, words
 from ..published import KEYS, Cell
-from ..tables import Table, half_width
+from ..statistics import half_width
+from ..table import Table, telling
 from .readings import DESCRIBED_PRE_EPOCHS, PARTS, Part
 from .verdict import (
     CONTRADICTED,
@@ -40,6 +41,8 @@ __all__ = [
     "untestable",
 ]
 
+_WIDTHS = {"Table": 5, "Data": 9, "Network": 8, "c": 6, "Pruner": 10, "Published": 9, "Ours": 15, "Difference": 10}
+_WIDTHS |= {"In sd": 6, "Verdict": 13, "Why": 25}
 _SETUP = [field for field in Trial.model_fields if field != "seed"]
 
 
@@ -69,7 +72,8 @@ def table(rows: pd.DataFrame) -> Table:
         "Contradicted: it does not. Not testable here: for the reason given; an interval beyond ± 5 points, or a fifth "
         "of the FLOPs, decides nothing either."
     )
-    return Table("audit", "Table Q", caption, rows, pd.DataFrame(lines), widths=(5, 9, 8, 6, 10, 9, 15, 10, 6, 13, 25))
+    wide = telling(pd.DataFrame(lines), always=_WIDTHS.keys() - {"Published", "Ours", "Difference", "In sd"})
+    return Table("audit", "Table Q", caption, rows, wide, tuple(_WIDTHS[str(key)] for key in wide))
 
 
 def counts(rows: pd.DataFrame, claims: pd.Series) -> Table:
@@ -100,7 +104,8 @@ def _rows(part: Part, study: Study, records: Mapping[str, Record]) -> Iterator[d
         best = decisive(found)
         values = best.values
         spread = round(float(values.std(ddof=1)), 9) if len(values) > 1 else math.nan
-        difference = float(values.mean()) - number if len(values) else math.nan
+        alike = not best.why.startswith("stand-in")
+        difference = float(values.mean()) - number if alike and len(values) else math.nan
         ours = best.trials.head(1)
         yield {
             "table": part.number,
@@ -139,7 +144,7 @@ def _line(row: Mapping[str, Any]) -> dict[str, str]:
         "c": f"{row['compression']:g}",
         "Pruner": words.PRUNERS[row["pruner"]],
         "Published": f"{row['published']:g}",
-        "Ours": words.estimate(row["mean"], row["interval"], 2),
+        "Ours": words.estimate(row["mean"], row["interval"], 2, share=row["table"] not in ("III", "IV")),
         "Difference": words.signed(row["difference"], 2),
         "In sd": words.signed(row["spreads"], 1),
         "Verdict": row["verdict"],

@@ -15,7 +15,8 @@ from ...study.profile import Study
 from ...study.trial import Record, Trial
 from .. import published, words
 from ..audit import CONTRADICTED, DESCRIBED_PRE_EPOCHS, EXPLAINED, REPRODUCED, UNTESTED, untestable
-from ..tables import Table, half_width
+from ..statistics import half_width
+from ..table import Table
 from . import accuracy, cost, weights
 from .claim import Claim, MissingValueError, Values
 

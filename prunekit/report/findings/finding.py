@@ -12,8 +12,10 @@ import pandas as pd
 from ...study.trial import Record
 from .. import published, words
 from ..published import KEYS
-from ..tables import Table, half_width
+from ..statistics import half_width
+from ..table import Table
 
+_NO_SHARES = {"moved", "ours", "by_position"}  # of the series in findings' tables; all others are in percent
 Row = dict[str, Any]  # of a finding's table: words, numbers, and series of numbers over seeds
 
 
@@ -29,10 +31,9 @@ def made(number: int, name: str, caption: str, rows: list[Row], titles: Mapping[
     """Return the table of `rows`: a column a key, a series of several seeds as its mean and interval."""
     titles = {"dataset": "Dataset", "model": "Network", "compression": "c"} | dict(titles)
     titles = {key: title for key, title in titles.items() if any(key in row for row in rows)}
-    wide = pd.DataFrame(
-        [[_text(key, row[key], digits) for key in titles] for row in rows], columns=list(titles.values())
-    )
     tidy = pd.DataFrame([{name_: v for key in titles for name_, v in _numbers(key, row[key]).items()} for row in rows])
+    shown = {key: title for key, title in titles.items() if any(_said(row[key]) for row in rows)}
+    wide = pd.DataFrame([[_text(key, row[key], digits) for key in shown] for row in rows], columns=list(shown.values()))
     return Table(f"finding{number}_{name}", f"Table F{number}", caption, tidy, wide)
 
 
@@ -55,7 +56,9 @@ def at(frame: pd.DataFrame, cell: Row) -> pd.DataFrame:
 
 
 def in_print(table: str, cell: Row) -> float:
-    """Return what the paper printed for `cell` or what it stands in for, not a number where it printed nothing."""
+    """Return what the paper printed for `cell`, not a number where it printed nothing or the data only stand in."""
+    if published.counterpart(cell["dataset"], cell["model"]) != (cell["dataset"], cell["model"]):
+        return math.nan
     return published.value(table, *(cell[key] for key in KEYS))
 
 
@@ -74,15 +77,21 @@ def done(group: pd.DataFrame, records: Mapping[str, Record]) -> list[Record]:
     return [records[id_] for id_, status in zip(group.id, group.status, strict=True) if status == "ok"]
 
 
-def shown(values: pd.Series, digits: int = 1) -> str:
+def shown(values: pd.Series, digits: int = 1, share: bool = False) -> str:
     """Return the mean and interval of a series over seeds, as readers see it."""
     known = values.dropna().astype(float)
-    return words.estimate(known.mean() if len(known) else math.nan, half_width(known), digits)
+    return words.estimate(known.mean() if len(known) else math.nan, half_width(known), digits, share)
+
+
+def _said(value: Any) -> bool:
+    if isinstance(value, pd.Series):
+        return bool(value.notna().any())
+    return not isinstance(value, float) or known(value)
 
 
 def _text(key: str, value: Any, digits: int) -> str:
     if isinstance(value, pd.Series):
-        return shown(value, digits)
+        return shown(value, digits, share=key not in _NO_SHARES)
     if key in ("dataset", "pruner"):
         return (words.DATASETS | words.PRUNERS)[value]
     if key == "model":

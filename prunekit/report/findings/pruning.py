@@ -11,7 +11,7 @@ from ...study.profile import Study
 from ...study.trial import Record
 from .. import words
 from ..audit import untestable
-from ..tables import half_width
+from ..statistics import half_width
 from .finding import Finding, Row, at, cells, done, in_print, known, made, published_share, said, shown
 
 
@@ -49,8 +49,7 @@ def one_shot(study: Study, records: Mapping[str, Record]) -> Finding:
     caption = (
         f"SynFlow in one shot and in {steps} steps: FLOPs kept, in % of the unpruned network's; live weights, which "
         "lie on a path of kept weights from input to output, in % of all; networks without any such path (collapsed); "
-        f"and accuracy once trained. FLOPs, live weights and collapse: {words.budget(once)}. "
-        f"Accuracy: {words.budget(trained_many)}."
+        "and accuracy once trained."
     )
     apart = [row for row in rows if known(row["published"]) and _separate(row["one_shot"], row["in_steps"])]
     nearer = sum(
@@ -63,8 +62,13 @@ def one_shot(study: Study, records: Mapping[str, Record]) -> Finding:
     text = said(
         why or ("" if apart else "one shot and steps do not differ by more than their intervals"),
         nearer == len(apart) and collapsed > 0 == collapsed_in_steps,
-        f"Of the {len(apart)} published cells where one shot and {steps} steps differ by more than their intervals, "
-        f"{nearer} lie nearer to one shot. At the highest compression, {collapsed} of {len(highest[0])} networks "
+        (
+            f"Of the {len(apart)} published cells where one shot and {steps} steps differ by more than their "
+            f"intervals, {nearer} lie nearer to one shot. "
+            if apart
+            else ""
+        )
+        + f"At the highest compression, {collapsed} of {len(highest[0])} networks "
         f"pruned in one shot collapsed, and {collapsed_in_steps} of {len(highest[1])} in {steps} steps.",
     )
     return Finding(made(1, "one_shot", caption, rows, titles), text)
@@ -105,8 +109,7 @@ def tied_zeros(study: Study, records: Mapping[str, Record]) -> Finding:
     caption = (
         f"Weights whose SNIP score is exactly zero, in % of all, beside those that compression {lowest:g} removes. "
         "Where zeros are more, a threshold that takes every tie removes too many; ours breaks ties at random and "
-        "removes the exact count. FLOPs: so, and if the ties of the earliest layers went first. "
-        f"{words.budget(frame)}."
+        "removes the exact count. FLOPs: so, and if the ties of the earliest layers went first."
     )
     own = {row["dataset"]: row["tied"] == row["seeds"] for row in rows if row["seeds"]}
     snip = frame[(frame.pruner == "snip") & (frame.compression == lowest)]
@@ -139,8 +142,13 @@ def not_by_layer(study: Study, records: Mapping[str, Record]) -> Finding:
     text = said(
         untestable(frame, trained=False),
         exact == len(rows) and _uneven(rows),
-        f"The density of all parameters rounds to the published number in {exact} of {len(rows)} cells, while single "
-        f"layers keep from {least:.1f} % to {most:.1f} % of their weights.",
+        (
+            f"The density of all parameters rounds to the published number in {exact} of {len(rows)} cells, while "
+            "single "
+            if any(known(row["published"]) for row in rows)
+            else "Single "
+        )
+        + f"layers keep from {least:.1f} % to {most:.1f} % of their weights.",
     )
     return Finding(made(6, "density", caption, rows, titles, digits=2), text)
 

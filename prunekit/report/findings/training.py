@@ -12,11 +12,11 @@ from ...study.trial import Record
 from .. import audit, published, words
 from ..audit import untestable
 from ..claims import shared_images
-from ..tables import half_width
+from ..published import KEYS
+from ..statistics import chance, half_width
 from .finding import Finding, Row, at, cells, done, in_print, known, made, published_share, said, shown
 
 _ACCURACY = {"fc": "table1_accuracy_by_dataset", "vgg16": "table2_accuracy_by_compression"}
-_HUNDRED = ("cifar100", "digit-pairs")
 _CLOSE = 0.01  # of a published number: as near as ours come to it where they agree
 
 
@@ -51,12 +51,11 @@ def magnitude_untrained(study: Study, records: Mapping[str, Record]) -> Finding:
     }
     caption = (
         "Magnitude pruning at initialisation and after n epochs of training: FLOPs kept, in % of the unpruned "
-        "network's, and their difference, paired on seeds; top-1 accuracy; and how many times as long the trial takes. "
-        f"{words.budget(after)}."
+        "network's, and their difference, paired on seeds; top-1 accuracy; and how many times as long the trial takes."
     )
     why, borne_out, text = _at_initialisation(study, records, rows)
     for row in rows:
-        if row["model"] == "fc":
+        if row["model"] == "fc" and known(row["published"]):
             near = min(("top1_0", "top1_n"), key=lambda key: abs(row[key].mean() - row["published"]))
             which = "initialisation" if near == "top1_0" else "training"
             text += (
@@ -77,7 +76,7 @@ def _at_initialisation(study: Study, records: Mapping[str, Record], rows: list[R
     rows = [row for row in rows if known(row["published_share"]) and known(row["moved"].mean())]
     untrained = at(study.frame("flops", records), {"pruner": "magnitude"})
     ours = {key: rows_.flops_kept.mean() / 1e6 for key, rows_ in published.by_cell(untrained).items()}
-    printed = {key: published.value("table4_flops", *key) for key in ours}
+    printed = {key: in_print("table4_flops", dict(zip(KEYS, key, strict=True))) for key in ours}
     gaps = [abs(ours[key] / number - 1) for key, number in printed.items() if known(number)]
     close = sum(gap <= _CLOSE for gap in gaps)
     told = [row for row in rows if abs(row["moved"].mean()) > half_width(row["moved"].dropna())]
@@ -87,6 +86,7 @@ def _at_initialisation(study: Study, records: Mapping[str, Record], rows: list[R
         f"{len(gaps)} cells. In {len(told)} of {len(rows)} cells, training before pruning changes them by more than "
         "that, beyond its interval over seeds."
     )
+    text = text if gaps else ""
     why = untestable(untrained, trained=False)
     if not why and close == len(gaps) and not told:
         why = "no trial here shows that epochs before pruning would change FLOPs"
@@ -101,7 +101,7 @@ def top_five(study: Study, records: Mapping[str, Record]) -> Finding:
         rows.append(
             cell
             | {"published": in_print("table1_accuracy_by_dataset", cell), "top1": group.top1, "top5": group.top5}
-            | {"chance": "1 / 5" if cell["dataset"] in _HUNDRED else "10 / 50"}
+            | {"chance": "1 / 5" if chance(cell["dataset"]) == 1 else "10 / 50"}
         )
     titles = {
         "pruner": "Pruner",
@@ -129,9 +129,7 @@ def top_five(study: Study, records: Mapping[str, Record]) -> Finding:
         f"{told}. {_printed_chance()}"
         + (f" Our {len(dead)} collapsed networks for CIFAR-100 reach {_means(dead)}." if dead else ""),
     )
-    caption = (
-        f"Accuracy in %, by dataset, at compression {study.params.comparison_compression:g}. {words.budget(frame)}."
-    )
+    caption = f"Accuracy in %, by dataset, at compression {study.params.comparison_compression:g}."
     return Finding(made(4, "top_five", caption, rows, titles, digits=2), text)
 
 
@@ -195,8 +193,7 @@ def whole_trial(study: Study, records: Mapping[str, Record]) -> Finding:
         why = "no trial was timed"
     text = said(why, all(value > 2 for value in times), evidence if all(map(known, times)) else "")
     caption = (
-        "Where a trial's seconds go: means over pruners, compressions and seeds, in seconds but for the last column. "
-        f"{words.budget(frame)}."
+        "Where a trial's seconds go: means over pruners, compressions and seeds, in seconds but for the last column."
     )
     return Finding(made(5, "whole_trial", caption, rows, titles), text)
 

@@ -1,0 +1,56 @@
+"""Values over seeds: means and intervals, which networks trained, pruners in pairs, rankings."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+from scipy.special import stdtrit
+from scipy.stats import kendalltau
+
+from .published import KEYS
+
+_CLASSES = {"digit-pairs": 100, "cifar100": 100}  # of the others, ten
+
+
+def chance(dataset: str) -> float:
+    """Return the top-1 accuracy of guessing, in percent."""
+    return 100 / _CLASSES.get(dataset, 10)
+
+
+def trained(dataset: str, top1: pd.Series) -> pd.Series:
+    """Return which networks learnt anything: top-1, in percent, above twice chance."""
+    return top1 > 2 * chance(dataset)
+
+
+def half_width(values: pd.Series) -> float:
+    """Return the half-width of the 95 % t interval of the mean of `values`, NaN for fewer than two."""
+    if len(values) < 2:
+        return math.nan
+    return float(stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / math.sqrt(len(values)))
+
+
+def summary(frame: pd.DataFrame, value: str, by: list[str] | None = None) -> pd.DataFrame:
+    """Return one row a cell: `by` (KEYS if None), mean, interval (half-width, 95 %, t), seeds, failed, collapsed, each.
+
+    Cells keep the frame's order. `seeds` counts the trials that the mean rests on, whose values `each` lists; one gives
+    no interval (NaN).
+    """
+    rows = []
+    for cell, group in frame.groupby(by or KEYS, sort=False):
+        known = group[value].dropna().astype(float) if value in group else pd.Series(dtype=float)
+        collapsed = int(group["collapsed"].eq(True).sum()) if "collapsed" in group else 0
+        failed = int((group.status != "ok").sum())
+        rows.append((*cell, known.mean(), half_width(known), len(known), failed, collapsed, known.tolist()))
+    return pd.DataFrame(rows, columns=[*(by or KEYS), "mean", "interval", "seeds", "failed", "collapsed", "each"])
+
+
+def difference(cell: pd.DataFrame, first: str, second: str) -> pd.Series:
+    """Return by how much the top-1 of pruner `first` exceeds that of `second`, in points, seed by seed."""
+    by_pruner = cell.pivot(index="seed", columns="pruner", values="top1").astype(float)
+    return (by_pruner[first] - by_pruner[second]).dropna()
+
+
+def kendall(first: pd.Series, second: pd.Series) -> float:
+    """Return Kendall's tau-b between two rankings of the same pruners, from their values; NaN where one is constant."""
+    return float(kendalltau(first, second.reindex(first.index)).statistic)

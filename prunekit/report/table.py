@@ -1,0 +1,76 @@
+"""What a table is: its numbers, how it is read, its files."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ..study.store import replace
+
+LONG_LINE = 400  # characters: pandoc gives tables with a longer line the column widths of their dashes
+MIME = "application/vnd.prunekit+json"  # tells the report which file an output stands for
+
+
+@dataclass(frozen=True)
+class Table:
+    """A numbered table: `tidy` goes to the CSV, `wide` is what is read. `name` is its file's name.
+
+    `widths` are the relative widths of the columns where long texts call for them.
+    """
+
+    name: str
+    number: str
+    caption: str
+    tidy: pd.DataFrame
+    wide: pd.DataFrame
+    widths: tuple[int, ...] = ()
+
+    def save(self, folder: Path) -> None:
+        """Write NAME.csv, NAME.md and NAME.tex into `folder`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        replace(folder / f"{self.name}.csv", self.tidy.to_csv(index=False, lineterminator="\n").encode())
+        replace(folder / f"{self.name}.md", self.markdown().encode())
+        tex = self.wide.to_latex(index=False, escape=True, caption=_tex(self.caption), label=f"tab:{self.name}")
+        for sign, command in {"±": r"$\pm$", "–": "--", "−": "$-$", "†": r"$\dagger$"}.items():
+            tex = tex.replace(sign, command)
+        replace(folder / f"{self.name}.tex", tex.encode())
+
+    def markdown(self) -> str:
+        """The caption and below it a pipe table, as GitHub shows it."""
+        body = self.wide.to_markdown(index=False, disable_numparse=True)
+        if self.widths:  # pandoc reads them from the dashes if a line is long
+            header, _, *rows = body.splitlines()
+            scale = LONG_LINE // sum(self.widths) + 1
+            body = "\n".join([header, f"|{'|'.join('-' * (scale * width) for width in self.widths)}|", *rows])
+        return f"**{self.number}.** {self.caption}\n\n{body}\n"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        caption = f"<p><b>{self.number}.</b> {self.caption}</p>"
+        return {
+            MIME: {"table": self.name},
+            "text/html": caption + self.wide.to_html(index=False, border=0),
+            "text/plain": f"{self.number}. {self.caption}\n{self.wide.to_string(index=False)}",
+        }
+
+
+def telling(wide: pd.DataFrame, always: Collection[str] = ()) -> pd.DataFrame:
+    """Return `wide` without the columns that say the same in each of several rows, but for those `always` wanted."""
+    return wide[[key for key in wide if len(wide) == 1 or key in always or wide[key].nunique(dropna=False) > 1]]
+
+
+def named_once(wide: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Return `wide` with each of `keys` only where it, or one before it, changes from the row above."""
+    same = pd.Series(True, wide.index)
+    out = wide.copy()
+    for key in keys:
+        same &= wide[key] == wide[key].shift()
+        out.loc[same, key] = ""
+    return out
+
+
+def _tex(text: str) -> str:
+    return text.replace("%", r"\%").replace("±", r"$\pm$").replace("_", r"\_").replace("†", r"$\dagger$")
