@@ -70,7 +70,7 @@ class Figure:
         if self.drawing.get_layout_engine():  # laid out once; every file and screen gets the same
             self.drawing.draw_without_rendering()
             self.drawing.set_layout_engine("none")
-        self.drawing.savefig(buffer, format=kind, dpi=110, bbox_inches="tight", metadata=_NO_DATE[kind])
+        self.drawing.savefig(buffer, format=kind, dpi=110, metadata=_NO_DATE[kind])
         return buffer.getvalue()
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from .trial import Trial
 
 _SIDE_BY_SIDE = 10  # trials at most: what is in flight when a run is killed is lost
+_IMAGES = {"digits": 1437, "digit-pairs": 4000, "mnist": 60_000}  # to train on; CIFAR has 50,000
 _SIZES = {"fc": 0.001, "conv": 0.03}  # multiply-adds beside those of VGG16, about
 
 
@@ -58,5 +59,6 @@ def size(group: Group) -> float:
     classes = 100 if one.dataset in {"cifar100", "digit-pairs"} else 10
     scored = {"snip": 1, "grasp": 4}.get(one.pruner, 0) * one.scoring_images_per_class * classes
     rounds = 1 if one.prune_steps == 1 else one.prune_steps * len(trials)
-    images = epochs * (one.train_subset or 50_000) + rounds * scored + (rounds + len(trials)) * 20
+    trained = min(one.train_subset or 60_000, _IMAGES.get(one.dataset, 50_000))
+    images = epochs * trained + rounds * scored + (rounds + len(trials)) * 20
     return images * _SIZES.get(one.model, 1) * one.width**2
