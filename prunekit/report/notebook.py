@@ -29,17 +29,20 @@ def study(namespace: Mapping[str, Any]) -> tuple[Study, str]:
 
 
 def parameters(namespace: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters among a notebook's globals(); of names without a history of cells, those that are known."""
-    if "In" not in namespace:
-        return {name: namespace[name] for name in NAMES if name in namespace}
+    """Return the parameters among a notebook's globals().
+
+    Where no history of cells is kept (nbval keeps none) they are the names that parameters have.
+    """
     found: dict[str, Any] = {}
-    for cell in reversed(namespace["In"]):
+    for cell in reversed(namespace.get("In", ())):
         own = re.search(r"^profile: str\b", cell, re.MULTILINE)
         if own or cell.startswith("# Parameters"):  # which is how papermill's begins
             found = dict(_assigned(cell, namespace)) | found
         if own:
             return found
-    raise UserError("this notebook's parameters cell has not been run; run it, then this cell again")
+    if "profile" not in namespace:
+        raise UserError("this notebook's parameters cell has not been run; run it, then this cell again")
+    return {name: namespace[name] for name in NAMES if name in namespace}
 
 
 def _assigned(cell: str, namespace: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -138,13 +138,12 @@ class Study:
         return {trial_.id: trial_ for section in self.sections.values() for trial_ in section}
 
     def records(self) -> dict[str, Record]:
-        """Return the records of this study's trials by id: those run here, then published ones, then failures."""
+        """Return the records of this study's trials by id: those run here, else published, else failed."""
         found = self.store.load(self.trials)
         good = {id_: record for id_, record in found.items() if record.status == "ok"}
-        if len(good) == len(self.trials):
-            return good
-        shown = {id_: r for id_, r in store.published(self.published_file).items() if id_ in self.trials}
-        return {**found, **shown, **good}
+        if len(good) < len(self.trials):
+            good = {**found, **store.published(self.published_file), **good}
+        return {id_: good[id_] for id_ in self.trials if id_ in good}
 
     def missing(self, records: Mapping[str, Record]) -> list[Trial]:
         """Return the trials without a record, or with that of a failure."""

@@ -263,7 +263,10 @@ def test_record_run_here_comes_before_the_published_one(tmp_path, monkeypatch):
     tiny.publish(tiny.published_file.parent)
     save(one, "run here")
     (tiny.store.folder / f"{two.id}.json").unlink()
-    assert {id_: record.error for id_, record in tiny.records().items()} == {one.id: "run here", two.id: "published"}
+    assert [(id_, record.error) for id_, record in tiny.records().items()] == [
+        (one.id, "run here"),
+        (two.id, "published"),
+    ], "in the order of the trials"
 
 
 def test_published_record_comes_before_a_failure_here(tmp_path, monkeypatch):
