@@ -4,6 +4,9 @@ PYTHON ?= python3
 PROFILE ?= demo
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 
+# Where the environment forbids keeping compiled modules, each of a dozen processes would compile torch for seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: report test lint notebooks lab clean
 
 report: $(UV)  ## run what is missing and write reports/PROFILE (PROFILE=demo, cpu or paper)
