@@ -75,6 +75,15 @@ def flops(net: nn.Module, masks: Masks, input_shape: tuple[int, int, int]) -> pd
     return pd.DataFrame(rows, columns=["name", "kind", "total", "kept", "flops", "flops_kept"])
 
 
+@torch.no_grad()
+def signal(net: nn.Module, images: Tensor) -> float:
+    """Return the standard deviation of a logit of `net` over `images` [N, C, H, W], averaged over the logits.
+
+    It is 0 where no image reaches the output, and not finite where a logit overflows. Leaves `net` in evaluation mode.
+    """
+    return float(net.eval()(images).float().std(0).mean())
+
+
 def histograms(net: nn.Module, masks: Masks) -> dict[str, list[int]]:
     """Return, a layer, how many kept weights fall into each bin of HISTOGRAM_EDGES; outliers count in the end bins."""
     parameters = dict(net.named_parameters())

@@ -157,3 +157,18 @@ def test_histograms_of_any_layout_and_precision():
     expected = torch.histc(net.weight.detach()[kept], 150, -1.5, 1.5).tolist()
     for same in (net, net.to(memory_format=torch.channels_last), net.double()):
         assert metrics.histograms(same, {"weight": kept})["weight"] == expected
+
+
+def test_signal_by_hand():
+    """Logits 2x and 0 for x of 1, 2 and 3: deviations 2 and 0, on average 1."""
+    net = nn.Linear(1, 2)
+    with torch.no_grad():
+        net.weight.copy_(torch.tensor([[2.0], [0.0]]))
+    assert metrics.signal(net, torch.tensor([[1.0], [2.0], [3.0]])) == pytest.approx(1.0)
+
+
+def test_signal_of_what_overflows_is_not_finite():
+    net = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
+    for layer in net:
+        nn.init.constant_(layer.weight, 1e30)
+    assert not math.isfinite(metrics.signal(net, torch.tensor([[1.0], [2.0]])))

@@ -1,5 +1,7 @@
 """The machine that trials run on: what a record says of it."""
 
+from __future__ import annotations
+
 import ctypes
 import os
 import platform
@@ -25,6 +27,10 @@ class Cost:
 
     seconds: float
     peak_memory: int | None
+
+    def __add__(self, other: Cost) -> Cost:
+        peak = max(filter(None, (self.peak_memory, other.peak_memory)), default=None)
+        return Cost(self.seconds + other.seconds, peak)
 
 
 def measured(device: str, make: Callable[[], T]) -> tuple[T, Cost]:

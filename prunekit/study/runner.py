@@ -1,6 +1,7 @@
 """Trial -> Record: the one path through the rooms."""
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -57,6 +58,8 @@ class _Pruned:
     pre_curve: list[dict[str, float]]
     health: masks.Health
     flops: Any
+    signal: float
+    dense_signal: float
     costs: dict[str, Cost]
 
 
@@ -64,11 +67,18 @@ def _pruned(trial: Trial, shared: Shared) -> _Pruned:
     data, data_cost = shared.data(trial)
     (dense, pre_curve), pretrain_cost = shared.network(trial)
     (kept, zero_scores), score_cost = _prune(trial, shared)
-    (health, flops), health_cost = shared.measured(
-        lambda: (masks.health(dense, kept, data.image_shape), metrics.flops(dense, kept, data.image_shape))
+    dense_signal, dense_cost = shared.signal(trial)
+    net = copy.deepcopy(dense)
+    masks.apply(net, kept)
+    (health, flops, signal), cost = shared.measured(
+        lambda: (
+            masks.health(dense, kept, data.image_shape),
+            metrics.flops(dense, kept, data.image_shape),
+            metrics.signal(net, data.few),
+        )
     )
-    costs = {"data": data_cost, "pretrain": pretrain_cost, "score": score_cost, "measure": health_cost}
-    return _Pruned(trial, data, copy.deepcopy(dense), kept, zero_scores, pre_curve, health, flops, costs)
+    costs = {"data": data_cost, "pretrain": pretrain_cost, "score": score_cost, "measure": dense_cost + cost}
+    return _Pruned(trial, data, net, kept, zero_scores, pre_curve, health, flops, signal, dense_signal, costs)
 
 
 def _trained(pruned: list[_Pruned], shared: Shared) -> tuple[list[list[dict[str, float]]], int | None]:
@@ -109,6 +119,8 @@ def _record(
         density=health.density,
         effective_density=health.effective_density,
         collapsed=health.collapsed,
+        signal=one.signal if math.isfinite(one.signal) else None,
+        dense_signal=one.dense_signal if math.isfinite(one.dense_signal) else None,
         flops=int(one.flops.flops.sum()),
         flops_kept=int(one.flops.flops_kept.sum()),
         parameters=int(one.flops.total.sum()),
@@ -128,8 +140,7 @@ def _prune(trial: Trial, shared: Shared) -> tuple[tuple[masks.Masks, dict[str, i
     if trial.prune_steps == 1:  # one set of scores serves every compression
         (scores, zero_scores), scored = shared.scores(trial)
         kept, ranked = shared.measured(lambda: masks.from_scores(scores, trial.density, trial.scope, ties=ties))
-        peak = max(filter(None, (scored.peak_memory, ranked.peak_memory)), default=None)
-        return (kept, zero_scores), Cost(scored.seconds + ranked.seconds, peak)
+        return (kept, zero_scores), scored + ranked
     examples = shared.examples(trial)
     kept, cost = shared.measured(
         lambda: pruners.prune(

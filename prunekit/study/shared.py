@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from .. import batches, datasets, masks, models, pruners, training
+from .. import batches, datasets, masks, metrics, models, pruners, training
 from . import cache, machine
 from .machine import Cost
 from .trial import Trial
@@ -31,6 +31,11 @@ class Data:
     test: batches.Batches
     image_shape: tuple[int, int, int]
     num_classes: int
+
+    @property
+    def few(self) -> Tensor:
+        """The first hundred test images, by which a network's signal is told."""
+        return next(self.test.in_order(100))[0]
 
 
 class Shared:
@@ -73,6 +78,13 @@ class Shared:
             return (net, curve), cost
 
         return self._once("network", key, make)
+
+    def signal(self, trial: Trial) -> tuple[float, Cost]:
+        """The signal of the network as it stands before pruning; see `metrics.signal`."""
+        (data, _), ((dense, _), _) = self.data(trial), self.network(trial)
+        return self._once(
+            "signal", self._network_key(trial), lambda: self.measured(lambda: metrics.signal(dense, data.few))
+        )
 
     def scores(self, trial: Trial) -> tuple[tuple[pruners.Scores, dict[str, int]], Cost]:
         """The one-shot scores of the network as it stands before pruning, and how many of each layer are zero."""

@@ -114,6 +114,8 @@ class Layer(BaseModel):
 class Record(BaseModel):
     """What came out of a trial. Accuracies in percent, None where nothing was trained; times in seconds.
 
+    `signal` tells how much the pruned network's logits depend on the image before it is trained, `dense_signal` the
+    same of the unpruned one: see `metrics.signal`; None where a logit overflowed.
     `peak_memory` is in bytes by stage, of the whole process on a CPU; without the stages where it is unknown.
     """
 
@@ -131,6 +133,8 @@ class Record(BaseModel):
     density: float | None = None
     effective_density: float | None = None
     collapsed: bool | None = None
+    signal: float | None = None
+    dense_signal: float | None = None
     flops: int | None = None
     flops_kept: int | None = None
     parameters: int | None = None

@@ -6,6 +6,7 @@ import pytest
 from synthetic import layer, paper, records
 
 from prunekit.report import findings, published
+from prunekit.report.findings.signal import fate as fate_of
 
 BORNE_OUT, NOT_BORNE_OUT, NOT_TESTABLE = "**Borne out.**", "**Not borne out.**", "**Not testable here**"
 
@@ -192,3 +193,56 @@ def test_without_records_nothing_is_decided_and_nothing_breaks(finding, changes)
     broken = records(study, lambda trial: None)
     assert finding(study, broken).text.startswith(NOT_TESTABLE)
     assert finding(study, broken).table.markdown()
+
+
+def signal(trial):
+    """As the study's accuracies have it: severed, vanished and exploded networks stand at chance, or below a third."""
+    if (trial.pruner, trial.compression) == ("synflow", 2):
+        return {"signal": 0.0, "dense_signal": 0.1, "collapsed": True}
+    lost = trial.pruner == "random" and trial.compression >= 1
+    return {"signal": 1e-8 if lost else 1e10 if trial.pruner == "grasp" else 0.05, "dense_signal": 0.1}
+
+
+def test_lost_signals_are_borne_out_where_each_number_at_chance_has_one():
+    study = paper()
+    found = findings.signals(study, records(study, signal))
+    assert found.text.startswith(f"{BORNE_OUT} Of 15 published accuracies at chance, 12 are of networks whose signal")
+    assert (
+        "the others (Magnitude, CIFAR-100, c = 2; SNIP, CIFAR-100, c = 0.1; SNIP, CIFAR-100, c = 2) must" in found.text
+    )
+    assert "GraSP, CIFAR-10, c = 0.05: 29.97 %" in found.text
+    row = found.table.tidy[(found.table.tidy.pruner == "random") & (found.table.tidy.compression == 1)].iloc[0]
+    assert (row.share, row.fate, row.published) == ("1e-07", "vanished 3", 10.0)
+    assert "magnitude" not in set(found.table.tidy.pruner)
+
+
+def test_lost_signals_are_not_borne_out_where_a_number_at_chance_has_none():
+    study = paper()
+    kept = records(study, lambda trial: signal(trial) | ({"signal": 0.05} if trial.pruner == "random" else {}))
+    assert findings.signals(study, kept).text.startswith(NOT_BORNE_OUT)
+
+
+def test_signals_that_were_not_recorded_or_are_of_other_data_decide_nothing():
+    study = paper()
+    assert findings.signals(study, records(study)).text.startswith(f"{NOT_TESTABLE} (no network's signal")
+    stand_in = paper(datasets=["digits"])
+    assert findings.signals(stand_in, records(stand_in, signal)).text.startswith(f"{NOT_TESTABLE} (stand-in")
+
+
+@pytest.mark.parametrize(
+    ("signal", "dense", "collapsed", "fate"),
+    [
+        (0.0, 0.1, True, "severed"),
+        (0.0, 0.1, False, "vanished"),
+        (0.9e-5, 0.1, False, "vanished"),
+        (1.1e-5, 0.1, False, "passes"),
+        (9.9, 0.1, False, "passes"),
+        (10.1, 0.1, False, "exploded"),
+        (None, 0.1, False, "exploded"),
+        (None, None, False, ""),
+    ],
+)
+def test_fate_of_a_signal(signal, dense, collapsed, fate):
+    study = paper()
+    (one, *_) = records(study, lambda trial: {"signal": signal, "dense_signal": dense, "collapsed": collapsed}).values()
+    assert fate_of(one) == fate

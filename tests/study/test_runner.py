@@ -209,6 +209,12 @@ def test_a_collapsed_trial_is_a_result():
     assert (record.status, record.collapsed, record.effective_density) == ("ok", True, 0)
     assert len(record.curve) == 1
     assert 5 < record.top1 < 15
+    assert record.signal == 0 < record.dense_signal
+
+
+def test_an_unpruned_network_has_its_own_signal():
+    record = runner.run_trial(trial(compression=0.0, post_epochs=0))
+    assert record.signal == record.dense_signal > 0
 
 
 def test_an_untrained_trial_has_no_accuracy():

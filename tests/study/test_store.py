@@ -39,6 +39,8 @@ def record(compression=1.0, **fields):
         "density": 0.1,
         "effective_density": 0.1 / 3,
         "collapsed": False,
+        "signal": 1e-8,
+        "dense_signal": 0.1,
         "flops": 313_478_154,
         "flops_kept": 1,
         "parameters": 2**40,

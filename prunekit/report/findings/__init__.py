@@ -1,7 +1,8 @@
-"""Seven things that the paper's numbers were suspected to be, before our trials were run, each with their evidence."""
+"""Eight things that the paper's numbers were suspected to be, before our trials were run, each with their evidence."""
 
 from .finding import Finding
 from .pruning import not_by_layer, one_shot, tied_zeros
+from .signal import signals
 from .training import disjoint_images, magnitude_untrained, top_five, whole_trial
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "magnitude_untrained",
     "not_by_layer",
     "one_shot",
+    "signals",
     "tied_zeros",
     "top_five",
     "whole_trial",
