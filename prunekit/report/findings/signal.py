@@ -10,6 +10,7 @@ from ...study.profile import Study
 from ...study.trial import Record
 from .. import words
 from ..audit import untestable
+from ..statistics import chance
 from .finding import Finding, Row, at, cells, done, in_print, known, made, said
 
 SEVERED, VANISHED, EXPLODED, PASSES = "severed", "vanished", "exploded", "passes"
@@ -52,13 +53,16 @@ def signals(study: Study, records: Mapping[str, Record]) -> Finding:
             ours = {"published": number, "top1": at(trained, cell).top1}
             rows.append(cell | {"share": _share(done(group, records)), "fate": _listed(fates)} | ours)
     untold = [name for name, told in at_chance.items() if not told]
-    text = said(
-        untestable(frame, trained=False) or ("" if at_chance else "no network's signal was recorded"),
-        not any(name.startswith(_SUSPECTED) for name in untold),
+    printed = (
         f"Of {len(at_chance)} published accuracies at chance, {len(at_chance) - len(untold)} are of networks whose "
         "signal is severed, vanished or exploded before training, in most of our seeds; the others"
         f"{_in_brackets(untold)} must have failed otherwise. Of those above chance, {len(above)} are of such networks "
-        f"too{_in_brackets(above)}: a lost signal makes training hard, not impossible.",
+        f"too{_in_brackets(above)}: a lost signal makes training hard, not impossible. "
+    )
+    text = said(
+        untestable(frame, trained=False) or ("" if at_chance else "no network's signal was recorded"),
+        not any(name.startswith(_SUSPECTED) for name in untold),
+        (printed if at_chance else "") + _ours(done(trained, records)),
     )
     caption = (
         "Networks that can be told before training: how much their logits depend on the image (the standard deviation "
@@ -69,6 +73,19 @@ def signals(study: Study, records: Mapping[str, Record]) -> Finding:
     titles = {"pruner": "Pruner", "share": "Signal, of the unpruned", "fate": "Seeds"}
     titles |= {"published": "Accuracy, %: published", "top1": "Our top-1"}
     return Finding(made(8, "signals", caption, rows, titles), text)
+
+
+def _ours(records: list[Record]) -> str:
+    """What became of our own networks, once trained."""
+    learnt: dict[bool, list[bool]] = {True: [], False: []}
+    for record in records:
+        if record.top1 is not None and (name := fate(record)):
+            learnt[name != PASSES].append(record.top1 > 2 * chance(record.trial.dataset))
+    lost, others = learnt[True], learnt[False]
+    return (
+        f"Of {len(lost)} networks of ours whose signal was severed, vanished or exploded, {len(lost) - sum(lost)} did "
+        f"not train (top-1 at most twice chance); of the {len(others)} others, {len(others) - sum(others)} did not."
+    )
 
 
 def _share(records: list[Record]) -> str:
