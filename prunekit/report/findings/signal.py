@@ -69,8 +69,8 @@ def signals(study: Study, records: Mapping[str, Record]) -> Finding:
     )
     caption = (
         "Networks that can be told before training: how much their logits depend on the image (the standard deviation "
-        "of a logit over 100 images), beside the unpruned network's; the median over seeds. Severed: no path "
-        f"of kept weights is left; vanished: less than {_LEAST:g} of the unpruned network's; exploded: more than {_MOST:g} "
+        "of a logit over 100 images), beside the unpruned network's; the median over seeds. Severed: no path of kept "
+        f"weights is left; vanished: less than {_LEAST:g} of the unpruned network's; exploded: more than {_MOST:g} "
         "times as much. Networks whose signal passes are left out."
     )
     titles = {"pruner": "Pruner", "share": "Signal, of the unpruned", "fate": "Seeds"}
