@@ -18,7 +18,7 @@ class Batches:
     def __init__(self, images: Tensor, labels: Tensor, transform: Transform, device: torch.device | str = "cpu"):
         self.labels = labels.to(device)
         count, channels, height, width = images.shape
-        self._border, self._flip = transform.crop_padding, transform.flip
+        self._border, self._flip, self._augments = transform.crop_padding, transform.flip, transform.augments
         # Channels come last, so a pixel is one gather; after all others a black one, for what crops show of no image.
         pixels = images.new_zeros(count * height * width + 1, channels)
         pixels[:-1].view(count, height, width, channels).copy_(images.permute(0, 2, 3, 1))
@@ -70,7 +70,7 @@ class Batches:
         return rows, columns
 
     def _augmented(self, chosen: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        if not (self._border or self._flip):
+        if not self._augments:
             return self._normalised(self._images.index_select(0, chosen))
         _, height, width, channels = self._images.shape
         inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None]

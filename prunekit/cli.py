@@ -127,7 +127,7 @@ def bench(
 ) -> None:
     """Measure prunekit beside the straightforward way; write bench.csv and bench.md."""
     from . import bench as bench_room
-    from .study.profile import project_root
+    from .study.params import project_root
 
     _check_folder(data_dir)
     bench_room.check(rows or ())
@@ -157,7 +157,8 @@ def _say(status: int, message: str) -> int:
 
 
 def _study(profile: str, runs_dir: Path | None, assignments: list[str] | None) -> Study:
-    from .study.profile import Study, load_params
+    from .study.params import load_params
+    from .study.profile import Study
 
     return Study(load_params(profile, assignments or ()), runs_dir)
 
@@ -176,7 +177,7 @@ def _check_out(out: Path) -> Path:
 
 
 def _check_not_published(out: Path, study: Study) -> None:
-    from .study.profile import project_root, standing
+    from .study.params import project_root, standing
 
     published = out.resolve().parent == project_root() / "reports" and standing(out.resolve().name)
     if published and out.resolve() != study.folder:
@@ -195,7 +196,9 @@ def _run_missing(
         return []
     from .study import engine
 
-    return list(engine.lines(engine.run(study.trials.values(), study.store, data_dir, device, workers, cluster)))
+    trials, timed = study.trials.values(), study.timed
+    errors = engine.run(trials, study.store, data_dir, device, workers, cluster, timed=timed)
+    return list(engine.lines(errors))
 
 
 def _finish(errors: list[str], done: str = "") -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from statistics import median
 
 import numpy as np
 import pandas as pd
@@ -82,6 +83,24 @@ def signal(net: nn.Module, images: Tensor) -> float:
     It is 0 where no image reaches the output, and not finite where a logit overflows. Leaves `net` in evaluation mode.
     """
     return float(net.eval()(images).float().std(0).mean())
+
+
+@torch.no_grad()
+def latency(net: nn.Module, images: Tensor, precision: str = "float32", passes: int = 5) -> float:
+    """Return the seconds that `net` takes an image: the median of `passes` of `images` [N, C, H, W] in one batch.
+
+    A first pass, to warm up, is not counted. `precision` is as in `evaluate`. Leaves `net` in evaluation mode.
+    """
+    net.eval()
+    seconds = []
+    for _ in range(1 + passes):
+        start = time.perf_counter()
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            net(images)
+        if images.device.type != "cpu":
+            torch.accelerator.synchronize()
+        seconds.append(time.perf_counter() - start)
+    return median(seconds[1:]) / len(images)
 
 
 def histograms(net: nn.Module, masks: Masks) -> dict[str, list[int]]:

@@ -41,18 +41,22 @@ def snip(net: nn.Module, batches: Batches, generator: Generator | None) -> Score
     )
 
 
-def grasp(net: nn.Module, batches: Batches, generator: Generator | None) -> Scores:
+def grasp(net: nn.Module, batches: Batches, generator: Generator | None, again: Batches | None = None) -> Scores:
     """w (H g) over |sum of all|, with logits divided by 200 (Wang et al. 2020, arXiv:2002.07376, equation 8).
 
-    The paper removes the highest -w (H g); so the highest w (H g) are kept.
+    The paper removes the highest -w (H g); so the highest w (H g) are kept. H is of the batches `again`, if given, g
+    always of `batches`.
     """
     weights = models.prunable(net)
     products = [torch.zeros_like(w) for w in weights.values()]
     *others, last = batches
-    slopes = _summed_gradients(net, weights, others, temperature=200.0)
-    gradients = _gradients(net, weights, last, temperature=200.0, create_graph=True)  # for slopes and product at once
-    torch._foreach_add_(slopes, [g.detach() for g in gradients])
-    _add_product(products, gradients, slopes, weights)
+    slopes = _summed_gradients(net, weights, batches if again else others, temperature=200.0)
+    if again:
+        others = again
+    else:
+        gradients = _gradients(net, weights, last, temperature=200.0, create_graph=True)  # for slopes and product both
+        torch._foreach_add_(slopes, [g.detach() for g in gradients])
+        _add_product(products, gradients, slopes, weights)
     for batch in others:
         gradients = _gradients(net, weights, batch, temperature=200.0, create_graph=True)
         _add_product(products, gradients, slopes, weights)
@@ -71,7 +75,7 @@ def synflow(net: nn.Module, batches: Batches, generator: Generator | None) -> Sc
     return {name: g.mul_(w.detach()).abs_() for (name, w), g in zip(weights.items(), slopes, strict=True)}
 
 
-_PRUNERS: dict[str, Callable[[nn.Module, Batches, Generator | None], Scores]] = {
+_PRUNERS: dict[str, Callable[..., Scores]] = {
     "random": random,
     "magnitude": magnitude,
     "snip": snip,
@@ -88,22 +92,27 @@ def score(
     labels: Tensor,
     batch_size: int = 256,
     generator: Generator | None = None,
+    again: Tensor | None = None,
 ) -> Scores:
     """Return the named pruner's scores, {parameter name: tensor of its shape} in definition order; higher = keep.
 
     `images` are normalised, [N, C, H, W] on the network's device, `labels` int64 [N]; they are scored in batches of
-    `batch_size`. `generator`, on the CPU, draws the scores of `random` (torch's global one if None). Raises ValueError
-    for an unknown name or no images.
+    `batch_size`. `generator`, on the CPU, draws the scores of `random` (torch's global one if None). `again` are the
+    same images, augmented anew, for the second pass of `grasp`, the one pruner that makes two. Raises ValueError for an
+    unknown name or no images, and if another pruner is given `again`.
     """
     if name not in _PRUNERS:
         raise ValueError(f"unknown pruner {name!r}; choose from {', '.join(NAMES)}")
     if len(images) == 0:
         raise ValueError("scoring needs at least one image")
-    batches = list(zip(images.split(batch_size), labels.split(batch_size), strict=True))
+    if again is not None and name != "grasp":
+        raise ValueError(f"{name} makes no second pass over images")
+    batches = _batches(images, labels, batch_size)
+    second = [] if again is None else [_batches(again, labels, batch_size)]
     was_training = net.training
     net.eval()
     try:
-        return _PRUNERS[name](net, batches, generator)
+        return _PRUNERS[name](net, batches, generator, *second)
     finally:
         net.train(was_training)
 
@@ -120,21 +129,26 @@ def prune(
     batch_size: int = 256,
     generator: Generator | None = None,
     ties: Generator | None = None,
+    again: Tensor | None = None,
 ) -> masks.Masks:
     """Return the named pruner's masks at `density`, after `steps` rounds of scoring and pruning; `net` is unchanged.
 
     `schedule` sets the density after each round: "exponential" density^(k/steps), "linear" 1 - (1 - density) k/steps.
-    Which of equal scores go is drawn from `ties`, as in `masks.from_scores`. Raises as that and `score` do, and
-    ValueError for an unknown schedule or fewer than one step.
+    Which of equal scores go is drawn from `ties`, as in `masks.from_scores`; `again` is as in `score`. Raises as these
+    two do, and ValueError for an unknown schedule or fewer than one step.
     """
     pruned = copy.deepcopy(net)
     kept: masks.Masks | None = None
     for target in _densities(density, steps, schedule):
-        scores = score(name, pruned, images, labels, batch_size, generator)
+        scores = score(name, pruned, images, labels, batch_size, generator, again)
         kept = masks.from_scores(scores, target, scope, within=kept, ties=ties)
         masks.apply(pruned, kept)
     assert kept is not None
     return kept
+
+
+def _batches(images: Tensor, labels: Tensor, batch_size: int) -> Batches:
+    return list(zip(images.split(batch_size), labels.split(batch_size), strict=True))
 
 
 def _densities(final: float, steps: int, schedule: str) -> Iterator[float]:

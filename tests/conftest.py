@@ -37,6 +37,7 @@ TINY = {
     "scoring_images_per_class": 1,
     "scoring_batch_size": 256,
     "precision": "float32",
+    "timed_alone": False,
 }
 TINY_TRIALS = 7  # four of the sweep, of which two are the comparison's digits; two of digit-pairs; SynFlow in steps
 

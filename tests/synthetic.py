@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 from conftest import ROOT
 
 from prunekit.study import profile
+from prunekit.study.params import load_params
 from prunekit.study.trial import Layer, Record, failed
 
 
 def paper(**changes):
     """The study as the profile `paper` runs it."""
-    params = profile.load_params(str(ROOT / "params" / "paper.yaml"))
+    params = load_params(str(ROOT / "params" / "paper.yaml"))
     return profile.Study(params.model_copy(update=changes))
 
 
@@ -31,7 +32,7 @@ def record(trial, **values):
         "parameters_kept": kept + 4,
         "layers": layers,
         "seconds": {"pretrain": 0.0, "score": 1.0, "train": 8.0, "test": 1.0},
-        "inference_seconds": 0.1,
+        "latency": 1e-5,
     }
     return Record(id=trial.id, trial=trial, finished=datetime.now(UTC), **base | values)
 

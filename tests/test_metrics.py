@@ -1,5 +1,6 @@
 """Accuracy, FLOPs and histograms, on cases where the answer is known."""
 
+import itertools
 import math
 
 import pytest
@@ -157,6 +158,15 @@ def test_histograms_of_any_layout_and_precision():
     expected = torch.histc(net.weight.detach()[kept], 150, -1.5, 1.5).tolist()
     for same in (net, net.to(memory_format=torch.channels_last), net.double()):
         assert metrics.histograms(same, {"weight": kept})["weight"] == expected
+
+
+def test_latency_is_the_median_of_warmed_passes(monkeypatch):
+    """Six passes of ten images, of 90, 1, 2, 40, 3 and 2 s: the first does not count, so 0.2 s an image."""
+    seconds = iter(itertools.accumulate(part for pass_ in (90, 1, 2, 40, 3, 2) for part in (7, pass_)))
+    monkeypatch.setattr(metrics.time, "perf_counter", lambda: float(next(seconds)))
+    net = nn.Sequential(nn.Flatten(), nn.Linear(4, 2)).train()
+    assert metrics.latency(net, torch.zeros(10, 1, 2, 2)) == 0.2
+    assert not net.training
 
 
 def test_signal_by_hand():

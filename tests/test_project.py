@@ -10,6 +10,7 @@ import yaml
 
 from prunekit.report import build
 from prunekit.study import profile
+from prunekit.study.params import Params, load_params
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -46,10 +47,7 @@ def test_notebook_parameters_are_the_demo_profile(notebook):
     demo = yaml.safe_load((ROOT / "params" / "demo.yaml").read_text())
     own = parameters(notebook)
     assert {"out": "", **demo} | own == {"out": "", **demo}
-    assert (
-        list(own)[:2] == ["profile", "out"]
-        and own.keys() - {"out"} <= demo.keys() == profile.Params.model_fields.keys()
-    )
+    assert list(own)[:2] == ["profile", "out"] and own.keys() - {"out"} <= demo.keys() == Params.model_fields.keys()
 
 
 ELSE = {"model": "conv", "schedule": "linear", "scope": "local", "optimizer": "sgd", "precision": "bfloat16"}
@@ -74,8 +72,8 @@ def test_notebook_takes_the_parameters_that_matter_to_it_and_no_others(notebook)
     )
     sections = [ast.literal_eval(argument) for argument in call.args[1:]]
     own = parameters(notebook)
-    demo = profile.load_params("demo").model_copy(update={"prune_steps": 2, "described_prune_steps": 9})
-    for name in profile.Params.model_fields.keys() - {"profile"}:
+    demo = load_params("demo").model_copy(update={"prune_steps": 2, "described_prune_steps": 9})
+    for name in Params.model_fields.keys() - {"profile"}:
         value = getattr(demo, name)
         other = ELSE.get(name) or (value * 2 if value else 1)
         studies = profile.Study(demo), profile.Study(demo.model_copy(update={name: other}))
@@ -122,6 +120,7 @@ STOREYS = {  # of each, its rooms in order; "" is the method, which lies in prun
     "": ["errors", "datasets", "batches", "models", "masks", "pruners", "metrics", "training"],
     "study": [
         "trial",
+        "params",
         "store",
         "machine",
         "cache",

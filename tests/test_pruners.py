@@ -118,6 +118,32 @@ def test_grasp_is_an_explicit_hessian_times_the_gradient(batch_size):
     torch.testing.assert_close(scores, products / (products.sum().abs() + 1e-10), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("batch_size", [6, 4])
+def test_grasp_takes_its_hessian_of_images_augmented_anew(batch_size):
+    """w (H g) with g of the images and H of their second look; at the same look, all is as with one."""
+    net, images, labels = small_conv()
+    again = images.flip(3)
+    weights = {name: weight.detach() for name, weight in models.prunable(net).items()}
+    sizes = [weight.numel() for weight in weights.values()]
+
+    def loss(of, flat):
+        parts = zip(weights.items(), flat.split(sizes), strict=True)
+        values = {name: part.view(weight.shape) for (name, weight), part in parts}
+        batches = zip(of.split(batch_size), labels.split(batch_size), strict=True)
+        return sum(F.cross_entropy(functional_call(net, values, (x,)) / 200, y) for x, y in batches)
+
+    def found(second):
+        scores = pruners.score("grasp", net, images, labels, batch_size, again=second)
+        return torch.cat([score.flatten() for score in scores.values()])
+
+    flat = torch.cat([weight.flatten() for weight in weights.values()])
+    hessian = torch.func.hessian(lambda w: loss(again, w))(flat)
+    products = flat * (hessian @ torch.func.grad(lambda w: loss(images, w))(flat))
+    torch.testing.assert_close(found(again), products / (products.sum().abs() + 1e-10), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(found(images), found(None), rtol=1e-9, atol=1e-9)
+    assert not torch.allclose(found(again), found(None), rtol=1e-3)
+
+
 def test_synflow_is_the_flow_lost_with_a_weight():
     """R is linear in each single weight while no maximum changes hands, so its score is R less R without it."""
     net, images, labels = small_conv()

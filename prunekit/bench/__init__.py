@@ -20,7 +20,7 @@ from .. import datasets
 from ..datasets import sources
 from ..errors import UserError, suggestion
 from ..study import machine
-from ..study.profile import project_root
+from ..study.params import project_root
 from ..study.store import replace
 from .measure import Goal, Measured
 from .rows import ROWS, Place, Row

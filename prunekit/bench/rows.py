@@ -16,7 +16,8 @@ from torch import Generator, nn
 from .. import datasets, masks, models, pruners, training
 from ..batches import Batches
 from ..study import engine, machine, runner
-from ..study.profile import Study, load_params
+from ..study.params import load_params
+from ..study.profile import Study
 from ..study.shared import Shared
 from ..study.store import Store
 from ..study.trial import Trial

@@ -32,6 +32,11 @@ class Transform:
     crop_padding: int = 0  # pixels of black border before a random crop to the original size
     flip: bool = False
 
+    @property
+    def augments(self) -> bool:
+        """Whether a training image may look different each time."""
+        return bool(self.crop_padding or self.flip)
+
 
 @dataclass(frozen=True)
 class Split:

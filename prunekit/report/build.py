@@ -11,7 +11,8 @@ from typing import Any
 
 from .. import datasets
 from ..errors import UserError, suggestion
-from ..study.profile import Study, project_root
+from ..study.params import project_root
+from ..study.profile import Study
 from ..study.store import replace
 from .notebook import NAMES
 from .page import ONLY_SHOW

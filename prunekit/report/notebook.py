@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..errors import UserError, suggestion
-from ..study.profile import Params, Study, standing, validated
+from ..study.params import Params, standing, validated
+from ..study.profile import Study
 
 NAMES = ("out", *Params.model_fields)  # that a parameters cell may have
 

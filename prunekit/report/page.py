@@ -46,7 +46,8 @@ class Page:
 
             for dataset in sorted({self.study.trials[id_].dataset for id_ in todo}):
                 datasets.read(dataset)
-            engine.run(self.study.trials.values(), self.study.store, done=self.study.trials.keys() - todo)
+            done = self.study.trials.keys() - todo
+            engine.run(self.study.trials.values(), self.study.store, done=done, timed=self.study.timed)
             self.records = self.study.records()
 
     def frame(self, section: Section) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from .statistics import chance, difference, half_width, summary, trained
 from .table import Table, named_once, telling
 
 READING = "Ours is the mean ± the half-width of its 95 % t interval over {seeds}"
+INFERENCE_IMAGES = 10_000  # of CIFAR's test
 _PARTS = {"top-1": "top1", "top-5": "top5"}
 
 
@@ -33,19 +34,25 @@ def accuracy_by_compression(frame: pd.DataFrame) -> Table:
 
 
 def time(frame: pd.DataFrame) -> Table:
-    """Table III: seconds a whole trial takes, and a pass over the test images; no row mixes machines."""
+    """Table III: seconds of a whole trial, and of inference on a test of CIFAR's size; no row mixes machines."""
     name = "table3_time"
     several = ["machine"] if frame.machine.dropna().nunique() > 1 else []
     by = [*KEYS, *several]
-    frame = frame.assign(machine=frame.machine.fillna("not known"))
+    known = frame.dropna(subset="machine")
+    inference = INFERENCE_IMAGES * frame.latency.astype(float)
+    frame = frame.assign(machine=frame.machine.fillna("not known"), inference_seconds=inference)
     parts = {"trial": "trial_seconds", "inference": "inference_seconds"}
     tidy = pd.concat([summary(frame, column, by).assign(time=label) for label, column in parts.items()])
     tidy = _in_order(published.attach(tidy.reset_index(drop=True), name), ["time"])
     tidy.loc[tidy.time != "trial", ["published", "in_paper"]] = math.nan, False
     caption = (
-        "Seconds a whole trial takes (training, scoring, pruning, a test after each epoch), and of one pass over "
-        "the test images (inference)"
+        "Seconds of a whole trial (training, scoring, pruning, a test after each epoch), and of inference on "
+        f"{INFERENCE_IMAGES:,} images (from the median of five passes of a hundred)"
     )
+    if len(known):
+        together = "one trial at a time" if known.alone.all() else "several trials at once, which slow each other"
+        threads = ", ".join(map(str, sorted(set(known.threads.astype(int)))))
+        caption += f"; on {' and '.join(dict.fromkeys(known.machine))}, {together}, threads: {threads}"
     if frame.together.max() > 1:
         caption += "; networks trained side by side share theirs equally"
     return Table(name, "Table III", _caption(caption, tidy, frame), tidy, _wide(tidy, [*several, "time"], digits=2))
@@ -144,6 +151,9 @@ def _accuracy(name: str, number: str, what: str, frame: pd.DataFrame) -> Table:
     caption = _caption(what, tidy, frame)
     if ((shown.trained > 0) & (shown.trained < shown.seeds)).any():
         caption += " Where some seeds trained (top-1 above twice chance) and others did not: how many, and each seed."
+    for dataset, trials in frame[(frame.pruner == "magnitude") & (frame.pre_epochs > 0)].groupby("dataset", sort=False):
+        where = f"{words.DATASETS[str(dataset)]}, {words.model(trials.model.iloc[0])}"
+        caption += f" Magnitude on {where}: after {trials.pre_epochs.iloc[0]} epochs of training; Finding 2 has others."
     if (shown.accuracy == "top-5").any() and _alike(shown).any():
         caption += " The paper's values for a hundred classes stand beside both: its tables say top-1, its text top-5."
     return Table(name, number, caption, tidy, _wide(shown, ["accuracy"], share=True))

@@ -33,14 +33,16 @@ def run(
     workers: int | None = None,
     cluster: str | None = None,
     done: Collection[str] = (),
+    timed: Collection[str] = (),
 ) -> dict[Trial, str]:
     """Run those of `trials` that `store` has no good record of, store one of each; return the errors of failed ones.
 
     Those whose ids are `done` are not run either; yet they belong in `trials`, since what trains side by side must not
     depend on it. `device` is a torch device ("auto": a GPU if there is one). On a CPU, `workers` processes share its
-    cores (None: one a core); on a GPU one process is the default. With `cluster`, the address or file of a dask
-    scheduler, its workers run the trials, on data of their own. Raises UserError for a device or a cluster that is not
-    there.
+    cores (None: one a core); on a GPU one process is the default. Those whose ids are `timed` come last, one at a time
+    with all cores, in random order: a machine that slows down must not seem to be a slow pruner. With `cluster`, the
+    address or file of a dask scheduler, its workers run all trials, on data of their own. Raises UserError for a device
+    or a cluster that is not there.
     """
     trials = list(trials)
     done = store.good(trial.id for trial in trials).keys() | set(done)
@@ -50,7 +52,7 @@ def run(
     if cluster:
         made = _on_cluster(grouped(trials, done), cluster, device, store)
     else:
-        made = _here(trials, done, store, data_dir, device, workers)
+        made = _here(trials, done, timed, store, data_dir, device, workers)
     errors: dict[Trial, str] = {}
     with Progress(len(missing)) as advance, closing(made):
         for record in made:
@@ -73,6 +75,7 @@ def lines(errors: dict[Trial, str]) -> Iterator[str]:
 def _here(
     trials: list[Trial],
     done: Collection[str],
+    timed: Collection[str],
     store: Store,
     data_dir: Path | str | None,
     device: str,
@@ -86,10 +89,21 @@ def _here(
     for trial in trials:
         if (problem := unavailable.get(trial.dataset)) and trial.id not in done:
             yield kept(failed(trial, problem, machine.where(device, workers)), store)
-    groups = grouped((trial for trial in trials if trial.dataset not in unavailable), done)
-    if not all(machine.computes_in(trial.precision, device) for group in groups for trial in group.trials):
+    trials = [trial for trial in trials if trial.dataset not in unavailable]
+    if not all(machine.computes_in(trial.precision, device) for trial in trials if trial.id not in done):
         print(f"prunekit: {machine.processor(device)} has no bfloat16; going on in float32", file=sys.stderr)
-    yield from _spread(groups, place, store)
+    yield from _spread(grouped((trial for trial in trials if trial.id not in timed), done), place, store)
+    by_itself = replace(place, workers=1, threads=machine.threads(1))
+    for group in _shuffled(trial for trial in trials if trial.id in timed and trial.id not in done):
+        yield from records(group, by_itself)
+
+
+def _shuffled(trials: Iterable[Trial]) -> list[Group]:
+    """Return trials one by one in random order, but those of a seed and dataset, which share images, in a row."""
+    trials = list(trials)
+    random.shuffle(trials)
+    trials.sort(key=lambda trial: (trial.seed, trial.dataset))
+    return [group for trial in trials for group in grouped([trial])]
 
 
 def _unavailable(names: set[str], data_dir: Path | str | None) -> dict[str, str]:

@@ -103,10 +103,15 @@ def _record(
     if one.pre_curve and not curve:
         images = one.data.test.in_order(training.evaluation_batch(shared.device))
         (final,) = metrics.evaluate(one.net, images, shared.precision(trial))
-    histograms, histogram_cost = shared.measured(lambda: metrics.histograms(one.net, one.kept))
+    (histograms, latency), measure_cost = shared.measured(
+        lambda: (
+            metrics.histograms(one.net, one.kept),
+            metrics.latency(one.net, one.data.few, shared.precision(trial)) if final else None,
+        )
+    )
     seconds = {stage: cost.seconds for stage, cost in one.costs.items()}
     seconds |= {stage: sum(row[f"{stage}_seconds"] for row in curve) for stage in ("train", "test")}
-    seconds["measure"] += histogram_cost.seconds
+    seconds["measure"] += measure_cost.seconds
     peaks = {stage: cost.peak_memory for stage, cost in one.costs.items()} | {"train": train_peak}
     return Record(
         id=trial.id,
@@ -128,7 +133,7 @@ def _record(
         layers=_layers(health, one.flops.set_index("name"), histograms, one.zero_scores),
         seconds={stage: seconds[stage] for stage in STAGES},
         peak_memory={stage: peak for stage in STAGES if (peak := peaks.get(stage)) is not None},
-        inference_seconds=final.get("test_seconds"),
+        latency=latency,
         where=where,
         finished=datetime.now(UTC),
     )
@@ -153,6 +158,7 @@ def _prune(trial: Trial, shared: Shared) -> tuple[tuple[masks.Masks, dict[str, i
             trial.scoring_batch_size,
             noise(trial),
             ties,
+            shared.augmented_anew(trial),
         )
     )
     return (kept, None), cost

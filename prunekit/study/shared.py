@@ -88,10 +88,12 @@ class Shared:
 
     def scores(self, trial: Trial) -> tuple[tuple[pruners.Scores, dict[str, int]], Cost]:
         """The one-shot scores of the network as it stands before pruning, and how many of each layer are zero."""
-        key = (*self._network_key(trial), trial.pruner, trial.scoring_images_per_class, trial.scoring_batch_size)
+        images = (trial.scoring_images_per_class, trial.scoring_batch_size, trial.reaugmented)
+        key = (*self._network_key(trial), trial.pruner, *images)
 
         def score() -> cache.Made:
-            return pruners.score(trial.pruner, *self.examples(trial), trial.scoring_batch_size, noise(trial)), []
+            examples, again = self.examples(trial), self.augmented_anew(trial)
+            return pruners.score(trial.pruner, *examples, trial.scoring_batch_size, noise(trial), again), []
 
         def make() -> tuple[tuple[pruners.Scores, dict[str, int]], Cost]:
             (scores, _), cost = cache.once(self.cache_dir, ("scores", key), self.device, score)
@@ -102,8 +104,12 @@ class Shared:
     def examples(self, trial: Trial) -> tuple[nn.Module, Tensor, Tensor]:
         """What pruners look at: the network as it stands before pruning, images and their labels."""
         (data, _), ((dense, _), _) = self.data(trial), self.network(trial)
-        streams = (stream(trial.seed, "scoring order"), stream(trial.seed, "scoring augmentation"))
-        return dense, *data.train.sample(trial.scoring_images_per_class, *streams)
+        return dense, *_examples(trial, data, "scoring augmentation")
+
+    def augmented_anew(self, trial: Trial) -> Tensor | None:
+        """The same images augmented once more, if the trial's pruner is to see them so in a second pass."""
+        data, _ = self.data(trial)
+        return _examples(trial, data, "scoring augmentation, second pass")[0] if trial.reaugmented else None
 
     def train(
         self, trial: Trial, net: nn.Module, kept: masks.Masks | None, epochs: int, stage: str = ""
@@ -147,6 +153,11 @@ class Shared:
 def noise(trial: Trial) -> torch.Generator:
     """Return what random scores are drawn from."""
     return stream(trial.seed, "random scores")
+
+
+def _examples(trial: Trial, data: Data, augmentation: str) -> tuple[Tensor, Tensor]:
+    streams = (stream(trial.seed, "scoring order"), stream(trial.seed, augmentation))
+    return data.train.sample(trial.scoring_images_per_class, *streams)
 
 
 def _data_key(trial: Trial) -> tuple[Hashable, ...]:

@@ -26,7 +26,7 @@ Count = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
 Epochs = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
 HISTOGRAM_CENTRES = np.linspace(-1.49, 1.49, 150).round(2)  # of the bins of a record's histograms
 LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-SCHEMA_VERSION: Literal[2] = 2
+SCHEMA_VERSION: Literal[3] = 3
 _ONLY_TRAINED = ("optimizer", "learning_rate", "batch_size", "precision", "train_subset")
 _ONLY_SHOWN_IMAGES = ("scoring_images_per_class", "scoring_batch_size")
 _SEE_NO_IMAGES = {"random", "magnitude", "synflow"}
@@ -38,6 +38,7 @@ class Trial(BaseModel):
     Its id is a digest of the fields that differ from their defaults, so a new field with a default changes no id.
     Fields that cannot matter take their defaults, so equal work has equal ids: what trains, of a trial that trains
     nothing (which scores on all training images), the schedule of one step, the images of a pruner that sees none.
+    `reaugmented`: the second of GraSP's two passes sees its images augmented anew, as the study's code has it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -60,12 +61,14 @@ class Trial(BaseModel):
     scoring_batch_size: Count = 256
     train_subset: Count | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
+    reaugmented: bool = False
 
     @model_validator(mode="after")
     def _one_value_where_none_matters(self) -> Self:
         idle: tuple[str, ...] = () if self.pre_epochs or self.post_epochs else _ONLY_TRAINED
         idle += _ONLY_SHOWN_IMAGES if self.pruner in _SEE_NO_IMAGES else ()
         idle += ("schedule",) if self.prune_steps == 1 else ()
+        idle += ("reaugmented",) if self.pruner != "grasp" else ()
         self.__dict__.update({name: type(self).model_fields[name].default for name in idle})
         return self
 
@@ -115,13 +118,14 @@ class Record(BaseModel):
     """What came out of a trial. Accuracies in percent, None where nothing was trained; times in seconds.
 
     `signal` tells how much the pruned network's logits depend on the image before it is trained, `dense_signal` the
-    same of the unpruned one: see `metrics.signal`; None where a logit overflowed.
+    same of the unpruned one: see `metrics.signal`; None where a logit overflowed. `latency` is the seconds that the
+    trained network takes a test image, see `metrics.latency`.
     `peak_memory` is in bytes by stage, of the whole process on a CPU; without the stages where it is unknown.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    schema_version: Literal[2] = SCHEMA_VERSION
+    schema_version: Literal[3] = SCHEMA_VERSION
     id: str
     trial: Trial
     status: Literal["ok", "failed"]
@@ -142,7 +146,7 @@ class Record(BaseModel):
     layers: list[Layer] = []
     seconds: dict[str, float] = {}
     peak_memory: dict[str, int] = {}
-    inference_seconds: float | None = None
+    latency: float | None = None
     where: dict[str, str | int | None] = {}
     finished: datetime
 
@@ -150,6 +154,16 @@ class Record(BaseModel):
     def together(self) -> int:
         """How many trials trained side by side and shared their seconds."""
         return int(self.where.get("together") or 1)
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other trial ran beside it, in its own process or another of its run."""
+        return self.where.get("workers") == 1 and self.together == 1
+
+    @property
+    def threads(self) -> int:
+        """How many threads it computed in on a processor; 0 where that is not known."""
+        return int(self.where.get("threads") or 0)
 
     @property
     def machine(self) -> str:

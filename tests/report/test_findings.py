@@ -63,10 +63,10 @@ def test_one_shot_ignores_the_misprint_and_cells_that_do_not_tell():
 
 def magnitude(shift):
     def values(trial):
-        late = trial.pre_epochs == 100
+        late = trial.pre_epochs > 0
         return {
             "flops_kept": round(1e6 * millions(trial) * (shift if late else 1)),
-            "top1": (97.5 if late else 11.35),
+            "top1": {0: 11.35, 10: 97.5}.get(trial.pre_epochs, 97.9),
             "seconds": {"pretrain": 80.0 if late else 0.0, "train": 8.0},
         }
 
@@ -80,7 +80,11 @@ def test_magnitude_is_borne_out_by_flops_and_told_of_mnist():
         f"{BORNE_OUT} The published FLOPs of magnitude pruning lie within 1% of those at initialisation in 12 of 12 "
         "cells. In 2 of 2 cells, training"
     )
-    assert "; the paper prints 97.53 % for MNIST, which is nearer to pruning after training" in found.text
+    assert found.text.endswith(
+        "On MNIST the fully connected net reaches 11.4 ± 0.0 % when pruned at initialisation, 97.5 ± 0.0 % when pruned "
+        "after 10 epochs, 97.9 ± 0.0 % when pruned after 100 epochs; the paper prints 97.53 %, which is nearest to "
+        "pruning after 10 epochs."
+    )
     assert set(found.table.tidy.times) == {11.0}
 
 
@@ -141,9 +145,9 @@ def test_top_five_rests_on_values_that_agree_as_nothing_else():
 def test_whole_trial_compares_a_trial_with_a_test():
     study = paper()
     found = findings.whole_trial(study, records(study))
-    assert found.text.startswith(f"{BORNE_OUT} A trial of ours lasts as long as 100 and 100 passes")
+    assert found.text.startswith(f"{BORNE_OUT} A trial of ours lasts as long as 100 and 100 passes of 10,000 images")
     assert set(found.table.tidy.times.round(6)) == {100.0}
-    slow = findings.whole_trial(study, records(study, lambda trial: {"inference_seconds": 8.0}))
+    slow = findings.whole_trial(study, records(study, lambda trial: {"latency": 8e-4}))
     assert slow.text.startswith(NOT_BORNE_OUT)
     assert findings.whole_trial(study, {}).text.startswith(f"{NOT_TESTABLE} (no trial was timed)")
 

@@ -68,13 +68,24 @@ def test_seeds_of_which_some_trained_are_shown_each():
 
 
 def test_times_of_two_machines_share_no_row():
-    data = frame({"synflow": [80.0, 82.0, 84.0]}, machine="EPYC, 2 cores", together=1, inference_seconds=0.1)
+    data = frame({"synflow": [80.0, 82.0, 84.0]}, machine="EPYC, 2 cores", together=1, latency=1e-5)
+    data = data.assign(alone=True, threads=2)
     data = data.assign(trial_seconds=[10.0, 20.0, 1.0])
     assert "Machine" not in tables.time(data).wide
     data.loc[2, "machine"] = "H100"
     trials = tables.time(data).tidy.query("time == 'trial'")
     assert trials[["machine", "mean", "seeds"]].values.tolist() == [["EPYC, 2 cores", 15.0, 2], ["H100", 1.0, 1]]
     assert list(tables.time(data).wide.Machine.unique()) == ["EPYC, 2 cores", "H100"]
+    assert set(tables.time(data).tidy.query("time == 'inference'")["mean"].round(9)) == {0.1}, "of 10,000 images"
+
+
+@pytest.mark.parametrize(
+    ("alone", "said"), [(True, "one trial at a time"), (False, "several trials at once, which slow each other")]
+)
+def test_times_say_where_and_how_they_were_taken(alone, said):
+    data = frame({"synflow": [80.0, 82.0]}, machine="EPYC, 2 cores", together=1, latency=1e-5, trial_seconds=9.0)
+    caption = tables.time(data.assign(alone=alone, threads=2)).caption
+    assert f"on EPYC, 2 cores, {said}" in caption and "threads: 2" in caption
 
 
 def test_missing_and_failed_trials_leave_a_dash():

@@ -14,7 +14,9 @@ from conftest import TINY, TINY_TRIALS, command
 from deadly import deadly
 
 from prunekit.errors import UserError
-from prunekit.study import engine, profile, runner
+from prunekit.study import engine, machine, profile, runner
+from prunekit.study.params import Params, load_params
+from prunekit.study.progress import Progress
 from prunekit.study.store import Store
 from prunekit.study.trial import failed
 
@@ -23,7 +25,7 @@ OFFLINE = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:
 
 
 def tiny(runs=None, **changes):
-    return profile.Study(profile.Params.model_validate(TINY | changes), runs)
+    return profile.Study(Params.model_validate(TINY | changes), runs)
 
 
 def run(study_, **options):
@@ -33,7 +35,7 @@ def run(study_, **options):
 
 def results(study_):
     """Return what must not depend on where and when a trial ran."""
-    varying = {"where", "finished", "seconds", "peak_memory", "inference_seconds"}
+    varying = {"where", "finished", "seconds", "peak_memory", "latency"}
     records = study_.store.load(study_.trials)
     rows = {id_: record.model_dump(exclude=varying) for id_, record in records.items()}
     for row in rows.values():
@@ -54,6 +56,25 @@ def test_workers_find_what_one_process_finds(tmp_path):
     # Threads depend on the workers asked for: one trial that is left runs as it did among all, to the last bit.
     (spread.store.folder / f"{record.id}.json").unlink()
     assert run(spread, workers=2) == {} and results(spread) == theirs
+
+
+def test_timed_trials_come_last_one_at_a_time_in_random_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "cores", lambda: 2)
+    changes = {"model": "conv", "width": 0.02, "compressions": [0.1, 0.2, 0.5, 1.0, 2.0], "seeds": [0, 1]}
+    study_ = tiny(tmp_path / "runs", timed_alone=True, **changes)
+    made = []
+    monkeypatch.setattr(Progress, "__enter__", lambda _: lambda trial, _: made.append(trial))
+    assert run(study_, workers=2, timed=study_.timed) == {}
+    records = study_.store.load(study_.trials)
+    timed = [trial for trial in made if trial.id in study_.timed]
+    assert len(timed) == len(study_.timed) == 20 and made[-20:] == timed
+    for id_, record in records.items():
+        alone = id_ in study_.timed
+        assert (record.alone, record.where["threads"]) == (alone, 2 if alone else 1), record.where
+        assert record.latency > 0
+    assert [trial.seed for trial in timed] == [0] * 10 + [1] * 10, "those that share images, in a row"
+    in_order = [trial.id for trial in study_.sections["sweep"]]
+    assert [trial.id for trial in timed] != in_order, "one in 10!^2 runs would have it so by chance"
 
 
 def approximately(row):
@@ -301,7 +322,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="fi
 
 
 def trials_of(file):
-    return profile.Study(profile.load_params(str(file))).trials
+    return profile.Study(load_params(str(file))).trials
 
 
 def kill_at(moments, process, worker_first):
@@ -341,7 +362,7 @@ def test_kills_at_random_moments_change_no_result(tmp_path, long_profile, prunek
     assert last.returncode == 0 and "Traceback" not in printed, printed
     undisturbed = prunekit("run", long_profile, "--workers", 2, "--device", "cpu", "--runs-dir", tmp_path / "other")
     assert undisturbed.returncode == 0, undisturbed.stderr
-    params = profile.load_params(str(long_profile))
+    params = load_params(str(long_profile))
     ours, theirs = (results(profile.Study(params, folder)) for folder in (runs, tmp_path / "other"))
     assert len(ours) == len(trials_of(long_profile)) and ours == theirs
 

@@ -8,19 +8,20 @@ from pydantic import ValidationError
 
 from prunekit.errors import UserError
 from prunekit.study import profile
+from prunekit.study.params import Params, load_params
 from prunekit.study.trial import failed
 
 PROFILES = sorted(path.stem for path in (ROOT / "params").glob("*.yaml"))
 
 
 def make(**changes):
-    return profile.Study(profile.Params.model_validate(TINY | changes))
+    return profile.Study(Params.model_validate(TINY | changes))
 
 
-@pytest.mark.parametrize(("name", "trials"), [("demo", 156), ("cpu", 414), ("paper", 270)])
+@pytest.mark.parametrize(("name", "trials"), [("demo", 159), ("cpu", 429), ("paper", 309)])
 def test_profiles_load_and_name_their_trials(name, trials):
-    loaded = profile.Study(profile.load_params(name))
-    assert all(loaded.sections.values())
+    loaded = profile.Study(load_params(name))
+    assert [section for section, trials in loaded.sections.items() if not trials] == ["reaugmented"] * (name == "demo")
     p = loaded.params
     assert len(loaded.sections["comparison"]) == 3 * len(p.pruners) * len(p.seeds)
     assert len(loaded.sections["sweep"]) == len(p.datasets) * len(p.pruners) * len(p.compressions) * len(p.seeds)
@@ -41,6 +42,7 @@ def test_trials_that_sections_share_are_run_once():
         "histograms": 2,
         "described": 1,
         "described_flops": 1,
+        "reaugmented": 0,
     }
     assert len(tiny.trials) == TINY_TRIALS
     assert all(id_ == trial.id for id_, trial in tiny.trials.items())
@@ -54,6 +56,30 @@ def test_trials_that_share_work_are_neighbours():
 def test_only_magnitude_trains_before_pruning_if_asked():
     tiny = make(pruners=["magnitude", "snip"], magnitude_pre_epochs=7, described_pre_epochs=7, pre_epochs=2)
     assert {(t.pruner, t.pre_epochs) for t in tiny.trials.values()} == {("magnitude", 7), ("snip", 2)}
+
+
+def test_a_row_of_table_i_may_have_epochs_before_magnitude_pruning_and_is_then_pruned_at_initialisation_too():
+    row = {"dataset": "digits", "model": "fc", "magnitude_pre_epochs": 3, "described_pre_epochs": 9}
+    tiny = make(comparison=[row], pruners=["magnitude", "snip"], described_compressions=[0.5])
+    comparison = {(t.pruner, t.pre_epochs) for t in tiny.sections["comparison"]}
+    assert comparison == {("magnitude", 3), ("snip", 0)}
+    assert [(t.compression, t.pre_epochs) for t in tiny.sections["described"]] == [(1.0, 9), (1.0, 0), (0.5, 1)]
+    with pytest.raises(ValueError, match="pre_epochs: must be at least 0, not -1"):
+        make(comparison=[row | {"magnitude_pre_epochs": -1}])
+
+
+def test_grasp_sees_images_augmented_anew_where_they_are_augmented():
+    changes = {"datasets": ["digits", "cifar10"], "pruners": ["grasp", "snip"], "described_compressions": [0.5, 2.0]}
+    for flops_width, width in ((None, 0.05), (1.0, 1.0)):
+        trials = make(flops_width=flops_width, **changes).sections["reaugmented"]
+        seen = [(t.dataset, t.pruner, t.compression, t.width, t.post_epochs, t.reaugmented) for t in trials]
+        assert seen == [("cifar10", "grasp", c, width, 0, True) for c in (0.5, 2.0)]
+
+
+def test_trials_of_table_iii_are_those_to_be_timed():
+    assert make().timed == frozenset()
+    timed = make(timed_alone=True)
+    assert timed.timed == {trial.id for trial in timed.sections["sweep"]} < timed.trials.keys()
 
 
 def test_what_the_study_describes_is_run_beside_what_it_ran():
@@ -119,11 +145,11 @@ def test_comparison_rows_may_change_the_budget():
     ],
 )
 def test_set_reads_yaml(tiny_profile, assignment, value):
-    assert getattr(profile.load_params(str(tiny_profile), [assignment]), assignment.split("=")[0]) == value
+    assert getattr(load_params(str(tiny_profile), [assignment]), assignment.split("=")[0]) == value
 
 
 def test_later_assignment_wins(tiny_profile):
-    assert profile.load_params(str(tiny_profile), ["seeds=[1]", "seeds=[2]"]).seeds == [2]
+    assert load_params(str(tiny_profile), ["seeds=[1]", "seeds=[2]"]).seeds == [2]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +196,7 @@ def test_later_assignment_wins(tiny_profile):
 )
 def test_wrong_value_is_one_line_with_key_value_and_what_is_allowed(tiny_profile, assignment, words):
     with pytest.raises(UserError) as error:
-        profile.load_params(str(tiny_profile), [assignment])
+        load_params(str(tiny_profile), [assignment])
     line = str(error.value)
     assert "\n" not in line
     assert [word for word in words if word not in line] == [], line
@@ -193,7 +219,7 @@ def test_broken_params_file_is_one_line_that_names_it(tmp_path, monkeypatch, con
     file = tmp_path / "broken.yaml"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(UserError, match=re.escape(words)) as error:
-        profile.load_params(str(file))
+        load_params(str(file))
     assert str(file) in str(error.value) and "\n" not in str(error.value)
     assert not (tmp_path / "executed").exists()
 
@@ -203,7 +229,7 @@ def test_broken_params_file_is_one_line_that_names_it(tmp_path, monkeypatch, con
 )
 def test_unknown_profile_is_one_line(name, words):
     with pytest.raises(UserError, match=re.escape(words)) as error:
-        profile.load_params(name)
+        load_params(name)
     assert repr(name) in str(error.value)
 
 
@@ -221,11 +247,11 @@ def test_tuples_are_lists_and_whole_floats_integers():
 def test_only_a_profile_as_it_stands_has_its_folder(tiny_profile):
     """A changed one and a user's file get folders of their own; the same one each time."""
     demo, changed, again = (
-        profile.Study(profile.load_params("demo", sets)).folder for sets in ([], ["seeds=[0]"], ["seeds=[0]"])
+        profile.Study(load_params("demo", sets)).folder for sets in ([], ["seeds=[0]"], ["seeds=[0]"])
     )
     assert demo == ROOT / "reports" / "demo"
     assert changed == again and changed.parent == ROOT / "reports" / "custom" and changed.name.startswith("demo-")
-    users = profile.Study(profile.load_params(str(tiny_profile)))
+    users = profile.Study(load_params(str(tiny_profile)))
     assert users.folder.parent == ROOT / "reports" / "custom" and users.folder.name.startswith("tiny-")
 
 
@@ -244,7 +270,7 @@ def test_missing_are_those_without_a_record_or_with_a_failure():
 
 def test_runs_folder_is_the_argument_then_the_environment(tmp_path, monkeypatch):
     assert make().store.folder == tmp_path / "runs"
-    params = profile.Params.model_validate(TINY)
+    params = Params.model_validate(TINY)
     assert profile.Study(params, tmp_path / "mine").store.folder == tmp_path / "mine"
     monkeypatch.delenv("PRUNEKIT_RUNS")
     assert profile.Study(params).store.folder == ROOT / "runs"

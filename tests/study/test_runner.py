@@ -33,7 +33,7 @@ def trial(**fields):
 def facts(record):
     """A record without what it cost."""
     if isinstance(record, dict):
-        times = ("seconds", "finished", "peak_memory")
+        times = ("seconds", "finished", "peak_memory", "latency")
         return {key: facts(value) for key, value in record.items() if not key.endswith(times)}
     return [facts(item) for item in record] if isinstance(record, list) else record
 
@@ -219,7 +219,7 @@ def test_an_unpruned_network_has_its_own_signal():
 
 def test_an_untrained_trial_has_no_accuracy():
     record = runner.run_trial(trial(post_epochs=0))
-    assert (record.status, record.top1, record.top5, record.inference_seconds) == ("ok", None, None, None)
+    assert (record.status, record.top1, record.top5, record.latency) == ("ok", None, None, None)
     assert (record.curve, record.pre_curve) == ([], [])
 
 
@@ -249,13 +249,14 @@ OTHER_VALUES = {
     "scoring_batch_size": 128,
     "train_subset": None,
     "precision": "bfloat16",
+    "reaugmented": True,
 }
 
 
 @pytest.mark.parametrize("field", Trial.model_fields)
 def test_every_field_is_part_of_the_id(field):
-    in_steps = {"prune_steps": 5}  # a single step has no schedule
-    assert trial(**in_steps | {field: OTHER_VALUES[field]}).id != trial(**in_steps).id
+    where_it_matters = {"prune_steps": 5} | ({"pruner": "grasp"} if field == "reaugmented" else {})
+    assert trial(**where_it_matters | {field: OTHER_VALUES[field]}).id != trial(**where_it_matters).id
 
 
 def test_a_field_at_its_default_is_not_part_of_the_id():

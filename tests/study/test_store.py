@@ -48,7 +48,7 @@ def record(compression=1.0, **fields):
         "layers": [layer, layer.model_copy(update={"zero_scores": None})],
         "seconds": {"score": 0.1, "train": 2.0},
         "peak_memory": {"score": 2**40},
-        "inference_seconds": 0.25,
+        "latency": 0.25,
         "where": {"device": "cpu", "gpu": None, "cores": 2},
         "finished": datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
     }
@@ -104,7 +104,7 @@ def test_records_of_another_version_are_refused_with_one_line(tmp_path, capsys):
     """Those under ids of before, and one under an id that is asked for; said once, however often it is asked."""
     runs = store.Store(tmp_path)
     for name in ("a" * 16, "b" * 16, record().id):
-        (tmp_path / f"{name}.json").write_text(record().model_dump_json().replace('_version":2', '_version":1'))
+        (tmp_path / f"{name}.json").write_text(record().model_dump_json().replace('_version":3', '_version":1'))
     for _ in range(2):
         assert runs.load([record().id]) == {}
     (line,) = capsys.readouterr().err.splitlines()

@@ -14,7 +14,7 @@ from .. import published, words
 from ..published import KEYS, Cell
 from ..statistics import half_width
 from ..table import Table, telling
-from .readings import DESCRIBED_PRE_EPOCHS, PARTS, Part
+from .readings import DESCRIBED_PRE_EPOCHS, PARTS, Part, Reading
 from .verdict import (
     CONTRADICTED,
     EXPLAINED,
@@ -94,13 +94,12 @@ def counts(rows: pd.DataFrame, claims: pd.Series) -> Table:
 
 
 def _rows(part: Part, study: Study, records: Mapping[str, Record]) -> Iterator[dict[str, Any]]:
-    sections = {reading.section for reading in part.readings}
-    trials = {section: _by_published_cell(study.frame(section, records)) for section in sections}
+    trials = {reading: _by_published_cell(_frame(reading, study, records)) for reading in part.readings}
     for key, number in published.values(part.name).items():
         if math.isnan(number):
             continue
         readings = [reading for reading in part.readings if key[3] in reading.pruners]
-        found = [read(number, part, reading, trials[reading.section].get(key, []), records) for reading in readings]
+        found = [read(number, part, reading, trials[reading].get(key, []), records) for reading in readings]
         best = decisive(found)
         values = best.values
         spread = round(float(values.std(ddof=1)), 9) if len(values) > 1 else math.nan
@@ -122,6 +121,15 @@ def _rows(part: Part, study: Study, records: Mapping[str, Record]) -> Iterator[d
             "verdict": best.verdict,
             "why": best.why,
         }
+
+
+def _frame(reading: Reading, study: Study, records: Mapping[str, Record]) -> pd.DataFrame:
+    """Return the trials that a reading is about, whether or not they were treated as it wants."""
+    frame = study.frame(reading.section, records)
+    if not reading.of_magnitude:
+        return frame
+    frame = pd.concat([frame, study.frame("described", records)], ignore_index=True)
+    return frame[(frame.pre_epochs > 0) == (reading.pre_epochs > 0)]
 
 
 def _by_published_cell(frame: pd.DataFrame) -> dict[Cell, list[pd.DataFrame]]:

@@ -119,7 +119,7 @@ def _trials(claim: Claim, study: Study, records: Mapping[str, Record]) -> pd.Dat
     frame = study.frame(claim.section, records)
     if claim.pretrained:
         described = study.frame("described", records)
-        described = described[(described.pruner == "magnitude") & _protocol(described).isin(set(_protocol(frame)))]
+        described = described[(described.pre_epochs > 0) & _protocol(described).isin(set(_protocol(frame)))]
         frame = pd.concat([frame[frame.pruner != "magnitude"], described], ignore_index=True)
     return frame.loc[np.array([pair[0] in claim.datasets for pair in published.counterparts(frame)], dtype=bool)]
 
@@ -133,13 +133,9 @@ def _protocol(frame: pd.DataFrame) -> pd.Series:
 def _why_not(claim: Claim, frame: pd.DataFrame, records: Mapping[str, Record]) -> str:
     if why := untestable(frame, claim.trained, DESCRIBED_PRE_EPOCHS if claim.pretrained else 0):
         return why
-    if claim.timed and not all(_alone(record) for id_ in frame.id if (record := records.get(id_))):
+    if claim.timed and not all(record.alone for id_ in frame.id if (record := records.get(id_))):
         return "timed beside other trials"
     return ""
-
-
-def _alone(record: Record) -> bool:
-    return record.where.get("workers") == 1 and record.together == 1
 
 
 def _verdict(claim: Claim, margins: pd.Series) -> str:

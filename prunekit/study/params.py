@@ -1,0 +1,160 @@
+"""A params file -> the parameters of a profile: the keys of the notebooks' parameters and of `--set`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from ..errors import UserError, describe, suggestion
+from . import trial
+from .trial import Trial
+
+_TRIAL_KEYS = [key for key in Trial.model_fields if key not in {"pruner", "compression", "seed", "reaugmented"}]
+_ROW_KEYS = [*_TRIAL_KEYS, "magnitude_pre_epochs", "described_pre_epochs"]
+
+
+class Params(BaseModel):
+    """What a profile runs. The keys are the notebooks' parameters and the words of `--set`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    profile: Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
+    comparison: Annotated[list[dict[str, Any]], Field(min_length=1)]
+    comparison_compression: trial.Compression
+    datasets: Annotated[list[trial.DatasetName], Field(min_length=1)]
+    model: trial.ModelName
+    pruners: Annotated[list[trial.PrunerName], Field(min_length=1)]
+    compressions: Annotated[list[trial.Compression], Field(min_length=1)]
+    layer_compression: trial.Compression
+    seeds: Annotated[list[trial.Seed], Field(min_length=1)]
+    width: trial.Width
+    flops_width: trial.Width | None
+    train_subset: trial.Count | None
+    pre_epochs: trial.Epochs
+    magnitude_pre_epochs: trial.Epochs
+    post_epochs: trial.Epochs
+    prune_steps: trial.Count
+    described_compressions: Annotated[list[trial.Compression], Field(min_length=1)]
+    described_pre_epochs: trial.Epochs
+    described_prune_steps: trial.Count
+    schedule: Literal["exponential", "linear"]
+    scope: Literal["global", "local"]
+    optimizer: Literal["adam", "sgd"]
+    learning_rate: trial.LearningRate
+    batch_size: trial.Count
+    scoring_images_per_class: trial.Count
+    scoring_batch_size: trial.Count
+    precision: Literal["float32", "bfloat16"]
+    timed_alone: bool
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists(cls, values: Any) -> Any:
+        return _with_lists(values)
+
+    @field_validator("datasets", "pruners", "compressions", "described_compressions", "seeds")
+    @classmethod
+    def _no_repeats(cls, values: list[Any]) -> list[Any]:
+        if len(set(values)) < len(values):
+            raise ValueError(f"names a value twice: {values}")
+        return values
+
+    @field_validator("comparison")
+    @classmethod
+    def _known_rows(cls, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        for row in rows:
+            if missing := {"dataset", "model"} - row.keys():
+                raise ValueError(f"row {row} lacks {' and '.join(sorted(missing))}")
+            if unknown := row.keys() - set(_ROW_KEYS):
+                key = sorted(unknown)[0]
+                raise ValueError(f"row {row} has the unknown key {key}; {suggestion(key, _ROW_KEYS)}")
+            try:
+                for fields in (as_run(row), as_run(row, "magnitude"), as_described(row)):
+                    Trial(**fields, pruner="random", compression=0.0)
+            except ValidationError as error:
+                raise ValueError(f"row {row}: {describe(error, _ROW_KEYS)}") from error
+        return rows
+
+    def budget(self, pruner: str) -> dict[str, Any]:
+        """The fields that every trial of `pruner` takes from the profile."""
+        shared = {key: getattr(self, key) for key in _TRIAL_KEYS if key in Params.model_fields}
+        return shared | ({"pre_epochs": self.magnitude_pre_epochs} if pruner == "magnitude" else {})
+
+
+def load_params(profile: str, assignments: Iterable[str] = ()) -> Params:
+    """Return the params of `profile` (a name in params/, or a YAML file) with `key=value` assignments, values YAML.
+
+    A file that gives no name to its profile lends it its own.
+    """
+    file = Path(profile) if profile.endswith((".yaml", ".yml")) else _file(profile)
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        known = sorted(path.stem for path in _file(profile).parent.glob("*.yaml"))
+        raise UserError(f"no profile {profile!r} ({file}); {suggestion(profile, known)}") from None
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{file} cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{file} does not hold `key: value` lines")
+    values = {"profile": file.stem, **values}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals:
+            raise UserError(f"--set {assignment}: write key=value")
+        try:
+            values[key.strip()] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise UserError(f"--set {assignment}: the value is not YAML") from error
+    return validated(values, str(file))
+
+
+def standing(profile: str) -> Params | None:
+    """Return the params of the profile of that name as it stands in params/, None if there is none."""
+    return load_params(profile) if _file(profile).exists() else None
+
+
+def validated(values: Mapping[Any, Any], where: str) -> Params:
+    """Return `values` as Params; raises UserError, one line that says where they stood, for what is wrong in them."""
+    try:
+        return Params.model_validate(dict(values))
+    except ValidationError as error:
+        raise UserError(f"{where}: {describe(error, list(Params.model_fields))}") from None
+
+
+def project_root() -> Path:
+    """Return the folder that holds params/ and notebooks/: the working folder or one above it, else the checkout's."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "params" / "demo.yaml").exists():
+            return folder
+    checkout = Path(__file__).parents[2]
+    return checkout if (checkout / "params" / "demo.yaml").exists() else here
+
+
+def as_run(row: dict[str, Any], pruner: str = "") -> dict[str, Any]:
+    before = "magnitude_pre_epochs" if pruner == "magnitude" else "pre_epochs"
+    own = {key: value for key, value in row.items() if key in _TRIAL_KEYS}
+    return own | ({"pre_epochs": row[before]} if before in row else {})
+
+
+def at_initialisation(row: dict[str, Any]) -> list[dict[str, Any]]:
+    return [as_run(row) | {"pre_epochs": 0}] if row.get("magnitude_pre_epochs") else []
+
+
+def as_described(row: dict[str, Any]) -> dict[str, Any]:
+    return as_run(row) | ({"pre_epochs": row["described_pre_epochs"]} if "described_pre_epochs" in row else {})
+
+
+def _file(profile: str) -> Path:
+    return project_root() / "params" / f"{profile}.yaml"
+
+
+def _with_lists(value: Any) -> Any:
+    """Tuples as the lists that they were meant as, at any depth."""
+    if isinstance(value, dict):
+        return {key: _with_lists(inner) for key, inner in value.items()}
+    return [_with_lists(inner) for inner in value] if isinstance(value, (list, tuple)) else value
