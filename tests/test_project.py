@@ -140,6 +140,7 @@ STOREYS = {  # of each, its rooms in order; "" is the method, which lies in prun
         "table",
         "tables",
         "figures",
+        "pictures",
         "health",
         "audit",
         "claims",

@@ -112,10 +112,14 @@ def read(name: str, root: str | Path | None = None) -> Arrays:
     return Arrays(*parts, classes, coarse)
 
 
-def distinct(arrays: Arrays) -> set[bytes]:
-    """Return a digest of each different image of a dataset's two splits."""
-    parts = (arrays.train.images, arrays.test.images)
-    return {hashlib.blake2b(image.tobytes(), digest_size=16).digest() for part in parts for image in part}
+def distinct(arrays: Arrays) -> dict[bytes, tuple[str, int]]:
+    """Return a digest of each different image of a dataset, with the split and position of its last appearance."""
+    parts = {"train": arrays.train.images, "test": arrays.test.images}
+    return {
+        hashlib.blake2b(image.tobytes(), digest_size=16).digest(): (split, position)
+        for split, images in parts.items()
+        for position, image in enumerate(images)
+    }
 
 
 def check(name: str) -> None:

@@ -17,7 +17,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
-from ..datasets.sources import Arrays
 from ..study.store import replace
 from ..study.trial import HISTOGRAM_CENTRES, Record
 from . import published, words
@@ -79,42 +78,6 @@ class Figure:
             "image/png": self._png,
             "text/plain": f"{self.number}. {self.caption}",
         }
-
-
-def classes(arrays: Arrays, dataset: str, per_class: int = 10) -> Figure:
-    """Figure 1: ten random training images of each class (of each coarse class, where there are too many)."""
-    coarse = arrays.train.coarse_labels is not None
-    labels = arrays.train.coarse_labels if arrays.train.coarse_labels is not None else arrays.train.labels
-    names = arrays.coarse_classes if coarse else arrays.classes
-    random = np.random.Generator(np.random.PCG64(0))
-    chosen = np.array(
-        [random.choice(np.flatnonzero(labels == label), per_class, replace=False) for label in range(len(names))]
-    )
-    mosaic = _mosaic(arrays.train.images, chosen)
-    drawing = Drawing(figsize=(5.0, 5.0 * mosaic.shape[0] / mosaic.shape[1]), layout="constrained")
-    axes = drawing.subplots()
-    axes.imshow(mosaic.squeeze(), cmap="gray" if mosaic.shape[2] == 1 else None, interpolation="none")
-    step = mosaic.shape[0] / len(names)
-    axes.set_yticks([step * (row + 0.5) for row in range(len(names))], names)
-    axes.set_xticks([])
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    data = pd.DataFrame(
-        [
-            (
-                names[row],
-                column + 1,
-                chosen[row, column],
-                arrays.classes[arrays.train.labels[chosen[row, column]]],
-            )
-            for row, column in np.ndindex(chosen.shape)
-        ],
-        columns=["row", "position", "training image", "class"],
-    )
-    title = words.DATASETS[dataset]
-    caption = f"{per_class} random training images of each of the {len(names)} classes of {title}."
-    alt = f"A grid of {title} images, a row a class: {', '.join(names)}."
-    return Figure("fig1_cifar10_classes", "Figure 1", caption, alt, data, drawing)
 
 
 def weights(frame: pd.DataFrame, records: Mapping[str, Record], dataset: str, name: str, number: str) -> Figure:
@@ -262,15 +225,6 @@ def _panel(axes: Axes, rows: pd.DataFrame) -> None:
 
 def _mark(pruner: str, **more: Any) -> Line2D:
     return Line2D([], [], color=_COLOURS[pruner], marker=_MARKERS[pruner], **more)
-
-
-def _mosaic(images: np.ndarray, chosen: np.ndarray, gap: int = 2) -> np.ndarray:
-    """Return one picture [H, W, C] of the images at `chosen` [rows, columns], on white."""
-    rows, columns = chosen.shape
-    _, channels, height, width = images.shape
-    tiles = np.full((rows, columns, channels, height + gap, width + gap), 255, dtype=np.uint8)
-    tiles[..., :height, :width] = images[chosen]
-    return tiles.transpose(0, 3, 1, 4, 2).reshape(rows * (height + gap), columns * (width + gap), channels)
 
 
 def _histograms(rows: pd.DataFrame, records: Mapping[str, Record]) -> pd.DataFrame:

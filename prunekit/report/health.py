@@ -12,6 +12,7 @@ import pandas as pd
 from ..study.profile import Section, Study
 from ..study.trial import Record, Trial
 from . import words
+from .statistics import EXPLODED, LEAST_SIGNAL, MOST_SIGNAL, VANISHED, fate
 from .table import Table, telling
 
 _TITLES: dict[Section, str] = {
@@ -20,7 +21,7 @@ _TITLES: dict[Section, str] = {
     "flops": "Table IV",
     "layers": "Table V",
     "histograms": "Figures 2 and 3",
-    "described": "As the paper describes it",
+    "described": "Beside these, in the words of the paper or at initialisation",
 }
 _WHERE = {
     "gpu": "GPU",
@@ -67,6 +68,7 @@ def table(study: Study, records: Mapping[str, Record]) -> Table:
     for (dataset, network), trials in _by_network(study.trials.values()).items():
         known = [records[trial.id] for trial in trials if trial.id in records]
         done = [record for record in known if record.status == "ok"]
+        fates = Counter(map(fate, done))
         rows.append(
             {
                 "Dataset": words.DATASETS[dataset],
@@ -75,6 +77,8 @@ def table(study: Study, records: Mapping[str, Record]) -> Table:
                 "Done": len(done),
                 "Failed": len(known) - len(done),
                 "Collapsed": sum(bool(record.collapsed) for record in done),
+                "Vanished": fates[VANISHED],
+                "Exploded": fates[EXPLODED],
                 "Pretraining, s": _seconds(done, "pretrain"),
                 "Scoring, s": _seconds(done, "score"),
                 "Training, s": _seconds(done, "train"),
@@ -84,8 +88,9 @@ def table(study: Study, records: Mapping[str, Record]) -> Table:
         )
     tidy = pd.DataFrame(rows).dropna(axis=1, how="all").fillna("–")  # records of before told no memory
     caption = (
-        "The trials behind this report. Collapsed: no path of kept weights leads from input to output. Seconds are "
-        "sums over trials; what several trials share, once made, counts for each of them."
+        "The trials behind this report. Collapsed: no path of kept weights leads from input to output. Vanished, "
+        f"exploded: less than {LEAST_SIGNAL:g}, more than {MOST_SIGNAL:g} of the unpruned network's signal before any "
+        "training (Finding 8). Seconds are sums over trials; what several trials share, once made, counts for each."
     )
     if together := max((record.together for record in records.values()), default=1) - 1:
         caption += f" Fully connected networks train side by side, up to {together + 1} at once."

@@ -76,3 +76,5 @@ class Page:
         """Display a finding: what it says, and its evidence."""
         self.say(finding.text)
         self.show(finding.table)
+        if finding.figure:
+            self.show(finding.figure)

@@ -24,11 +24,6 @@ def judged(values, table="IV", **changes):
     return rows[rows.table == table].set_index(published.KEYS[:1] + published.KEYS[2:])
 
 
-def test_tolerance_is_a_prediction_interval_and_rounding():
-    # mean 2, standard deviation 1, t(0.975, 2) = 4.302653: 4.302653 sqrt(1 + 1/3) + 0.05
-    assert audit.tolerance(pd.Series([1.0, 2.0, 3.0]), 0.05) == pytest.approx(5.018276, abs=1e-6)
-
-
 def test_a_study_that_gives_the_published_numbers_reproduces_them_all():
     rows = judged(lambda trial: {"flops_kept": round(1e6 * in_print(trial))})
     assert len(rows) == 59, "n/a is no number"

@@ -270,12 +270,20 @@ def test_table_of_all_claims_without_the_images(monkeypatch):
 def test_images_are_told_apart_by_their_pixels():
     digits, pairs = (datasets.distinct(datasets.read(name)) for name in ("digits", "digit-pairs"))
     assert len(digits) == 1797
-    assert not digits & pairs
+    assert not digits.keys() & pairs.keys()
+    split, position = next(iter(digits.values()))
+    assert (split, position) == ("train", 0)
     assert digits == datasets.distinct(datasets.read("digits"))
 
 
 def test_cifar_sets_share_three_images(real_data, monkeypatch):
     """Test image 1,677 of CIFAR-10, a truck, is training image 43,244 of CIFAR-100, a pickup truck; and two more."""
     monkeypatch.setenv("PRUNEKIT_DATA", str(real_data))
-    assert claims.shared_images(paper()) == (60_000, 59_974, 3)
+    first, second, shared = claims.shared_images(paper())
+    assert (first, second) == (60_000, 59_974)
+    assert shared == [
+        (("train", 35_925), ("test", 9_294)),
+        (("test", 1_677), ("train", 43_244)),
+        (("test", 8_091), ("test", 6_864)),
+    ]
     assert claims._same_images(paper())["verdict"] == CONTRADICTED

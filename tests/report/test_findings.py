@@ -169,6 +169,47 @@ def test_density_of_all_parameters_is_the_printed_number(biases, verdict):
     assert row.least_with_biases == pytest.approx(100 * 162 / 1002 if biases else 16)
 
 
+def test_images_that_both_data_sets_have_are_shown(real_data, monkeypatch, tmp_path):
+    monkeypatch.setenv("PRUNEKIT_DATA", str(real_data))
+    figure = findings.disjoint_images(paper()).figure
+    said = figure.data["class"].tolist()
+    assert said == ["dog", "cattle", "truck", "pickup truck", "automobile", "bus"]
+    figure.save(tmp_path)
+    assert (tmp_path / "finding7_shared_images.png").stat().st_size > 10_000
+
+
+def grasp(same, anew):
+    """Millions of FLOPs of GraSP by seed, as shares of the published: with the same images, and augmented anew."""
+
+    def values(trial):
+        shares = anew if trial.reaugmented else same
+        return {"flops_kept": round(1e6 * millions(trial) * shares[trial.seed])} if trial.pruner == "grasp" else {}
+
+    return values
+
+
+@pytest.mark.parametrize(
+    ("same", "anew", "verdict", "within"),
+    [
+        ((1.05, 1.06, 1.07), (0.99, 1.00, 1.01), BORNE_OUT, "in 0 of 12 cells with the same images, in 12 with"),
+        ((0.99, 1.00, 1.01), (1.05, 1.06, 1.07), NOT_BORNE_OUT, "in 12 of 12 cells with the same images, in 0 with"),
+        ((0.99, 1.00, 1.01), (1.01, 1.00, 0.99), NOT_TESTABLE, "in 12 of 12 cells with the same images, in 12 with"),
+    ],
+)
+def test_images_augmented_anew_are_told_from_the_same_ones(same, anew, verdict, within):
+    study = paper(described_compressions=[0.05, 0.1, 0.2, 0.5, 1.0, 2.0])
+    found = findings.reaugmented(study, records(study, grasp(same, anew)))
+    assert found.text.startswith(verdict) and within in found.text
+    assert f"in {0 if verdict == NOT_TESTABLE else 12} of 12 cells, of which" in found.text
+
+
+def test_images_that_are_never_augmented_tell_nothing():
+    study = paper(datasets=["digits"])
+    found = findings.reaugmented(study, records(study))
+    assert found.text.startswith(f"{NOT_TESTABLE} (no image is augmented in this profile)")
+    assert "Augmented anew" not in found.table.wide
+
+
 def test_images_need_both_data_sets():
     found = findings.disjoint_images(paper(datasets=["cifar10"]))
     assert found.text.startswith(f"{NOT_TESTABLE} (this profile does not use CIFAR-10 and CIFAR-100)")
@@ -188,6 +229,7 @@ def test_images_of_the_two_data_sets(real_data, monkeypatch):
         findings.tied_zeros,
         findings.top_five,
         findings.not_by_layer,
+        findings.reaugmented,
     ],
 )
 @pytest.mark.parametrize("changes", [{}, {"pruners": ["grasp", "random"]}, {"width": 0.5}])

@@ -17,13 +17,22 @@ def test_health_by_hand(tiny):
     """Two of the sweep's four trials are done; each stage's seconds add up, memory is the highest of any stage."""
     first, second, third, *_ = (t for t in tiny.trials.values() if t.dataset == "digits")
     records = {
-        first.id: record(first, seconds={"score": 2.0, "train": 10.4}, peak_memory={"train": 10**9, "test": 3 * 10**8}),
-        second.id: record(second, seconds={"train": 20.4}, peak_memory={"score": 24 * 10**8}, collapsed=True),
+        first.id: record(
+            first,
+            signal=1e-6,
+            dense_signal=0.1,
+            seconds={"score": 2.0, "train": 10.4},
+            peak_memory={"train": 10**9, "test": 3 * 10**8},
+        ),
+        second.id: record(
+            second, seconds={"train": 20.4}, peak_memory={"score": 24 * 10**8}, collapsed=True, dense_signal=0.1
+        ),
         third.id: record(third, status="failed"),
     }
     table = health.table(tiny, records)
     digits = table.tidy[table.tidy.Dataset == "Digits"].iloc[0]
     assert (digits.Trials, digits.Done, digits.Failed, digits.Collapsed) == (5, 2, 1, 1)
+    assert (digits.Vanished, digits.Exploded) == (1, 0), "what collapsed counts as that alone"
     assert (digits["Scoring, s"], digits["Training, s"], digits["Peak memory, GB"]) == ("2", "31", "2.4")
     assert table.tidy.iloc[-1]["Peak memory, GB"] == "–"
     assert "Peak memory is the most" in table.caption

@@ -38,3 +38,9 @@ def test_kendall_by_hand():
     first = pd.Series({"snip": 1.0, "grasp": 2.0, "random": 3.0})
     assert statistics.kendall(first, pd.Series({"random": 9.0, "snip": 5.0, "grasp": 4.0})) == pytest.approx(1 / 3)
     assert statistics.kendall(first, -first) == -1
+
+
+def test_prediction_interval_by_hand():
+    # mean 2, standard deviation 1, t(0.975, 2) = 4.302653: 4.302653 sqrt(1 + 1/3)
+    assert statistics.prediction(pd.Series([1.0, 2.0, 3.0])) == pytest.approx(4.968276, abs=1e-6)
+    assert math.isnan(statistics.prediction(pd.Series([1.0])))

@@ -23,7 +23,6 @@ from .verdict import (
     VERDICTS,
     decisive,
     read,
-    tolerance,
     untestable,
 )
 
@@ -37,7 +36,6 @@ __all__ = [
     "cells",
     "counts",
     "table",
-    "tolerance",
     "untestable",
 ]
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import pandas as pd
-from scipy.special import stdtrit
 
 from ...study.trial import Record, Trial
 from .. import published, words
+from ..statistics import prediction
 from .readings import Part, Reading
 
 REPRODUCED, EXPLAINED, CONTRADICTED, UNTESTED = "reproduced", "explained", "contradicted", "not testable here"
@@ -57,15 +56,6 @@ def untestable(frame: pd.DataFrame, trained: bool, magnitude_pre_epochs: int = 0
     return "one seed" if frame.seed.nunique() < 2 else ""
 
 
-def tolerance(values: pd.Series, rounding: float) -> float:
-    """Return how far one more seed may lie from the mean of `values`: the half-width of the 95 % prediction interval.
-
-    t(0.975, n - 1) s sqrt(1 + 1/n) for n values of standard deviation s, and `rounding` on top.
-    """
-    n = len(values)
-    return float(stdtrit(n - 1, 0.975) * values.std(ddof=1) * math.sqrt(1 + 1 / n)) + rounding
-
-
 def read(
     number: float, part: Part, reading: Reading, setups: list[pd.DataFrame], records: Mapping[str, Record]
 ) -> Found:
@@ -91,7 +81,7 @@ def _judge(number: float, part: Part, reading: Reading, trials: pd.DataFrame, va
         return UNTESTED, why
     if len(values) < len(trials):
         return UNTESTED, f"{len(trials) - len(values)} of {len(trials)} trials have no such value"
-    margin = tolerance(values, part.rounding)
+    margin = prediction(values) + part.rounding
     if margin > part.widest(number):
         return UNTESTED, f"seeds differ too much: one more would lie within ± {margin:.3g}"
     if abs(values.mean() - number) <= margin:

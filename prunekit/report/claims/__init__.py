@@ -20,6 +20,7 @@ from ..table import Table
 from . import accuracy, cost, weights
 from .claim import Claim, MissingValueError, Values
 
+Place = tuple[str, int]
 CLAIMS = (*accuracy.CLAIMS, *cost.CLAIMS, *weights.CLAIMS)
 
 
@@ -78,16 +79,19 @@ def table(study: Study, records: Mapping[str, Record]) -> Table:
     return Table("claims", "Table R", caption, tidy, wide, widths=(4, 22, 11, 45, 18))
 
 
-def shared_images(study: Study) -> tuple[int, int, int]:
-    """Return how many different images CIFAR-10, CIFAR-100 and both have; raises UserError without the data."""
+def shared_images(study: Study) -> tuple[int, int, list[tuple[Place, Place]]]:
+    """Return how many different images CIFAR-10 and CIFAR-100 have, and where in each those lie that both have.
+
+    A place is a split, train or test, and a position in it. Raises UserError without the data.
+    """
     if not {"cifar10", "cifar100"} <= set(study.params.datasets):
         raise UserError("this profile does not use CIFAR-10 and CIFAR-100")
     first, second = _distinct_images("cifar10"), _distinct_images("cifar100")
-    return len(first), len(second), len(first & second)
+    return len(first), len(second), [(place, second[image]) for image, place in first.items() if image in second]
 
 
 @cache
-def _distinct_images(name: str) -> set[bytes]:
+def _distinct_images(name: str) -> dict[bytes, Place]:
     return datasets.distinct(datasets.read(name))
 
 
@@ -102,13 +106,14 @@ _BEST_NUMBER = {
 
 def _same_images(study: Study) -> dict[str, str]:
     try:
-        first, _, both = shared_images(study)
+        first, _, shared = shared_images(study)
     except UserError as error:
         verdict, evidence = UNTESTED, f"{str(error)[0].upper()}{str(error)[1:]}."
     else:
-        verdict = REPRODUCED if both == first else CONTRADICTED
+        verdict = REPRODUCED if len(shared) == first else CONTRADICTED
         evidence = (
-            f"Of {first:,} different images of CIFAR-10, {both:,} are also in CIFAR-100, compared pixel by pixel."
+            f"Of {first:,} different images of CIFAR-10, {len(shared):,} are also in CIFAR-100, compared pixel by "
+            "pixel."
         )
     claim = "CIFAR-100 has the images of CIFAR-10, with other labels."
     return {"claim": claim, "where": "I-A, III", "verdict": verdict, "evidence": evidence, "own": "–"}

@@ -11,11 +11,12 @@ import pandas as pd
 
 from ...study.trial import Record
 from .. import published, words
+from ..figures import Figure
 from ..published import KEYS
 from ..statistics import half_width
 from ..table import Table
 
-_NO_SHARES = {"moved", "ours", "by_position"}  # of the series in findings' tables; all others are in percent
+_NO_SHARES = {"moved", "ours", "anew", "by_position"}  # of the series in findings' tables; all others are in percent
 Row = dict[str, Any]  # of a finding's table: words, numbers, and series of numbers over seeds
 
 
@@ -25,6 +26,7 @@ class Finding:
 
     table: Table
     text: str
+    figure: Figure | None = None
 
 
 def made(number: int, name: str, caption: str, rows: list[Row], titles: Mapping[str, str], digits: int = 1) -> Table:

@@ -11,27 +11,12 @@ from ...study.profile import Study
 from ...study.trial import Record
 from .. import words
 from ..audit import untestable
-from ..statistics import chance
+from ..statistics import EXPLODED, LEAST_SIGNAL, MOST_SIGNAL, PASSES, SEVERED, VANISHED, chance, fate
 from .finding import Finding, Row, cells, done, in_print, known, made, said
 
-SEVERED, VANISHED, EXPLODED, PASSES = "severed", "vanished", "exploded", "passes"
-# Of the unpruned network's signal. Set where full-width VGG16 leaves room: random at c = 0.5 has 2e-4 of it, at 1 1e-7.
-_LEAST, _MOST = 1e-4, 1e2
 _PRINTED_CHANCE = {"cifar10": 10.0, "cifar100": 5.0}  # CIFAR-100's is top-5: see finding 4
 _SUSPECTED = {"synflow", "grasp", "random"}  # of standing at chance for want of a signal
 _TABLE = "table2_accuracy_by_compression"
-
-
-def fate(record: Record) -> str:
-    """Return how the signal of a pruned network fares before it is trained, "" where that was not recorded."""
-    if record.collapsed:
-        return SEVERED
-    if not record.dense_signal:
-        return ""
-    if record.signal is None:
-        return EXPLODED
-    share = record.signal / record.dense_signal
-    return VANISHED if share < _LEAST else EXPLODED if share > _MOST else PASSES
 
 
 def signals(study: Study, records: Mapping[str, Record]) -> Finding:
@@ -70,8 +55,8 @@ def signals(study: Study, records: Mapping[str, Record]) -> Finding:
     caption = (
         "Networks that can be told before training: how much their logits depend on the image (the standard deviation "
         "of a logit over 100 images), beside the unpruned network's; the median over seeds. Severed: no path of kept "
-        f"weights is left; vanished: less than {_LEAST:g} of the unpruned network's; exploded: more than {_MOST:g} "
-        "times as much. Networks whose signal passes are left out."
+        f"weights is left; vanished: less than {LEAST_SIGNAL:g} of the unpruned network's; exploded: more than "
+        f"{MOST_SIGNAL:g} times as much. Networks whose signal passes are left out."
     )
     titles = {"pruner": "Pruner", "share": "Signal, of the unpruned", "fate": "Seeds"}
     titles |= {"published": "Accuracy, %: published", "top1": "Our top-1"}

@@ -1,4 +1,4 @@
-"""Findings about what was trained, timed and tested, and about the images."""
+"""Findings about what was trained, timed and tested."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from ...errors import UserError
 from ...study.profile import Study
 from ...study.trial import Record
 from .. import audit, published, words
 from ..audit import untestable
-from ..claims import shared_images
 from ..published import KEYS
 from ..statistics import chance, half_width
 from ..tables import INFERENCE_IMAGES
@@ -210,22 +208,3 @@ def whole_trial(study: Study, records: Mapping[str, Record]) -> Finding:
 def _inference(trials: pd.DataFrame) -> float:
     """The mean seconds that networks take a test of CIFAR's size."""
     return INFERENCE_IMAGES * float(trials.latency.astype(float).mean())
-
-
-def disjoint_images(study: Study) -> Finding:
-    """CIFAR-10 and CIFAR-100 are two sets of images, not one with other labels."""
-    try:
-        first, second, both = shared_images(study)
-    except UserError as error:
-        rows: list[Row] = [{"what": "Images in both", "count": "–"}]
-        text = said(str(error), False, "")
-    else:
-        counts = {
-            "Different images in CIFAR-10": first,
-            "Different images in CIFAR-100": second,
-            "Images in both": both,
-        }
-        rows = [{"what": what, "count": count} for what, count in counts.items()]
-        text = said("", both < first / 1000, f"Of {first:,} images of CIFAR-10, {both:,} are also in CIFAR-100.")
-    caption = "Training and test images of the two datasets, compared pixel by pixel."
-    return Finding(made(7, "disjoint", caption, rows, {"what": "Images", "count": "Count"}), text)
