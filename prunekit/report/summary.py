@@ -62,6 +62,7 @@ def collapses(records: Mapping[str, Record]) -> str:
 def agreement(numbers: pd.DataFrame, verdicts: pd.Series) -> str:
     """Whether it agrees with the study: how the audit's verdicts on numbers and claims came out."""
     told = []
+    numbers = audit.once(numbers)
     for what, found in {"numbers": numbers.verdict, "claims": verdicts}.items():
         tested = found[found != audit.UNTESTED]
         if tested.empty:

@@ -51,8 +51,8 @@ def time(frame: pd.DataFrame) -> Table:
     )
     if len(known):
         together = "one trial at a time" if known.alone.all() else "several trials at once, which slow each other"
-        threads = ", ".join(map(str, sorted(set(known.threads.astype(int)))))
-        caption += f"; on {' and '.join(dict.fromkeys(known.machine))}, {together}, threads: {threads}"
+        threads = " or ".join(map(str, sorted(set(known.threads.astype(int)))))
+        caption += f"; on {' and '.join(dict.fromkeys(known.machine))}, {together}, threads of each: {threads}"
     if frame.together.max() > 1:
         caption += "; networks trained side by side share theirs equally"
     return Table(name, "Table III", _caption(caption, tidy, frame), tidy, _wide(tidy, [*several, "time"], digits=2))

@@ -63,9 +63,15 @@ def test_collapses():
 
 
 def test_agreement():
+    """Of five printed numbers the last is the first again, so there are four."""
     numbers = pd.DataFrame(
-        {"verdict": [REPRODUCED, REPRODUCED, CONTRADICTED, UNTESTED], "why": ["", "", "", "one seed"]}
-    )
+        {
+            "table": ["I", "IV", "II", "III", "II"],
+            "published": [81.4, 81.4, 9.3, 10.0, 81.4],
+            "verdict": [REPRODUCED, REPRODUCED, CONTRADICTED, UNTESTED, REPRODUCED],
+            "why": ["", "", "", "one seed", ""],
+        }
+    ).assign(dataset="cifar10", model="vgg16", compression=1.0, pruner="snip")
     said = summary.agreement(numbers, pd.Series([UNTESTED]))
     assert said == (
         "- **The paper:** of its 4 numbers, 3 can be tested here: 2 reproduced, 1 contradicted; "

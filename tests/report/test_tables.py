@@ -85,7 +85,7 @@ def test_times_of_two_machines_share_no_row():
 def test_times_say_where_and_how_they_were_taken(alone, said):
     data = frame({"synflow": [80.0, 82.0]}, machine="EPYC, 2 cores", together=1, latency=1e-5, trial_seconds=9.0)
     caption = tables.time(data.assign(alone=alone, threads=2)).caption
-    assert f"on EPYC, 2 cores, {said}" in caption and "threads: 2" in caption
+    assert f"on EPYC, 2 cores, {said}" in caption and "threads of each: 2" in caption
 
 
 def test_missing_and_failed_trials_leave_a_dash():

@@ -35,6 +35,7 @@ __all__ = [
     "VERDICTS",
     "cells",
     "counts",
+    "once",
     "table",
     "untestable",
 ]
@@ -52,6 +53,11 @@ def cells(study: Study, records: Mapping[str, Record]) -> pd.DataFrame:
     (ours minus published), spreads (the difference in spreads), verdict, why.
     """
     return pd.DataFrame([row for part in PARTS for row in _rows(part, study, records)])
+
+
+def once(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `cells` without those of Table II that repeat a number of Table I."""
+    return rows[~rows.assign(table=rows.table.replace("II", "I")).duplicated(["table", *KEYS, "published"])]
 
 
 def table(rows: pd.DataFrame) -> Table:
@@ -77,12 +83,15 @@ def table(rows: pd.DataFrame) -> Table:
 def counts(rows: pd.DataFrame, claims: pd.Series) -> Table:
     """How many of the numbers of `cells`, and of the verdicts on `claims`, came out how."""
     groups = {f"Numbers of Table {part.number}": rows.verdict[rows.table == part.number] for part in PARTS}
-    groups |= {"All numbers": rows.verdict, "Claims": claims}
+    each = once(rows)
+    groups |= {"All numbers": each.verdict, "Claims": claims}
     tidy = pd.DataFrame(
         [{"of": of, **{verdict: int((found == verdict).sum()) for verdict in VERDICTS}} for of, found in groups.items()]
     )
     titles = {"of": "Published", **{verdict: verdict.capitalize() for verdict in VERDICTS}}
     caption = "The audit in numbers: what the paper published, by what our trials say of it."
+    if twice := len(rows) - len(each):
+        caption += f" {twice} numbers stand in both Table I and Table II, and count once among all."
     if set(rows.verdict) == {UNTESTED}:
         caption += (
             " None of the numbers is testable in this profile, which has other data or budgets than the paper; the"

@@ -78,22 +78,22 @@ def _accuracies(section: Section) -> tuple[Reading, ...]:
     return (
         Reading(section, _top1, "", _OTHERS),
         Reading(section, _top1, "", _MAGNITUDE, DESCRIBED_PRE_EPOCHS),
-        Reading(section, _top1, "pruned at initialisation", _MAGNITUDE),
-        Reading(section, _top1, f"pruned after {_FEWER_PRE_EPOCHS} epochs", _MAGNITUDE, _FEWER_PRE_EPOCHS),
-        Reading(section, _top5, "a top-5 value", _OTHERS),
-        Reading(section, _top5, "a top-5 value", _MAGNITUDE, DESCRIBED_PRE_EPOCHS),
-        Reading(section, _top5, "a top-5 value, pruned at initialisation", _MAGNITUDE),
+        Reading(section, _top1, "pruned at initialisation (Finding 2)", _MAGNITUDE),
+        Reading(section, _top1, f"pruned after {_FEWER_PRE_EPOCHS} epochs (Finding 2)", _MAGNITUDE, _FEWER_PRE_EPOCHS),
+        Reading(section, _top5, "a top-5 value (Finding 4)", _OTHERS),
+        Reading(section, _top5, "a top-5 value (Finding 4)", _MAGNITUDE, DESCRIBED_PRE_EPOCHS),
+        Reading(section, _top5, "a top-5 value, pruned at initialisation (Findings 2 and 4)", _MAGNITUDE),
     )
 
 
 _FLOPS = (
     Reading("flops", _millions, "", _OTHERS),
     Reading("flops", _millions, "", _MAGNITUDE, DESCRIBED_PRE_EPOCHS),
-    Reading("flops", _millions, "pruned at initialisation", _MAGNITUDE),
+    Reading("flops", _millions, "pruned at initialisation (Finding 2)", _MAGNITUDE),
 )
 _DENSITIES = (  # which do not depend on epochs before pruning
     Reading("layers", _oddest_layer),
-    Reading("layers", _all_parameters, "the density of all parameters, biases included"),
+    Reading("layers", _all_parameters, "the density of all parameters, biases included (Finding 6)"),
 )
 PARTS = (
     Part("table1_accuracy_by_dataset", "I", _accuracies("comparison"), 0.005, lambda _: 5, True),
