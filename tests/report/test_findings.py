@@ -88,6 +88,19 @@ def test_magnitude_is_borne_out_by_flops_and_told_of_mnist():
     assert set(found.table.tidy.times) == {11.0}
 
 
+@pytest.mark.parametrize(("crowd", "times"), [({"threads": 2}, 11.0), ({"threads": 1}, None)])
+def test_how_many_times_as_long_is_said_of_trials_timed_alike_alone(crowd, times):
+    """Ninety seconds and eight: eleven times, unless the one had two threads and the other one."""
+    study = paper(described_compressions=[1.0])
+
+    def values(trial):
+        where = {"cpu": "EPYC", "cores": 2, "workers": 1, "threads": 2}
+        return magnitude(0.8)(trial) | {"where": where | (crowd if trial.pre_epochs else {})}
+
+    tidy = findings.magnitude_untrained(study, records(study, values)).table.tidy
+    assert set(tidy.times.dropna()) == ({times} if times else set())
+
+
 def test_magnitude_is_not_borne_out_where_training_tells_nothing_or_print_differs():
     study = paper(described_compressions=[1.0])
     alike = findings.magnitude_untrained(study, records(study, magnitude(1.0))).text

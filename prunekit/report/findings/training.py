@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import pandas as pd
@@ -36,7 +37,7 @@ def magnitude_untrained(study: Study, records: Mapping[str, Record]) -> Finding:
             | {"epochs": int(group.pre_epochs.max()), "published_share": published_share(cell)}
             | {"share_0": shares[1], "share_n": shares[0], "moved": shares[0] - shares[1]}
             | {"published": in_print(_ACCURACY[model], cell), "top1_0": one.top1, "top1_n": group.top1}
-            | {"times": _alone(group) / _alone(one)}
+            | {"times": _times_as_long(group, one)}
         )
     titles = {
         "epochs": "n",
@@ -51,7 +52,8 @@ def magnitude_untrained(study: Study, records: Mapping[str, Record]) -> Finding:
     }
     caption = (
         "Magnitude pruning at initialisation and after n epochs of training: FLOPs kept, in % of the unpruned "
-        "network's, and their difference, paired on seeds; top-1 accuracy; and how many times as long the trial takes."
+        "network's, and their difference, paired on seeds; top-1 accuracy; and how many times as long the trial takes, "
+        "where both were timed alike."
     )
     why, borne_out, text = _at_initialisation(study, records, rows)
     return Finding(made(2, "magnitude", caption, rows, titles), said(why, borne_out, text + _fully_connected(rows)))
@@ -72,9 +74,11 @@ def _fully_connected(rows: list[Row]) -> str:
     )
 
 
-def _alone(trials: pd.DataFrame) -> float:
-    """The mean seconds of trials that did not share theirs with others."""
-    return float(trials.trial_seconds.where(trials.together == 1).mean())
+def _times_as_long(first: pd.DataFrame, second: pd.DataFrame) -> float:
+    """How many times as long the first trials take on average; NaN unless all were timed alike, each for itself."""
+    both = pd.concat([first, second]).dropna(subset="machine")
+    alike = len(both[["machine", "threads", "alone"]].drop_duplicates()) == 1 and (both.together == 1).all()
+    return float(first.trial_seconds.mean() / second.trial_seconds.mean()) if alike else math.nan
 
 
 def _at_initialisation(study: Study, records: Mapping[str, Record], rows: list[Row]) -> tuple[str, bool, str]:
