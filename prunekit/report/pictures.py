@@ -68,8 +68,9 @@ def shared(places: Sequence[Sequence[tuple[str, int]]], sources: dict[str, Array
         axes.set_axis_off()
     data = pd.DataFrame(rows, columns=["image", "dataset", "split", "position", "class"])
     names = " and ".join(words.DATASETS[name] for name in sources)
-    caption = f"The images that are, pixel by pixel, in both {names}, and what each calls them."
-    alt = f"{len(places)} photographs: " + "; ".join(data.groupby("image")["class"].agg(" or ".join)) + "."
+    called = "; ".join(data.groupby("image")["class"].agg(" and ".join))
+    caption = f"The images that are, pixel by pixel, in both {names}, and what each calls them: {called}."
+    alt = f"{len(places)} photographs."
     return Figure("finding7_shared_images", "Figure F7", caption, alt, data, drawing)
 
 

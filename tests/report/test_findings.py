@@ -187,6 +187,7 @@ def test_images_that_both_data_sets_have_are_shown(real_data, monkeypatch, tmp_p
     figure = findings.disjoint_images(paper()).figure
     said = figure.data["class"].tolist()
     assert said == ["dog", "cattle", "truck", "pickup truck", "automobile", "bus"]
+    assert "what each calls them: dog and cattle; truck and pickup truck; automobile and bus." in figure.caption
     figure.save(tmp_path)
     assert (tmp_path / "finding7_shared_images.png").stat().st_size > 10_000
 
