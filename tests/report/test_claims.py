@@ -106,6 +106,96 @@ def test_records_that_say_what_is_printed(part, table, unit, verdict):
     assert found["evidence"].startswith("Margin +" if verdict == REPRODUCED else "Margin -")
 
 
+ORDER = {"synflow": 80, "magnitude": 70, "snip": 60, "grasp": 50, "random": 40}
+
+
+def favoured(*pruners, most=99, least=50):
+    """Of these pruners one number, of all others another."""
+    return lambda t: most if t.pruner in pruners else least
+
+
+# Each claim's number a trial (accuracy in %, seconds, millions of FLOPs, or % of parameters): true by it, and false.
+MADE = {
+    "rank alike": (lambda t: ORDER[t.pruner], lambda t: abs(ORDER[t.pruner] - (100 if t.dataset == "cifar100" else 0))),
+    "drop to chance at c = 1": (lambda t: 5, lambda t: 50),
+    "exceptionally well on MNIST": (favoured("random"), favoured("random", most=1)),
+    "SynFlow is the worst on MNIST": (favoured("synflow", most=1), favoured("synflow")),
+    "the best on both CIFARs": (
+        lambda t: favoured("synflow", most=1 if t.dataset == "mnist" else 99)(t),
+        lambda t: favoured("synflow", most=99 if t.dataset == "mnist" else 1)(t),
+    ),
+    "highest accuracy of Table I": (
+        lambda t: favoured("magnitude")(t) if t.dataset == "mnist" else 50,
+        lambda t: favoured("magnitude", most=1)(t) if t.dataset == "mnist" else 50,
+    ),
+    "SNIP alone": (
+        lambda t: favoured("snip", most=50, least=10 if t.dataset == "mnist" else 90)(t),
+        lambda t: favoured("snip", most=10 if t.dataset == "mnist" else 90)(t),
+    ),
+    "lose much": (lambda t: 10 if t.compression == 2 else 60, lambda t: 60),
+    "SynFlow loses most": (
+        lambda t: favoured("synflow", most=10)(t) if t.compression == 2 else 60,
+        lambda t: favoured("synflow", most=55, least=10)(t) if t.compression == 2 else 60,
+    ),
+    "SNIP loses least": (
+        lambda t: favoured("snip", most=55, least=10)(t) if t.compression == 2 else 60,
+        lambda t: favoured("snip", most=10)(t) if t.compression == 2 else 60,
+    ),
+    "most consistent": (
+        lambda t: favoured("snip", most=50, least=60 - 10 * t.compression)(t),
+        lambda t: favoured("snip", most=60 - 10 * t.compression)(t),
+    ),
+    "worst overall": (favoured("grasp", most=1), favoured("grasp")),
+    "never exceeds 31": (lambda t: 4, lambda t: 40),
+    "as soon as c = 1": (lambda t: 60 if t.compression < 1 else 5, lambda t: 60),
+    "never beats CIFAR-10": (
+        lambda t: 70 if t.dataset == "cifar100" else 80,
+        lambda t: 80 if t.dataset == "cifar100" else 70,
+    ),
+    "about 8 points": (
+        lambda t: 70 if t.dataset == "cifar100" else 80,
+        lambda t: 75 if t.dataset == "cifar100" else 80,
+    ),
+    "far longer at": (lambda t: 20 if t.compression < 0.2 else 10, lambda t: 10),
+    "whichever the pruner (within 10": (lambda t: 10, favoured("random", most=20, least=10)),
+    "at every compression, with every": (lambda t: 10, lambda t: 20 if t.compression == 2 else 10),
+    "3 to 8 seconds longer": (
+        lambda t: 102 if t.dataset == "cifar100" else 100,
+        lambda t: 110 if t.dataset == "cifar100" else 100,
+    ),
+    "are the fastest": (favoured("synflow", "snip", most=10), favoured("synflow", "snip")),
+    "FLOPs fall as": (lambda t: 300 - 100 * t.compression, lambda t: 100 + 10 * t.compression),
+    "fall most between": (
+        lambda t: 300 - 100 * t.compression,
+        lambda t: 300 - 100 * min(t.compression, 1) - t.compression,
+    ),
+    "hardly differ": (lambda t: 100, lambda t: 150 if t.dataset == "cifar100" else 100),
+    "But SynFlow's at": (lambda t: 9 if t.dataset == "cifar100" else 257, lambda t: 257),
+    "but for SNIP at c": (
+        lambda t: 100 if t.dataset == "cifar100" else 110,
+        lambda t: 110 if t.dataset == "cifar100" else 100,
+    ),
+    "same for both datasets": (lambda t: 31, lambda t: 35 if t.dataset == "cifar100" else 31),
+}
+
+
+@pytest.mark.parametrize("part", MADE)
+@pytest.mark.parametrize("true", [True, False])
+def test_each_claim_is_reproduced_by_records_that_bear_it_out_and_contradicted_by_others(part, true):
+    """The six others, of layers and histograms, have tests of their own below."""
+    number = MADE[part][not true]
+    where = {"where": {"workers": 1}}
+    kinds = {
+        "%": lambda value: where | {"seconds": {"train": value}},
+        "million": lambda value: {"flops_kept": round(1e6 * value)},
+    }
+    as_made = kinds.get(claim(part).unit, lambda value: {"top1": value, "top5": value})
+    if part == "same for both datasets":
+        as_made = lambda value: {"parameters": 100, "parameters_kept": value}  # noqa: E731
+    assert judge(part, lambda t: as_made(number(t)))["verdict"] == (REPRODUCED if true else CONTRADICTED)
+    assert judge(part, lambda t: None)["verdict"] == UNTESTED
+
+
 def test_equal_values_bear_out_neither_side():
     found = judge("rank alike", as_printed("table1_accuracy_by_dataset"))
     assert found["verdict"] == UNTESTED, "GraSP and random pruning both have 5.00"
@@ -248,14 +338,17 @@ def test_histograms_by_hand():
 
     found = judge("most widely distributed", lambda t: {"layers": [wide if t.pruner == "synflow" else narrow]})
     assert found["verdict"] == REPRODUCED and "CIFAR-10 SynFlow 0.150" in found["evidence"]
+    narrowest = judge("most widely distributed", lambda t: {"layers": [narrow if t.pruner == "synflow" else wide]})
+    assert narrowest["verdict"] == CONTRADICTED
     assert judge("most widely distributed", values)["verdict"] == UNTESTED, "SynFlow and random pruning alike"
     assert judge("distributed alike", values)["verdict"] == REPRODUCED
     assert judge("distributed alike", lambda trial: {"layers": [wide, narrow]})["verdict"] == CONTRADICTED
 
-    def peaked(trial):
-        return {"layers": [two_bins(3, 40 if trial.pruner == "grasp" else 5)]}
+    def peaked(pruner):
+        return lambda trial: {"layers": [two_bins(3, 40 if trial.pruner == pruner else 5)]}
 
-    assert judge("highest peak", peaked)["verdict"] == REPRODUCED
+    assert judge("highest peak", peaked("grasp"))["verdict"] == REPRODUCED
+    assert judge("highest peak", peaked("snip"))["verdict"] == CONTRADICTED
 
 
 def test_table_of_all_claims_without_the_images(monkeypatch):
