@@ -102,8 +102,10 @@ def _shuffled(trials: Iterable[Trial]) -> list[Group]:
     """Return trials one by one in random order, but those of a seed and dataset, which share images, in a row."""
     trials = list(trials)
     random.shuffle(trials)
-    trials.sort(key=lambda trial: (trial.seed, trial.dataset))
-    return [group for trial in trials for group in grouped([trial])]
+    alike: dict[tuple[int, str], list[Trial]] = {}
+    for trial in trials:
+        alike.setdefault((trial.seed, trial.dataset), []).append(trial)
+    return [group for row in alike.values() for trial in row for group in grouped([trial])]
 
 
 def _unavailable(names: set[str], data_dir: Path | str | None) -> dict[str, str]:

@@ -72,7 +72,8 @@ def test_timed_trials_come_last_one_at_a_time_in_random_order(tmp_path, monkeypa
         alone = id_ in study_.timed
         assert (record.alone, record.where["threads"]) == (alone, 2 if alone else 1), record.where
         assert record.latency > 0
-    assert [trial.seed for trial in timed] == [0] * 10 + [1] * 10, "those that share images, in a row"
+    seeds = [trial.seed for trial in timed]
+    assert seeds in ([0] * 10 + [1] * 10, [1] * 10 + [0] * 10), "those that share images, in a row"
     in_order = [trial.id for trial in study_.sections["sweep"]]
     assert [trial.id for trial in timed] != in_order, "one in 10!^2 runs would have it so by chance"
 
