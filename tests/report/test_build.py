@@ -155,7 +155,8 @@ def test_second_report_runs_no_trial_and_a_notebook_that_raises_costs_only_its_s
     assert "0 to run" in again.stderr
     assert {path.name: path.stat().st_mtime_ns for path in (study / "runs").iterdir()} == before
     assert again.returncode == 1
-    failures = [line for line in again.stderr.splitlines() if "failed" in line]
+    # A kernel that dies may leave lines of its own: libzmq's "Assertion failed", now and then.
+    failures = [line for line in again.stderr.splitlines() if line.startswith("prunekit: failed")]
     assert failures == [
         "prunekit: failed: 03_timing.ipynb: ValueError: the <b>clock</b> stopped",
         "prunekit: failed: 04_flops.ipynb: DeadKernelError: Kernel died",
