@@ -109,7 +109,12 @@ def health(net: nn.Module, masks: Masks, input_shape: tuple[int, int, int]) -> H
 
 
 def _flatten(tensors: dict[str, Tensor]) -> Tensor:
-    return torch.cat([tensor.flatten() for tensor in tensors.values()])
+    first = next(iter(tensors.values()))
+    flat = first.new_empty(sum(tensor.numel() for tensor in tensors.values()))
+    parts = flat.split([tensor.numel() for tensor in tensors.values()])
+    for part, tensor in zip(parts, tensors.values(), strict=True):
+        part.view(tensor.shape).copy_(tensor)  # in as many threads as there are, which torch.cat does not
+    return flat
 
 
 def _finite(tensor: Tensor) -> bool:
@@ -117,39 +122,49 @@ def _finite(tensor: Tensor) -> bool:
 
 
 def _keep_highest(flat: Tensor, density: float, within: Tensor | None, ties: torch.Generator | None) -> Tensor:
+    """Return which of `flat` to keep. Only what may lie at the threshold is ranked, since ranking all takes long."""
     removed = int((1 - density) * flat.numel())
-    if within is not None:
-        if removed < flat.numel() - int(within.count_nonzero()):
-            raise ValueError(f"density {density:g} is above that of the masks to stay within")
-        flat = torch.where(within, flat, -torch.inf)
-    if removed == 0:
-        return torch.ones_like(flat, dtype=torch.bool)
-    threshold = _kth_lowest(flat, removed)
-    kept = flat > threshold
-    if missing := flat.numel() - removed - int(kept.count_nonzero()):
-        equal = (flat == threshold).nonzero().squeeze(1)
+    outside = 0 if within is None else flat.numel() - int(within.count_nonzero())
+    if removed < outside:
+        raise ValueError(f"density {density:g} is above that of the masks to stay within")
+    if removed == outside:
+        return torch.ones_like(flat, dtype=torch.bool) if within is None else within
+    for low, high in (_bounds(flat, within, removed - outside), (-torch.inf, torch.inf)):
+        kept, near = flat > high, flat >= low
+        if within is not None:
+            kept &= within
+            near &= within
+        near ^= kept
+        missing = flat.numel() - removed - int(kept.count_nonzero())  # how many of those near it to keep
+        if 0 <= missing < int(near.count_nonzero()):
+            break
+    places = near.nonzero().squeeze(1)
+    scores = flat[places]
+    threshold = scores.kthvalue(len(scores) - missing).values
+    above = scores > threshold
+    kept[places[above]] = True
+    if missing := missing - int(above.count_nonzero()):
+        equal = places[scores == threshold]
         if ties is not None:
             equal = equal[torch.randperm(len(equal), generator=ties).to(equal.device)]
         kept[equal[len(equal) - missing :]] = True
     return kept
 
 
-def _kth_lowest(flat: Tensor, k: int) -> Tensor:
-    """Return `flat.kthvalue(k)`, several times as fast: only what lies near the k-th in a sample is ranked.
+def _bounds(flat: Tensor, within: Tensor | None, k: int) -> tuple[Tensor | float, Tensor | float]:
+    """Return two scores that enclose the k-th lowest of those `within` all but surely, by where it lies in a sample.
 
-    The two bounds enclose it all but surely (Floyd and Rivest 1975, doi:10.1145/360680.360691); if not, all is ranked.
+    See Floyd and Rivest 1975, doi:10.1145/360680.360691.
     """
-    sample = flat[::_SAMPLED].sort().values
-    count, share = len(sample), k / len(flat)
+    sample, total = flat[::_SAMPLED], len(flat)
+    if within is not None:
+        sample, total = sample[within[::_SAMPLED]], int(within.count_nonzero())
+    sample = sample.sort().values
+    count, share = len(sample), k / total
     place, margin = share * count, 5 * math.sqrt(share * (1 - share) * count) + 1  # five standard errors
-    infinity = sample.new_tensor(torch.inf)
-    low = sample[int(place - margin)] if place > margin else -infinity
-    high = sample[int(place + margin)] if place + margin < count else infinity
-    lower = int((flat <= low).count_nonzero())
-    if k <= lower < k + int((flat == low).count_nonzero()):
-        return low
-    near = flat[(flat > low) & (flat <= high)]
-    return near.kthvalue(k - lower).values if lower < k <= lower + len(near) else flat.kthvalue(k).values
+    low = sample[int(place - margin)] if place > margin else -torch.inf
+    high = sample[int(place + margin)] if place + margin < count else torch.inf
+    return low, high
 
 
 def _doubles(tensor: Tensor) -> Tensor:

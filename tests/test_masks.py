@@ -197,13 +197,22 @@ def test_batch_norm_blocks_no_path():
 
 @pytest.mark.parametrize("levels", [1, 3, 1000, 10**6])
 @pytest.mark.parametrize("size", [1, 2, 1000, 300_000])
-def test_the_kth_lowest_is_the_one_that_sorting_finds(size, levels):
-    """Also among many equals, at both ends, below scores that are ruled out, and where the sample misleads."""
-    noise = torch.randint(levels, (size,), generator=torch.Generator().manual_seed(1)).float() - levels // 2
-    ruled_out = noise.where(torch.arange(size) % 10 == 0, -torch.inf)
+def test_kept_are_those_that_sorting_finds(size, levels):
+    """Also among many equals, at both ends, within masks, and where the sample misleads."""
+    draws = torch.Generator().manual_seed(1)
+    noise = torch.randint(levels, (size,), generator=draws).float() - levels // 2
+    within = torch.rand(size, generator=draws) < 0.7
     misleading = noise.clone()
     misleading[:: masks._SAMPLED] = -levels
-    for flat in (noise, ruled_out, misleading, noise.sort().values, noise.double() * 1e-300):
-        ranked = flat.sort().values
-        for k in {1, 2, size // 10, size // 2, size - size // 10, size - 1, size} & set(range(1, size + 1)):
-            assert masks._kth_lowest(flat, k) == ranked[k - 1]
+    for flat in (noise, misleading, noise.sort().values, noise.double() * 1e-300):
+        for inside in (torch.ones(size, dtype=torch.bool), within):
+            ranked = flat.masked_fill(~inside, -torch.inf).sort(stable=True).indices  # among equals by position
+            outside = size - int(inside.sum())
+            for density in (0.999, 0.5, 0.1, 0.01, 1e-9):
+                removed = int((1 - density) * size)
+                if removed < outside:
+                    continue
+                found = masks.from_scores({"w": flat}, density, within={"w": inside})["w"]
+                assert torch.equal(found.nonzero().squeeze(1), ranked[removed:].sort().values)
+                if inside.all():
+                    assert torch.equal(masks.from_scores({"w": flat}, density)["w"], found)

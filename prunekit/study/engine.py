@@ -24,6 +24,8 @@ from .worker import Place, follow, kept, no_memory, one_line, records, work
 
 _LOST = "the process of these trials was killed twice, perhaps for want of memory; run again with fewer --workers"
 
+_GROWING = {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e18"}  # bytes; a process that reads a second dataset has no leak
+
 
 def run(
     trials: Iterable[Trial],
@@ -39,10 +41,10 @@ def run(
 
     Those whose ids are `done` are not run either; yet they belong in `trials`, since what trains side by side must not
     depend on it. `device` is a torch device ("auto": a GPU if there is one). On a CPU, `workers` processes share its
-    cores (None: one a core); on a GPU one process is the default. Those whose ids are `timed` come last, one at a time
-    with all cores, in random order: a machine that slows down must not seem to be a slow pruner. With `cluster`, the
-    address or file of a dask scheduler, its workers run all trials, on data of their own. Raises UserError for a device
-    or a cluster that is not there.
+    cores (None: one a core, if there are as many groups to run); on a GPU one process is the default. Those whose ids
+    are `timed` come last, one at a time with all cores, in random order: a machine that slows down must not seem to be
+    a slow pruner. With `cluster`, the address or file of a dask scheduler, its workers run all trials, on data of their
+    own. Raises UserError for a device or a cluster that is not there.
     """
     trials = list(trials)
     done = store.good(trial.id for trial in trials).keys() | set(done)
@@ -83,7 +85,7 @@ def _here(
 ) -> Generator[Record, None, None]:
     """Yield the records of the trials not `done`, stored, from this machine."""
     device = machine.device(device)
-    workers = workers or (machine.cores() if device == "cpu" else 1)
+    workers = workers or _processes(device, [trial for trial in trials if trial.id not in timed])
     place = Place(device, workers, machine.threads(workers), data_dir, store.folder)
     unavailable = _unavailable({trial.dataset for trial in trials if trial.id not in done}, data_dir)
     for trial in trials:
@@ -96,6 +98,11 @@ def _here(
     by_itself = replace(place, workers=1, threads=machine.threads(1))
     for group in _shuffled(trial for trial in trials if trial.id in timed and trial.id not in done):
         yield from records(group, by_itself)
+
+
+def _processes(device: str, trials: list[Trial]) -> int:
+    """Return how many processes to run `trials` in: not more than there are groups, whatever is done of them."""
+    return max(1, min(machine.cores(), len(grouped(trials)))) if device == "cpu" else 1
 
 
 def _shuffled(trials: Iterable[Trial]) -> list[Group]:
@@ -165,7 +172,7 @@ def _in_pool(left: deque[Group], place: Place) -> Generator[Record, None, list[G
     from loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
 
     count = min(place.workers, len(left))
-    pool = ProcessPoolExecutor(count, initializer=follow, initargs=(os.getpid(),))
+    pool = ProcessPoolExecutor(count, initializer=follow, initargs=(os.getpid(),), env=_GROWING)
     running: dict[Future[list[Record]], Group] = {}
     try:
         while left or running:

@@ -116,8 +116,6 @@ class Shared:
     ) -> list[list[dict[str, float]]]:
         """Train `net` in place as `trial` says, for `epochs`, on random streams of the `stage`'s own."""
         data, _ = self.data(trial)
-        if epochs:
-            machine.give_back()
         return training.train(
             net,
             kept,

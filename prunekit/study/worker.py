@@ -48,6 +48,7 @@ def work(group: Group, place: Place) -> list[Record]:
 def records(group: Group, place: Place) -> Iterator[Record]:
     """Yield the records of a group's wanted trials, run in this process and stored if `place` names a folder."""
     machine.use_threads(place.threads or cluster.threads())
+    machine.keep_memory()
     device = machine.device(place.device)
     store = place.runs and Store(place.runs)
     shared = _shared(place.data_dir, device, store and store.folder / "cache")

@@ -15,6 +15,7 @@ from deadly import deadly
 
 from prunekit.errors import UserError
 from prunekit.study import engine, machine, profile, runner
+from prunekit.study.groups import grouped
 from prunekit.study.params import Params, load_params
 from prunekit.study.progress import Progress
 from prunekit.study.store import Store
@@ -56,6 +57,17 @@ def test_workers_find_what_one_process_finds(tmp_path):
     # Threads depend on the workers asked for: one trial that is left runs as it did among all, to the last bit.
     (spread.store.folder / f"{record.id}.json").unlink()
     assert run(spread, workers=2) == {} and results(spread) == theirs
+
+
+def test_few_trials_get_all_cores(tmp_path, monkeypatch):
+    """Those that train side by side are one group: a second process would have nothing to do but take a core."""
+    monkeypatch.setattr(machine, "cores", lambda: 2)
+    study_ = tiny(tmp_path)
+    together = max((group.trials for group in grouped(study_.trials.values())), key=len)
+    assert len(together) > 1 and len(grouped(together)) == 1
+    assert engine.run(together, study_.store, device="cpu") == {}
+    assert {record.where["workers"] for record in study_.store.load(study_.trials).values()} == {1}
+    assert {record.where["threads"] for record in study_.store.load(study_.trials).values()} == {2}
 
 
 def test_timed_trials_come_last_one_at_a_time_in_random_order(tmp_path, monkeypatch):
