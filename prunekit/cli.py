@@ -116,7 +116,7 @@ def data(
     _finish(errors)
 
 
-_ROWS = "Of fc, step, flops, synflow, report, help, memory, epoch and paper; all if none is named."
+_ROWS = "Of fc, step, flops, synflow, threshold, report, help, memory, epoch and paper; all if none is named."
 
 
 @app.command()
@@ -124,8 +124,9 @@ def bench(
     rows: Annotated[list[str] | None, typer.Argument(help=_ROWS)] = None,
     data_dir: DataDir = None,
     out: Annotated[Path | None, typer.Option(help="Folder of its report.  [default: reports/bench]")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Once each, without what takes minutes.")] = False,
 ) -> None:
-    """Measure prunekit beside the straightforward way; write bench.csv and bench.md."""
+    """Measure prunekit beside the straightforward way; write bench.md, bench.csv and a figure."""
     from . import bench as bench_room
     from .study.params import project_root
 
@@ -133,9 +134,9 @@ def bench(
     bench_room.check(rows or ())
     baseline = bench_room.load_baseline()
     folder = _check_out(out or project_root() / "reports" / "bench")
-    errors = bench_room.run(rows or (), data_dir, folder, baseline)
+    errors = bench_room.run(rows or (), data_dir, folder, baseline, quick)
     typer.echo((folder / "bench.md").read_text(encoding="utf-8"))
-    _finish(errors, f"{folder}/bench.csv and .md")
+    _finish(errors, f"{folder}/bench.md, .csv and a figure")
 
 
 def main() -> None:

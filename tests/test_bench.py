@@ -11,8 +11,10 @@ from conftest import ROOT
 
 from prunekit import bench, datasets, masks, metrics, models, pruners, training
 from prunekit.batches import Batches
-from prunekit.bench.measure import Goal, Measured, in_turn, step_operations
-from prunekit.bench.rows import ROWS, projected
+from prunekit.bench import report
+from prunekit.bench.measure import Goal, Measured, in_turn, product_rate, step_operations
+from prunekit.bench.rows import ROWS
+from prunekit.bench.work import projected
 from prunekit.datasets import Transform
 from prunekit.study import runner
 from prunekit.study.trial import Trial
@@ -176,7 +178,7 @@ def test_operations_of_a_step():
 
 def test_medians_ratios_and_verdicts():
     measured = Measured([1.0, 4.0, 2.0], [9.0, 11.0, 30.0, 10.0])
-    assert bench.spread(measured.ours) == (2.0, 1.0, 4.0)
+    assert report.spread(measured.ours) == (2.0, 1.0, 4.0)
     assert measured.ratio() == 10.5 / 2
     assert [measured.verdict(Goal("", ratio=ratio)) for ratio in (5.25, 5.26)] == ["met", "missed"]
     assert [measured.verdict(Goal("", most=most)) for most in (2, 1.9)] == ["met", "missed"]
@@ -216,7 +218,7 @@ def test_report_says_what_was_measured(tmp_path):
         ("step", Goal("share", "%", least=60), Measured([50.0], [40.0])),
         ("epoch", Goal("epoch", most=0.6), Measured(note="no GPU")),
     ]
-    bench.write(lines, tmp_path)
+    report.write(lines, tmp_path)
     text = (tmp_path / "bench.md").read_text()
     assert "| fc | trial | 2 s (1–3, n = 3) | 12 s (n = 1) | 6.00 | 5 times the baseline | met |" in text
     assert "| step | share | 50 % (n = 1) | 40 % (n = 1) |  | at least 60 % | missed |" in text
@@ -232,8 +234,24 @@ def test_report_says_what_was_measured(tmp_path):
         12,
         6,
     ]
+    assert table.loc[0, ["ratio_low", "ratio_high", "target_ratio"]].tolist() == [4, 12, 5]
+    drawn = pd.read_csv(tmp_path / "ratios.csv")
+    assert drawn.work.tolist() == ["trial"] and drawn.ratio.tolist() == [6]
+    assert "![Bars: trial: 6.0 times as fast as the baseline](ratios.svg)" in text
+    assert (tmp_path / "ratios.svg").stat().st_size > 1000
     assert {"date", "cpu", "cores", "threads", "gpu", "system", "python", "torch", "torchvision"} <= set(table)
     assert table.cores.min() >= 1 and str(table.date[0]) in text and table.torch[0] in text
+
+
+def test_no_ratio_no_figure(tmp_path):
+    report.write([("epoch", Goal("epoch"), Measured(note="no GPU"))], tmp_path)
+    assert "ratios" not in (tmp_path / "bench.md").read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bench.csv", "bench.md"]
+
+
+def test_rate_of_products():
+    """Of the order that processors have."""
+    assert 1 < product_rate("cpu", torch.float32) < 1e5
 
 
 # The command
@@ -253,6 +271,15 @@ def test_command_measures_what_it_can_and_says_the_rest(prunekit, tmp_path):
     assert notes["fc"].tolist() == [f"no mnist in {tmp_path}"]
     lacks = f"no mnist, cifar10, cifar100 in {tmp_path}" if torch.cuda.is_available() else "no GPU"
     assert notes["paper"].tolist() == [lacks]
+
+
+def test_quick_leaves_out_what_takes_minutes(prunekit, tmp_path):
+    result = prunekit("bench", "threshold", "report", "--quick", "--out", tmp_path)
+    assert result.returncode == 0, result.stderr
+    table = pd.read_csv(tmp_path / "bench.csv").set_index("row")
+    assert table.ours_n["threshold"] == table.baseline_n["threshold"] == 1
+    assert table.ours["threshold"] > 0 < table.baseline["threshold"]
+    assert set(table.note["report"]) == {"not measured if --quick"}
 
 
 def test_help_names_the_rows(prunekit):

@@ -128,6 +128,7 @@ STOREYS = {  # of each, its rooms in order; "" is the method, which lies in prun
         "runner",
         "progress",
         "groups",
+        "forecast",
         "cluster",
         "worker",
         "engine",
@@ -151,7 +152,7 @@ STOREYS = {  # of each, its rooms in order; "" is the method, which lies in prun
         "render",
         "build",
     ],
-    "bench": ["measure", "rows"],
+    "bench": ["measure", "report", "work", "rows"],
     "cli": [],
 }
 

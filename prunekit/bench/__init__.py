@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import statistics
 import sys
 import tempfile
 from collections.abc import Collection
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
-import pandas as pd
 import torch
 
 from .. import datasets
@@ -21,28 +16,10 @@ from ..datasets import sources
 from ..errors import UserError, suggestion
 from ..study import machine
 from ..study.params import project_root
-from ..study.store import replace
-from .measure import Goal, Measured
-from .rows import ROWS, Place, Row
-
-Lines = list[tuple[str, Goal, Measured]]  # the row's name, a goal of it, and what came out
-
-_ABOUT = """\
-Medians; in brackets the lowest and the highest value and the number of measurements. prunekit and the baseline are
-measured in one run, in turn; the ratio is the baseline's median over prunekit's. The baseline is the straightforward
-way: PIL images and torchvision's transforms behind a DataLoader, masks multiplied in the forward pass, torch's default
-Adam, everything scored and trained again for each cell (tests/benchmarks/baseline.py).
-
-- Times of trials and of Table IV include reading the data, on both sides from prunekit's cache of decoded images.
-- The baseline shares nothing between trials or cells: its time for five trials is five times that of one, for the 60
-  cells of Table IV six times that of the ten at one compression.
-- A training step's operations are those of forward, weight and input gradients (none for the first layer's input), two
-  for each multiply-add, convolutions as they are defined. A matrix product is one of 4096 x 4096; copying counts the
-  bytes read and those written.
-- The memory is that of a process with all of CIFAR-10 at hand that scores with GraSP, trains two steps and tests.
-- An epoch on a GPU is its training alone, the baseline's in float32. The baseline's time for `run paper` is that of one
-  epoch and test of each network, times the epochs of all trials.
-"""
+from .measure import Measured
+from .report import Lines, write
+from .rows import ROWS, Row
+from .work import Place
 
 
 def check(names: Collection[str]) -> None:
@@ -52,19 +29,27 @@ def check(names: Collection[str]) -> None:
             raise UserError(f"unknown row {name!r}; {suggestion(name, list(ROWS))}")
 
 
-def run(names: Collection[str], data_dir: Path | str | None, out: Path, baseline: ModuleType) -> list[str]:
-    """Measure the named rows (all if none is), write `out`/bench.csv and bench.md; return a line a row that failed."""
-    torch.set_num_threads(machine.cores())
+def run(
+    names: Collection[str], data_dir: Path | str | None, out: Path, baseline: ModuleType, quick: bool = False
+) -> list[str]:
+    """Measure the named rows (all if none is) and write the report into `out`; return a line for each row that failed.
+
+    If `quick`, all but the slow rows, and once each. prunekit and the baseline have all cores, and the memory settings
+    that trials have.
+    """
+    machine.use_threads(machine.cores())
+    machine.keep_memory()
     lines: Lines = []
     errors = []
     for name, row in ROWS.items():
-        reason = "not asked for" if names and name not in names else _lacks(row, data_dir)
+        reason = _lacks(row, data_dir) if not names or name in names else "not asked for"
+        reason = reason or ("not measured if --quick" if quick and row.slow else "")
         measured = [Measured(note=reason)] * len(row.goals)
         if not reason:
             print(f"prunekit: measuring {name}", file=sys.stderr)
             try:
                 with tempfile.TemporaryDirectory() as scratch:
-                    measured = row.measure(Place(datasets.data_root(data_dir), baseline, Path(scratch)))
+                    measured = row.measure(Place(datasets.data_root(data_dir), baseline, Path(scratch), quick))
             except Exception as error:  # a row that fails costs no other
                 errors.append(f"{name}: {type(error).__name__}: {' '.join(str(error).split())[:300]}")
                 measured = [Measured(note="failed")] * len(row.goals)
@@ -89,38 +74,6 @@ def load_baseline() -> ModuleType:
     return module
 
 
-def write(lines: Lines, out: Path) -> None:
-    """Write bench.csv, a row a line with all that is known of the machine, and bench.md, the same to be read."""
-    here = _machine()
-    out.mkdir(parents=True, exist_ok=True)
-    table = pd.DataFrame([_tidy(*line) | here for line in lines])
-    replace(out / "bench.csv", table.to_csv(index=False, lineterminator="\n").encode())
-    replace(out / "bench.md", markdown(lines, here).encode())
-
-
-def markdown(lines: Lines, here: dict[str, Any]) -> str:
-    """Return the report to be read."""
-    gpu = here["gpu"] or "no GPU"
-    where = f"{here['cpu']}, {here['cores']} cores, {here['threads']} threads, {gpu}, {here['system']}"
-    packages = ", ".join(f"{name} {here[name]}" for name in ("python", "torch", "torchvision", "prunekit"))
-    rows = [("", "work", "prunekit", "baseline", "ratio", "target", ""), ("---",) * 7]
-    for name, goal, measured in lines:
-        ratio = measured.ratio()
-        rows.append(
-            (
-                name,
-                goal.work,
-                _shown(measured.ours, goal.unit) or f"not measured: {measured.note}",
-                _shown(measured.baseline, goal.unit),
-                "" if ratio is None or goal.unit != "s" else f"{ratio:.2f}",
-                goal.target(),
-                measured.verdict(goal) if measured.ours else "",
-            )
-        )
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    return f"# prunekit bench\n\n{here['date']}: {where}; {packages} ({here['commit']}).\n\n{table}\n\n{_ABOUT}"
-
-
 def _lacks(row: Row, data_dir: Path | str | None) -> str:
     """Return why a row cannot be measured here, nothing if it can; downloads nothing."""
     if row.gpu and not torch.cuda.is_available():
@@ -128,33 +81,3 @@ def _lacks(row: Row, data_dir: Path | str | None) -> str:
     folder = datasets.data_root(data_dir)
     missing = [name for name in row.datasets if not sources.files(name, folder)]
     return f"no {', '.join(missing)} in {folder}" if missing else ""
-
-
-def _machine() -> dict[str, Any]:
-    here = machine.where("cuda" if torch.cuda.is_available() else "cpu", workers=1)
-    del here["device"], here["workers"]
-    return {"date": f"{datetime.now(UTC):%Y-%m-%d}", **here, "torchvision": version("torchvision")}
-
-
-def _tidy(name: str, goal: Goal, measured: Measured) -> dict[str, Any]:
-    def numbers(who: str, values: list[float]) -> dict[str, Any]:
-        median, low, high = spread(values) if values else (None, None, None)
-        return {who: median, f"{who}_low": low, f"{who}_high": high, f"{who}_n": len(values)}
-
-    targets = {"target_ratio": goal.ratio, "target_most": goal.most, "target_least": goal.least}
-    words = {"verdict": measured.verdict(goal), "note": measured.note}
-    sides = numbers("ours", measured.ours) | numbers("baseline", measured.baseline)
-    return {"row": name, "work": goal.work, "unit": goal.unit, **sides, "ratio": measured.ratio(), **targets, **words}
-
-
-def spread(values: list[float]) -> tuple[float, float, float]:
-    """Return the median, the lowest and the highest of `values`."""
-    return statistics.median(values), min(values), max(values)
-
-
-def _shown(values: list[float], unit: str) -> str:
-    if not values:
-        return ""
-    median, low, high = (f"{value:.3g}" for value in spread(values))
-    count = f" ({low}–{high}, n = {len(values)})" if len(values) > 1 else " (n = 1)"
-    return f"{median} {unit}{count}"
