@@ -80,13 +80,17 @@ def run(
 
 @app.command()
 def status(profile: Profile = "demo", runs_dir: RunsDir = None, assignments: Set = None) -> None:
-    """Show how many trials are done, missing and failed, and why."""
+    """Show how many trials are done, missing and failed, and why, and about how long the rest will take."""
     study = _study(profile, runs_dir, assignments)
     records = study.store.load(study.trials)
     failures = [record for record in records.values() if record.status == "failed"]
     done = len(records) - len(failures)
     missing = len(study.trials) - len(records)
     typer.echo(f"{profile}: {len(study.trials)} trials, {done} done, {missing} missing, {len(failures)} failed")
+    if left := study.forecast():
+        seconds, machines = left
+        time = f"{seconds:.0f} seconds" if seconds < 100 else f"{seconds / 60:.0f} minutes"
+        typer.echo(f"  about {time} to go, by what like trials took ({machines})")
     for record in failures:
         typer.echo(f"  {record.trial.label}: {record.error}")
     raise typer.Exit(1 if failures else 0)

@@ -89,7 +89,15 @@ def test_run_status_and_run_again(prunekit, tiny_profile, without, tmp_path):
     second = prunekit("run", tiny_profile)
     assert second.returncode == 0 and f"{TINY_TRIALS} done, 0 to run" in second.stderr
     assert {file: file.stat().st_mtime_ns for file in (tmp_path / "runs").iterdir()} == before
-    assert f"{TINY_TRIALS} done, 0 missing, 0 failed" in prunekit("status", tiny_profile).stdout
+    done = prunekit("status", tiny_profile)
+    assert done.stdout.endswith(f"{TINY_TRIALS} done, 0 missing, 0 failed\n")
+
+    for file in [file for file in before if file.suffix == ".json"][:4]:
+        file.unlink()
+    some = prunekit("status", tiny_profile)
+    assert re.search(
+        r"4 missing, 0 failed\n  about \d+ seconds to go, by what like trials took \(.+ cores\)\n$", some.stdout
+    )
 
 
 def test_failed_trials_are_named_and_status_1(prunekit, tiny_profile, tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..datasets import TRANSFORMS
-from . import store
+from . import forecast, store
 from .params import Params, as_described, as_run, at_initialisation, project_root, standing
 from .trial import Record, Trial
 
@@ -98,6 +98,20 @@ class Study:
         """Return the trials without a record, or with that of a failure."""
         done = {id_ for id_, record in records.items() if record.status == "ok"}
         return [trial_ for id_, trial_ in self.trials.items() if id_ not in done]
+
+    def forecast(self) -> tuple[float, str] | None:
+        """Return about how many seconds what is missing here will take and on which machines that was measured.
+
+        Measured are the trials that were run here, and those published with the profile. None if nothing is missing, or
+        was measured.
+        """
+        here = self.store.load(self.trials)
+        known = store.published(self.published_file) | {id_: one for id_, one in here.items() if one.status == "ok"}
+        left = self.missing(here)
+        seconds = forecast.seconds(left, known.values())
+        if not left or seconds is None:
+            return None
+        return seconds, "; ".join(sorted({one.machine for one in known.values()}))
 
     def publish(self, folder: Path) -> None:
         """Write the records that were run here to `folder`/trials.parquet."""
