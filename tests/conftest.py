@@ -51,11 +51,12 @@ def own_folders(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def real_data():
-    """The folder of the real data sets, as PRUNEKIT_DATA names it or beside the checkout."""
+def real_data(tmp_path_factory, monkeypatch):
+    """The folder of the real data sets, as PRUNEKIT_DATA names it or beside the checkout, decoded once."""
     missing = [name for name in ("MNIST", "cifar10", "cifar100") if not (REAL_DATA / name).is_dir()]
     if missing:
         pytest.skip(f"no {', '.join(missing)} in {REAL_DATA}: name the folder of the real data with PRUNEKIT_DATA")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "real data"))
     return REAL_DATA
 
 

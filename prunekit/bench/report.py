@@ -63,7 +63,7 @@ def figure(table: pd.DataFrame) -> Figure | None:
         return None
     if data.empty:
         return None
-    drawing = Drawing(figsize=(7.2, 0.8 + 0.4 * len(data)), layout="constrained")
+    drawing = Drawing(figsize=(7.2, 1.2 + 0.4 * len(data)), layout="constrained")
     axes = drawing.subplots()
     places = range(len(data))
     axes.barh(places, data.ratio, height=0.6, color="#0072b2", label="measured: medians and extremes")
@@ -72,7 +72,7 @@ def figure(table: pd.DataFrame) -> Figure | None:
     axes.axvline(1, color="0.5", lw=0.8, ls=":")
     axes.set(yticks=places, yticklabels=data.work.str.replace("`", ""), xlabel="times as fast as the baseline", xlim=0)
     axes.invert_yaxis()
-    axes.legend(loc="lower right")
+    drawing.legend(loc="outside upper right", ncols=2)
     spoken = "; ".join(f"{one.work}: {one.ratio:.1f}" for one in data.itertuples())
     caption = "Seconds of the baseline over those of prunekit, by work; lines go from the least to the most."
     return Figure("ratios", "Figure", caption, f"Bars: {spoken} times as fast as the baseline", data, drawing)
