@@ -28,6 +28,7 @@ way: PIL images and torchvision's transforms behind a DataLoader, masks multipli
 Adam, everything scored and trained again for each cell (tests/benchmarks/baseline.py).
 
 - Times of trials and of Table IV include reading the data, on both sides from prunekit's cache of decoded images.
+- The baseline runs in prunekit's process and so with its memory settings, from which it gains as well.
 - The baseline shares nothing between trials or cells: its time for five trials is five times that of one, for the 60
   cells of Table IV six times that of the ten at one compression.
 - The rate of matrix products is that of the faster of torch's two libraries for them: MKL, and oneDNN, which convolves.

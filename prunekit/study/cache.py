@@ -1,6 +1,7 @@
 """Tensors that took long to make, on disk: pretrained networks and one-shot scores, for other processes and later runs.
 
-The folder may be deleted at any time. What two processes make at once, the later one writes over the earlier's equal.
+The folder may be deleted at any time. What two processes make at once, the later one writes over the earlier's equal;
+what would make it larger than `LARGEST`, those files give way for that were used least lately.
 """
 
 import hashlib
@@ -10,6 +11,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from .store import replace
 
 Made = tuple[dict[str, Tensor], list[dict[str, float]]]  # tensors, and the rows of numbers that go with them
 WORTHWHILE = 1.0  # seconds: what is made faster is not written
+LARGEST = 8e9  # bytes: what the profile `paper` caches at width 1 several times over
 _VERSION = 2  # of the file's layout and of what the tensors mean: raise it when either changes
 _DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
@@ -49,6 +52,8 @@ def _read(file: Path, key: str) -> tuple[Made, machine.Cost] | None:
             about = json.loads(str(arrays["about"]))
             if about["key"] != key:
                 raise ValueError("another key")
+            with suppress(OSError):
+                file.touch()
             tensors = {name[1:]: torch.from_numpy(arrays[name]) for name in arrays if name != "about"}
             return (tensors, about["rows"]), machine.Cost(**about["cost"])
     except (FileNotFoundError, NotADirectoryError):
@@ -64,9 +69,25 @@ def _write(file: Path, made: Made, about: dict[str, Any]) -> None:
     np.savez(content, **arrays | {"about": np.array(json.dumps(about))})  # type: ignore[arg-type]
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
+        _make_room(file.parent, len(content.getvalue()))
         replace(file, content.getvalue())
     except OSError as error:
         print(f"prunekit: cannot write {file} ({_line(error)}); going on without", file=sys.stderr)
+
+
+def _make_room(folder: Path, size: int) -> None:
+    """Delete the files that were used least lately, until one of `size` bytes finds room."""
+    used = []
+    for file in folder.glob("*.npz"):
+        with suppress(FileNotFoundError):  # another process may delete it meanwhile
+            status = file.stat()
+            used.append((status.st_mtime_ns, status.st_size, file))
+    left = sum(one[1] for one in used) + size
+    for _, freed, file in sorted(used):
+        if left <= LARGEST:
+            return
+        file.unlink(missing_ok=True)
+        left -= freed
 
 
 def _line(error: Exception) -> str:

@@ -1,6 +1,8 @@
 """What trials share, on disk: found again by other processes, made again where it is damaged."""
 
 import multiprocessing
+import os
+import time
 
 import numpy as np
 import pytest
@@ -135,3 +137,25 @@ def test_processes_at_once(tmp_path):
         records = [result.get(timeout=60) for result in going]
     assert all(same(record, run(None, compression=record.trial.compression)) for record in records)
     assert len(files(tmp_path)) == 2
+
+
+def test_a_full_cache_forgets_what_was_used_least_lately(tmp_path, monkeypatch):
+    """Room for two files: the first was read after the second was made, so the third replaces the second."""
+
+    def once(name, make=lambda: ({"w": torch.ones(100)}, [])):
+        made, _ = cache.once(tmp_path, name, "cpu", make)
+        return made
+
+    once("first")
+    (first,) = files(tmp_path)
+    monkeypatch.setattr(cache, "LARGEST", 2.5 * first.stat().st_size)
+    once("second")
+    (second,) = set(files(tmp_path)) - {first}
+    for age, file in ((100, first), (50, second)):
+        os.utime(file, ns=(0, time.time_ns() - age * 10**9))
+    once("first", make=None)
+    assert torch.equal(once("third")[0]["w"], torch.ones(100))
+    assert first in files(tmp_path) and second not in files(tmp_path) and len(files(tmp_path)) == 2
+    monkeypatch.setattr(cache, "LARGEST", 0)
+    once("fourth")
+    assert len(files(tmp_path)) == 1, "what is just made is kept, however large"
