@@ -128,7 +128,7 @@ def _keep_highest(flat: Tensor, density: float, within: Tensor | None, ties: tor
     if removed < outside:
         raise ValueError(f"density {density:g} is above that of the masks to stay within")
     if removed == outside:
-        return torch.ones_like(flat, dtype=torch.bool) if within is None else within
+        return torch.ones_like(flat, dtype=torch.bool) if within is None else within.clone()
     for low, high in (_bounds(flat, within, removed - outside), (-torch.inf, torch.inf)):
         kept, near = flat > high, flat >= low
         if within is not None:

@@ -279,7 +279,7 @@ def test_quick_leaves_out_what_takes_minutes(prunekit, tmp_path):
     table = pd.read_csv(tmp_path / "bench.csv").set_index("row")
     assert table.ours_n["threshold"] == table.baseline_n["threshold"] == 1
     assert table.ours["threshold"] > 0 < table.baseline["threshold"]
-    assert set(table.note["report"]) == {"not measured if --quick"}
+    assert set(table.note["report"]) == {"left out by --quick"}
 
 
 def test_help_names_the_rows(prunekit):

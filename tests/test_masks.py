@@ -97,6 +97,15 @@ def test_within_never_brings_a_weight_back(scope, density, expected):
         kept([9.0, 8.0, 2.0, 1.0], 0.75, scope=scope, within=within)
 
 
+@pytest.mark.parametrize("scope", masks.SCOPES)
+def test_masks_that_have_the_density_already_are_copied(scope):
+    within = {"w": mask("1010")}
+    made = masks.from_scores({"w": torch.tensor([[1.0, 2.0, 3.0, 4.0]])}, 0.5, scope, within=within)["w"]
+    assert torch.equal(made, within["w"])
+    made[:] = False
+    assert within["w"].sum() == 2
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_scores_must_be_finite(bad):
     with pytest.raises(ValueError, match="scores of w hold NaN or infinity"):

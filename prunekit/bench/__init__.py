@@ -43,7 +43,7 @@ def run(
     errors = []
     for name, row in ROWS.items():
         reason = _lacks(row, data_dir) if not names or name in names else "not asked for"
-        reason = reason or ("not measured if --quick" if quick and row.slow else "")
+        reason = reason or ("left out by --quick" if quick and row.slow else "")
         measured = [Measured(note=reason)] * len(row.goals)
         if not reason:
             print(f"prunekit: measuring {name}", file=sys.stderr)

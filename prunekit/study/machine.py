@@ -60,7 +60,7 @@ def measured(device: str, make: Callable[[], T]) -> tuple[T, Cost]:
 def keep_memory() -> None:
     """Let the C library keep what large tensors leave for the next ones of a stage: `measured` gives it back.
 
-    To map it anew takes a third of SynFlow's time. Where the C library has no such option, nothing changes.
+    To map it anew takes up to a third of SynFlow's time. Where the C library has no such option, nothing changes.
     """
     with suppress(OSError, AttributeError, TypeError):
         library = ctypes.CDLL(None)

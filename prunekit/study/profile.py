@@ -102,16 +102,18 @@ class Study:
     def forecast(self) -> tuple[float, str] | None:
         """Return about how many seconds what is missing here will take and on which machines that was measured.
 
-        Measured are the trials that were run here, and those published with the profile. None if nothing is missing, or
-        was measured.
+        Measured are the trials that were run here; before any was, those published with the profile. None if nothing is
+        missing, or was measured.
         """
         here = self.store.load(self.trials)
-        known = store.published(self.published_file) | {id_: one for id_, one in here.items() if one.status == "ok"}
         left = self.missing(here)
-        seconds = forecast.seconds(left, known.values())
+        known = [one for one in here.values() if one.status == "ok"]
+        if left and not known:
+            known = list(store.published(self.published_file).values())
+        seconds = forecast.seconds(left, known)
         if not left or seconds is None:
             return None
-        return seconds, "; ".join(sorted({one.machine for one in known.values()}))
+        return seconds, "; ".join(sorted({one.machine for one in known}))
 
     def publish(self, folder: Path) -> None:
         """Write the records that were run here to `folder`/trials.parquet."""

@@ -4,7 +4,7 @@ import pytest
 import synthetic
 
 from prunekit.study import forecast
-from prunekit.study.trial import Trial
+from prunekit.study.trial import Trial, failed
 
 SECONDS = {"data": 1.0, "score": 4.0, "train": 10.0, "test": 2.0, "measure": 1.0}
 
@@ -19,7 +19,7 @@ def records(trials, workers=1, **changes):
 
 def test_nothing_measured_nothing_known():
     assert forecast.seconds([trial()], []) is None
-    assert forecast.seconds([trial()], [record for record in records([trial()]) if record.error]) is None
+    assert forecast.seconds([trial()], [failed(trial(), "no memory", {})]) is None
 
 
 def test_what_a_group_shares_counts_once():
