@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .errors import UserError
+from .errors import UserError, shown
 
 if TYPE_CHECKING:
     from .study.profile import Study
@@ -26,7 +26,7 @@ Profile = Annotated[str, typer.Argument(help="A name in params/ (demo, cpu, pape
 DataDir = Annotated[Path | None, typer.Option(envvar="PRUNEKIT_DATA", help="Folder of the datasets.  [default: data]")]
 RunsDir = Annotated[Path | None, typer.Option(envvar="PRUNEKIT_RUNS", help="Folder of the records.  [default: runs]")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, or auto: a GPU if there is one.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Processes.  [default: one a core; one on a GPU]")]
+Workers = Annotated[int | None, typer.Option(min=1, max=1024, help="Processes.  [default: one a core; one on a GPU]")]
 Cluster = Annotated[str | None, typer.Option(help="A dask scheduler, tcp://HOST:8786 or its file.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="key=value over the profile; values are YAML.")]
 Out = Annotated[Path | None, typer.Option(help="Folder of the report.  [default: reports/PROFILE, custom/ with --set]")]
@@ -48,8 +48,9 @@ def report(
 
     study = _study(profile, runs_dir, assignments)
     _check_folder(data_dir)
-    folder = _check_out(out or study.folder)
-    _check_not_published(folder, study)
+    usual = _usual_folder(study, profile)
+    folder = _check_out(out or usual)
+    _check_not_published(folder, usual)
     build.check_notebooks()
     errors = _run_missing(study, data_dir, device, workers, cluster)
     errors += build.build(study, folder, data_dir)
@@ -71,7 +72,7 @@ def run(
     study = _study(profile, runs_dir, assignments)
     _check_folder(data_dir)
     if out:
-        _check_not_published(_check_out(out), study)
+        _check_not_published(_check_out(out), _usual_folder(study, profile))
     errors = _run_missing(study, data_dir, device, workers, cluster)
     if out:
         study.publish(out)
@@ -181,12 +182,21 @@ def _check_out(out: Path) -> Path:
     return out
 
 
-def _check_not_published(out: Path, study: Study) -> None:
+def _usual_folder(study: Study, profile: str) -> Path:
+    """Where a report goes unless --out says so: a file of the user's own never writes over what params/ describes."""
+    from .study.params import stands
+
+    return study.folder if stands(profile, study.params) else study.own_folder
+
+
+def _check_not_published(out: Path, usual: Path) -> None:
     from .study.params import project_root, standing
 
     published = out.resolve().parent == project_root() / "reports" and standing(out.resolve().name)
-    if published and out.resolve() != study.folder:
-        raise UserError(f"--out {out}: is for the profile {out.name} as it stands in params/; name another folder")
+    if published and out.resolve() != usual:
+        raise UserError(
+            f"--out {shown(out)}: is for the profile {out.name} as it stands in params/; name another folder"
+        )
 
 
 def _run_missing(

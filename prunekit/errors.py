@@ -1,12 +1,22 @@
-"""The one error that users meet as a line of text, not as a traceback, and the lines for wrong parameters."""
+"""The one error that users meet as a line of text, not as a traceback, and the lines for what they gave wrongly."""
 
 from __future__ import annotations
 
 import difflib
+import errno
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+
+_WIDTH = 80  # characters of a user's own words in a line
+_ADVICE = {
+    errno.ENOSPC: "free space",
+    errno.EDQUOT: "free space",
+    errno.ENAMETOOLONG: "give it a shorter name",
+    errno.ENOTDIR: "name a folder",
+    errno.EEXIST: "name a folder",
+}
 
 
 class UserError(Exception):
@@ -15,6 +25,30 @@ class UserError(Exception):
     def _render_traceback_(self) -> list[str]:
         """What IPython shows in place of a traceback."""
         return [f"prunekit: {self}"]
+
+
+def shown(words: object) -> str:
+    """Return what a user gave as a line may hold it: printable, its middle left out beyond some 80 characters."""
+    text = _cut(str(words))
+    return _cut("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text))
+
+
+def quoted(value: object) -> str:
+    """Return a value as Python writes it, as `shown`."""
+    try:
+        return shown(repr(value))
+    except (ValueError, RecursionError):  # Python writes no integer of more than 4,300 digits
+        return f"so long a {type(value).__name__}"
+
+
+def says(problem: BaseException) -> str:
+    """Return the first 300 characters of what an exception says, in one line; its name if it says nothing."""
+    return " ".join(str(problem).split())[:300] or type(problem).__name__
+
+
+def advice(problem: OSError) -> str:
+    """Return what to do about a file or folder that cannot be written."""
+    return _ADVICE.get(problem.errno or 0, "make it writable or name another")
 
 
 def suggestion(word: str, known: list[str]) -> str:
@@ -27,17 +61,24 @@ def describe(error: ValidationError, known: list[str]) -> str:
     """Return pydantic's first complaint as one line: the key, the value, and what is allowed."""
     # A misspelt key is also a missing one; the spelling is the cause.
     first = min(error.errors(), key=lambda one: one["type"] == "missing")
-    key = ".".join(str(part) for part in first["loc"])
+    key = shown(".".join(str(part) for part in first["loc"]))
     if first["type"] == "extra_forbidden":
-        return f"unknown key {key}; {suggestion(str(first['loc'][-1]), known)}"
+        return f"unknown key {key}; {suggestion(str(first['loc'][-1])[:_WIDTH], known)}"
     if first["type"] == "missing":
         return f"{key} is missing"
     if first["type"] == "value_error":
         return f"{key + ': ' if key else ''}{first['ctx']['error']}"
     if first["type"] == "too_short":
         return f"{key}: must not be empty"
-    message = first["msg"].replace("Input should be", "must be").replace("greater than or equal to", "at least")
+    message = first["msg"].replace("Input should be", "must be")
+    for long, short in (("greater than or equal to", "at least"), ("less than or equal to", "at most")):
+        message = message.replace(long, short)
     hint = ""
     if isinstance(first["input"], str) and first["type"] in {"float_type", "int_type"}:
         hint = "; YAML reads this as text (1e-3 is text, 1.0e-3 a number)"
-    return f"{key}: {message}, not {first['input']!r}{hint}"
+    return f"{key}: {message}, not {quoted(first['input'])}{hint}"
+
+
+def _cut(text: str) -> str:
+    half = _WIDTH // 2
+    return text if len(text) <= _WIDTH else f"{text[: half - 1]}…{text[-half:]}"

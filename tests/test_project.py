@@ -120,6 +120,7 @@ STOREYS = {  # of each, its rooms in order; "" is the method, which lies in prun
     "": ["errors", "datasets", "batches", "models", "masks", "pruners", "metrics", "training"],
     "study": [
         "trial",
+        "plain_yaml",
         "params",
         "store",
         "machine",

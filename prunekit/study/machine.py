@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from .. import __version__
-from ..errors import UserError
+from ..errors import UserError, shown
 
 T = TypeVar("T")
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
@@ -99,16 +99,24 @@ def device(wanted: str) -> str:
     """Return the torch device of that name, of "auto" a GPU if there is one; raises UserError for one not there."""
     import torch
 
+    there = _devices()
     if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.zeros(1, device=wanted)
-    except (RuntimeError, AssertionError) as error:
-        problem = str(error).strip().splitlines()[0]
-        raise UserError(f"--device {wanted}: {problem}; try cpu, cuda or auto") from None
+        return "cuda" if "cuda" in there else "cpu"
+    if wanted not in there:
+        raise UserError(f"--device {shown(wanted)} is not here; choose from auto, {', '.join(there)}")
     if wanted.startswith("cuda"):
         torch.cuda.set_device(wanted)  # whose name is asked for without naming it
-    return wanted if wanted.startswith("cuda") else torch.device(wanted).type
+    return wanted
+
+
+def _devices() -> list[str]:
+    """Return the devices that torch finds here: cpu, and the accelerator by its kind and by number."""
+    import torch
+
+    if not torch.accelerator.is_available():
+        return ["cpu"]
+    kind = torch.accelerator.current_accelerator().type  # type: ignore[union-attr]
+    return ["cpu", kind, *(f"{kind}:{i}" for i in range(torch.accelerator.device_count()))]
 
 
 def threads(workers: int) -> int:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ..errors import UserError, describe, suggestion
-from . import trial
+from ..errors import UserError, describe, quoted, shown, suggestion
+from . import plain_yaml, trial
 from .trial import Trial
 
 _TRIAL_KEYS = [key for key in Trial.model_fields if key not in {"pruner", "compression", "seed", "reaugmented"}]
+_NAME = re.compile(r"\w[\w.-]{0,63}")  # of a profile, and so of a folder in reports/
+_TAKEN = {"bench", "custom"}  # folders in reports/ that are of no profile
 _ROW_KEYS = [*_TRIAL_KEYS, "magnitude_pre_epochs", "described_pre_epochs"]
 
 
@@ -22,7 +24,7 @@ class Params(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    profile: Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
+    profile: str
     comparison: Annotated[list[dict[str, Any]], Field(min_length=1)]
     comparison_compression: trial.Compression
     datasets: Annotated[list[trial.DatasetName], Field(min_length=1)]
@@ -56,11 +58,18 @@ class Params(BaseModel):
     def _lists(cls, values: Any) -> Any:
         return _with_lists(values)
 
+    @field_validator("profile")
+    @classmethod
+    def _names_a_folder(cls, name: str) -> str:
+        if not _NAME.fullmatch(name) or name in _TAKEN:
+            raise ValueError(f"{quoted(name)} cannot name a profile: it takes letters, digits, _ . -, at most 64")
+        return name
+
     @field_validator("datasets", "pruners", "compressions", "described_compressions", "seeds")
     @classmethod
     def _no_repeats(cls, values: list[Any]) -> list[Any]:
         if len(set(values)) < len(values):
-            raise ValueError(f"names a value twice: {values}")
+            raise ValueError(f"names a value twice: {quoted(values)}")
         return values
 
     @field_validator("comparison")
@@ -68,15 +77,15 @@ class Params(BaseModel):
     def _known_rows(cls, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for row in rows:
             if missing := {"dataset", "model"} - row.keys():
-                raise ValueError(f"row {row} lacks {' and '.join(sorted(missing))}")
+                raise ValueError(f"row {quoted(row)} lacks {' and '.join(sorted(missing))}")
             if unknown := row.keys() - set(_ROW_KEYS):
-                key = sorted(unknown)[0]
-                raise ValueError(f"row {row} has the unknown key {key}; {suggestion(key, _ROW_KEYS)}")
+                key = shown(min(unknown))
+                raise ValueError(f"row {quoted(row)} has the unknown key {key}; {suggestion(key, _ROW_KEYS)}")
             try:
                 for fields in (as_run(row), as_run(row, "magnitude"), as_described(row)):
                     Trial(**fields, pruner="random", compression=0.0)
             except ValidationError as error:
-                raise ValueError(f"row {row}: {describe(error, _ROW_KEYS)}") from error
+                raise ValueError(f"row {quoted(row)}: {describe(error, _ROW_KEYS)}") from error
         return rows
 
     def budget(self, pruner: str) -> dict[str, Any]:
@@ -92,29 +101,39 @@ def load_params(profile: str, assignments: Iterable[str] = ()) -> Params:
     """
     file = Path(profile) if profile.endswith((".yaml", ".yml")) else _file(profile)
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+        if file == _file(profile) and not _NAME.fullmatch(profile):
+            raise FileNotFoundError
+        with file.open("rb") as content:
+            values = plain_yaml.load(content.read(plain_yaml.LARGEST + 1))
     except FileNotFoundError:
         known = sorted(path.stem for path in _file(profile).parent.glob("*.yaml"))
-        raise UserError(f"no profile {profile!r} ({file}); {suggestion(profile, known)}") from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise UserError(f"{file} cannot be read: {' '.join(str(error).split())}") from error
+        raise UserError(f"no profile {quoted(profile)} ({shown(file)}); {suggestion(profile[:80], known)}") from None
+    except OSError as error:
+        raise UserError(f"{shown(file)} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise UserError(f"{shown(file)} cannot be read: {error}") from error
     if not isinstance(values, dict):
-        raise UserError(f"{file} does not hold `key: value` lines")
+        raise UserError(f"{shown(file)} does not hold `key: value` lines")
     values = {"profile": file.stem, **values}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals:
-            raise UserError(f"--set {assignment}: write key=value")
+            raise UserError(f"--set {shown(assignment)}: write key=value")
         try:
-            values[key.strip()] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise UserError(f"--set {assignment}: the value is not YAML") from error
-    return validated(values, str(file))
+            values[key.strip()] = plain_yaml.load(text)
+        except ValueError as error:
+            raise UserError(f"--set {shown(assignment)}: the value is not YAML ({error})") from error
+    return validated(values, shown(file))
 
 
 def standing(profile: str) -> Params | None:
     """Return the params of the profile of that name as it stands in params/, None if there is none."""
-    return load_params(profile) if _file(profile).exists() else None
+    return load_params(profile) if _NAME.fullmatch(profile) and _file(profile).exists() else None
+
+
+def stands(profile: str, params: Params) -> bool:
+    """Return whether `profile`, a name or a file, is one in params/, and not a file of the user's own."""
+    return profile == params.profile or Path(profile).resolve() == _file(params.profile).resolve()
 
 
 def validated(values: Mapping[Any, Any], where: str) -> Params:

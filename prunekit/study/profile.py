@@ -135,9 +135,12 @@ class Study:
 
     @property
     def folder(self) -> Path:
-        """Where the report goes: reports/PROFILE for the profile as it stands in params/, else a folder of its own."""
-        if self.params == standing(self.params.profile):
-            return self.published_file.parent
+        """Where the report goes: reports/PROFILE for the profile as it stands in params/, else `own_folder`."""
+        return self.published_file.parent if self.params == standing(self.params.profile) else self.own_folder
+
+    @property
+    def own_folder(self) -> Path:
+        """A folder for parameters that are in no file of params/."""
         digest = hashlib.sha256(self.params.model_dump_json().encode()).hexdigest()[:8]
         return project_root() / "reports" / "custom" / f"{self.params.profile}-{digest}"
 

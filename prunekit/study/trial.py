@@ -19,11 +19,11 @@ def _whole(value: Any) -> Any:
 DatasetName = Literal["digits", "digit-pairs", "mnist", "cifar10", "cifar100"]
 ModelName = Literal["fc", "conv", "vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"]
 PrunerName = Literal["random", "magnitude", "snip", "grasp", "synflow"]
-Width = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Width = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
 Compression = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
-Seed = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
-Count = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
-Epochs = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
+Seed = Annotated[int, BeforeValidator(_whole), Field(ge=0, lt=2**63)]
+Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=1_000_000)]  # no dataset has so many images
+Epochs = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=1_000_000)]
 HISTOGRAM_CENTRES = np.linspace(-1.49, 1.49, 150).round(2)  # of the bins of a record's histograms
 LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 SCHEMA_VERSION: Literal[3] = 3

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..errors import UserError
+from ..errors import UserError, says
 from . import cluster, machine
 from .groups import Group
 from .store import Store
@@ -115,8 +115,9 @@ def follow(parent: int) -> None:
 
 
 def one_line(problem: BaseException) -> str:
-    text = " ".join(str(problem).split())[:300]
-    if isinstance(problem, (UserError, ValueError, FloatingPointError)) and text:
+    """Return what a trial failed of: the text of an error that explains itself, else with its kind and place."""
+    text = says(problem)
+    if isinstance(problem, (UserError, ValueError, FloatingPointError)) and str(problem):
         return text
     trace = problem.__traceback__
     while trace and trace.tb_next:

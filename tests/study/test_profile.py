@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import yaml
 from conftest import ROOT, TINY, TINY_TRIALS
 from pydantic import ValidationError
 
@@ -303,3 +304,90 @@ def test_published_record_comes_before_a_failure_here(tmp_path, monkeypatch):
     tiny.publish(tiny.published_file.parent)
     tiny.store.save(failed(one, "no memory", {}))
     assert tiny.records()[one.id].status == "ok"
+
+
+def with_the_rest(text, *keys):
+    """Return a params file of `text`, which gives `keys`, and of TINY's other values."""
+    return text + "\n" + yaml.safe_dump({key: value for key, value in TINY.items() if key not in keys})
+
+
+ALIASES = "\n".join(["a0: &a0 [x]", *(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 10))])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("seeds: 2020-13-45", "line 1: '2020-13-45' cannot be read as timestamp"),
+        ("width: !!int x", "line 1: 'x' cannot be read as int"),
+        ("width: !!bool x", "line 1: 'x' cannot be read as bool"),
+        ("width: !!timestamp x", "line 1: 'x' cannot be read as timestamp"),
+        ("width: " + "9" * 5000, "cannot be read as int"),
+        ("width: 0x" + "f" * 9000, "width: must be a valid number, not so long a int"),
+        ("width: " + "[" * 5000, "it is nested too deeply"),
+        ("width: 1\nwidth: 2", "line 2: the key width stands there twice"),
+        ("comparison: [{model: fc, 'model': fc}]", "line 1: the key model stands there twice"),
+        (ALIASES, "its aliases make it longer than 100,000 bytes"),
+        ("a: &a [*a]", "its aliases make it longer than 100,000 bytes"),
+        ("#" * 100_001, "it is longer than 100,000 bytes"),
+        ("width: !!python/object/apply:os.system [ls]", "could not determine a constructor"),
+        ("? [a]\n: 2", "unhashable key"),
+        ("1: 2", "1: Keys should be strings, not 1"),
+        (
+            "comparison: [{1: 2, dataset: mnist, model: fc, b: c}]",
+            "comparison.0.1.[key]: must be a valid string, not 1",
+        ),
+        ('"\\e[31m\\n": "' + "x" * 999 + '"', r"unknown key \x1b[31m\n"),
+        ("width: " + "x" * 999, "width: must be a valid number"),
+        ("- 1", "does not hold `key: value` lines"),
+        ("profile: ../demo", "'../demo' cannot name a profile"),
+        ("profile: " + "x" * 65, "cannot name a profile"),
+        ("profile: custom", "'custom' cannot name a profile"),
+    ],
+)
+def test_yaml_of_any_kind_is_one_short_line(tmp_path, text, words):
+    file = tmp_path / "mine.yaml"
+    file.write_text(text if text.startswith(("-", "#")) else with_the_rest(text, text.split(":")[0]))
+    with pytest.raises(UserError) as error:
+        load_params(str(file))
+    assert words in str(error.value), str(error.value)[:500]
+    assert str(error.value).isprintable() and len(str(error.value).replace(str(file), "")) < 700
+
+
+def test_aliases_that_repeat_little_are_read(tmp_path):
+    file = tmp_path / "mine.yaml"
+    rows = "comparison: [&row {dataset: digits, model: fc}, {<<: *row, model: conv}]"
+    file.write_text(with_the_rest(rows, "comparison"))
+    assert [row["model"] for row in load_params(str(file)).comparison] == ["fc", "conv"]
+
+
+@pytest.mark.parametrize("name", ["../demo", "", ".", "..", "a/b", "x" * 300, "de\nmo"])
+def test_odd_names_of_profiles_are_refused(name):
+    with pytest.raises(UserError, match="no profile '") as error:
+        load_params(name)
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize("name", [".yaml", "..yaml", " .yaml", "bench.yaml"])
+def test_files_whose_names_cannot_name_a_profile_are_refused(tmp_path, name):
+    (tmp_path / name).write_text(with_the_rest("", "profile"))
+    with pytest.raises(UserError, match="cannot name a profile"):
+        load_params(str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"width": 1e300},
+        {"train_subset": 10**30},
+        {"scoring_batch_size": 1e30},
+        {"batch_size": 10**7},
+        {"post_epochs": 10**9},
+        {"prune_steps": 2**63},
+        {"seeds": [2**63]},
+        {"comparison": [{"dataset": "digits", "model": "fc", "width": 1e300}]},
+    ],
+    ids=str,
+)
+def test_numbers_that_cannot_be_meant_are_refused(changes):
+    with pytest.raises(ValidationError, match=r"less than|at most"):
+        make(**changes)
