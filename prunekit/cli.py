@@ -208,6 +208,7 @@ def _run_missing(
     done = len(study.trials) - len(missing)
     print(f"prunekit: {len(study.trials)} trials, {done} done, {len(missing)} to run", file=sys.stderr)
     if not missing:
+        study.store.sweep()
         return []
     from .study import engine
 

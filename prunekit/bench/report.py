@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import torch
 
+from ..files import replace
 from ..study import machine
-from ..study.store import replace
 from .measure import Goal, Measured
 
 if TYPE_CHECKING:

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zipfile
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ..errors import UserError
+from ..errors import UserError, says
+from ..files import load_arrays, save_arrays, sweep
 from . import sources
 from .sources import Arrays
 
@@ -146,15 +143,13 @@ def _cache_file(name: str, files: list[Path]) -> Path:
 
 def _read_cache(file: Path) -> tuple[sources.Part, sources.Part] | None:
     try:
-        with np.load(file, allow_pickle=False) as data:  # a zip file: reading checks each array's CRC-32
-            return tuple(
-                sources.Part(data[f"{part}_images"], data[f"{part}_labels"], data.get(f"{part}_coarse_labels"))
-                for part in ("train", "test")
-            )  # type: ignore[return-value]
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        sources.warn(f"{file} is damaged; decoding the data again")
+        data = load_arrays(file)
+        return data and tuple(
+            sources.Part(data[f"{part}_images"], data[f"{part}_labels"], data.get(f"{part}_coarse_labels"))
+            for part in ("train", "test")
+        )  # type: ignore[return-value]
+    except (ValueError, KeyError) as error:
+        sources.warn(f"{file} is damaged ({says(error)}); decoding the data again")
         return None
 
 
@@ -165,12 +160,9 @@ def _write_cache(file: Path, train: sources.Part, test: sources.Part) -> None:
         for field, array in vars(values).items()
         if array is not None
     }
-    temporary = file.with_name(f"{file.stem}.{os.getpid()}.tmp.npz")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(temporary, **arrays)
-        temporary.replace(file)
+        sweep(file.parent)
+        save_arrays(file, arrays)
     except OSError as error:
-        sources.warn(f"cannot cache decoded data in {file.parent} ({error}); going on without")
-        with suppress(OSError):
-            temporary.unlink()
+        sources.warn(f"cannot cache decoded data in {file.parent} ({says(error)}); going on without")

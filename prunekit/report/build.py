@@ -11,9 +11,9 @@ from typing import Any
 
 from .. import datasets
 from ..errors import UserError, suggestion
+from ..files import replace, sweep
 from ..study.params import project_root
 from ..study.profile import Study
-from ..study.store import replace
 from .notebook import NAMES
 from .page import ONLY_SHOW
 from .render import render
@@ -52,6 +52,8 @@ def build(study: Study, folder: Path, data_dir: Path | None = None) -> list[str]
     folder = folder.resolve()
     for part in ("tables", "figures", "notebooks"):
         (folder / part).mkdir(parents=True, exist_ok=True)
+        sweep(folder / part)
+    sweep(folder)
     study.publish(folder)
     parameters = {"out": "..", **study.params.model_dump()}
     with _environment(study, data_dir), ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
-from ..study.store import replace
+from ..files import replace
 from ..study.trial import HISTOGRAM_CENTRES, Record
 from . import published, words
 from .published import KEYS

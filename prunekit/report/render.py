@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from ..study.store import replace
+from ..files import replace
 from . import words
 from .table import LONG_LINE, MIME
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..study.store import replace
+from ..files import replace
 
 LONG_LINE = 400  # characters: pandoc gives tables with a longer line the column widths of their dashes
 MIME = "application/vnd.prunekit+json"  # tells the report which file an output stands for

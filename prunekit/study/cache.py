@@ -5,11 +5,8 @@ what would make it larger than `LARGEST`, those files give way for that were use
 """
 
 import hashlib
-import io
 import json
 import sys
-import zipfile
-import zlib
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from pathlib import Path
@@ -19,14 +16,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import says
+from ..files import load_arrays, save_arrays
 from . import machine
-from .store import replace
 
 Made = tuple[dict[str, Tensor], list[dict[str, float]]]  # tensors, and the rows of numbers that go with them
 WORTHWHILE = 1.0  # seconds: what is made faster is not written
 LARGEST = 8e9  # bytes: what the profile `paper` caches at width 1 several times over
-_VERSION = 2  # of the file's layout and of what the tensors mean: raise it when either changes
-_DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+_VERSION = 3  # of the file's layout and of what the tensors mean: raise it when either changes
 
 
 def once(folder: Path | None, key: Hashable, device: str, make: Callable[[], Made]) -> tuple[Made, machine.Cost]:
@@ -48,31 +45,29 @@ def once(folder: Path | None, key: Hashable, device: str, make: Callable[[], Mad
 
 def _read(file: Path, key: str) -> tuple[Made, machine.Cost] | None:
     try:
-        with np.load(file, allow_pickle=False) as arrays:  # a zip file: reading checks each array's CRC-32
-            about = json.loads(str(arrays["about"]))
-            if about["key"] != key:
-                raise ValueError("another key")
-            with suppress(OSError):
-                file.touch()
-            tensors = {name[1:]: torch.from_numpy(arrays[name]) for name in arrays if name != "about"}
-            return (tensors, about["rows"]), machine.Cost(**about["cost"])
-    except (FileNotFoundError, NotADirectoryError):
+        arrays = load_arrays(file)
+        if arrays is None:
+            return None
+        about = json.loads(str(arrays.pop("about")))
+        if about["key"] != key:
+            raise ValueError("another key")
+    except (ValueError, KeyError) as error:
+        print(f"prunekit: {file} is damaged ({says(error)}); making its contents again", file=sys.stderr)
         return None
-    except (*_DAMAGE, TypeError) as error:
-        print(f"prunekit: {file} is damaged ({_line(error)}); making its contents again", file=sys.stderr)
-        return None
+    with suppress(OSError):
+        file.touch()
+    tensors = {name[1:]: torch.from_numpy(array) for name, array in arrays.items()}
+    return (tensors, about["rows"]), machine.Cost(**about["cost"])
 
 
 def _write(file: Path, made: Made, about: dict[str, Any]) -> None:
     arrays = {f"_{name}": tensor.detach().cpu().numpy() for name, tensor in made[0].items()}
-    content = io.BytesIO()
-    np.savez(content, **arrays | {"about": np.array(json.dumps(about))})  # type: ignore[arg-type]
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        _make_room(file.parent, len(content.getvalue()))
-        replace(file, content.getvalue())
+        _make_room(file.parent, sum(array.nbytes for array in arrays.values()))
+        save_arrays(file, arrays | {"about": np.array(json.dumps(about))})
     except OSError as error:
-        print(f"prunekit: cannot write {file} ({_line(error)}); going on without", file=sys.stderr)
+        print(f"prunekit: cannot write {file} ({says(error)}); going on without", file=sys.stderr)
 
 
 def _make_room(folder: Path, size: int) -> None:
@@ -88,7 +83,3 @@ def _make_room(folder: Path, size: int) -> None:
             return
         file.unlink(missing_ok=True)
         left -= freed
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__

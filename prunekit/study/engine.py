@@ -49,6 +49,7 @@ def run(
     trials = list(trials)
     done = store.good(trial.id for trial in trials).keys() | set(done)
     missing = [trial for trial in trials if trial.id not in done]
+    store.sweep()
     if not missing:
         return {}
     if cluster:

@@ -1,20 +1,23 @@
 """Records on disk: one JSON a trial while a study runs, one parquet file when it is published."""
 
+import hashlib
 import json
-import os
 import re
 import sys
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
-from ..errors import UserError
+from ..errors import UserError, says
+from ..files import replace, sweep
 from .trial import SCHEMA_VERSION, Record
 
 _VERSION = re.compile(rb'{"schema_version": ?(\d+)')  # how a record's file begins
 _MAPS = ("seconds", "peak_memory", "where")  # of any keys, which parquet's structs would fill up with nulls
+_ROWS = b"prunekit.checksum"  # in a parquet file's metadata: the digest of its rows' checksums
 
 
 class Store:
@@ -26,7 +29,11 @@ class Store:
     def save(self, record: Record) -> None:
         """Write `record` under its trial's id, in place of an earlier one; raises OSError if the disk will not."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        replace(self.folder / f"{record.id}.json", record.model_dump_json().encode())
+        replace(self.folder / f"{record.id}.json", _sealed(record).encode(), durable=True)
+
+    def sweep(self) -> None:
+        """Delete what killed runs left of files they did not finish, in this folder and the cache's."""
+        sweep(self.folder, self.folder / "cache")
 
     def good(self, ids: Iterable[str]) -> dict[str, Record]:
         """Return the records of those `ids` whose trial did not fail."""
@@ -43,32 +50,33 @@ class Store:
         for id_ in wanted:
             file = self.folder / f"{id_}.json"
             try:
-                record = Record.model_validate_json(file.read_bytes())
-                if record.id != id_ or record.trial.id != id_:
+                record = _unsealed(json.loads(file.read_bytes()))
+                if record.id != id_:
                     raise ValueError("it describes another trial")
                 found[id_] = record
-            except FileNotFoundError:
+            except (FileNotFoundError, _OtherVersionError):
                 continue
-            except (OSError, ValueError) as error:
-                if not _of_another_version(error):
-                    print(f"prunekit: {file} {_unusable(error)}; its trial counts as not run", file=sys.stderr)
+            except (OSError, ValueError, RecursionError) as error:
+                print(f"prunekit: {file} {_unusable(error)}; its trial counts as not run", file=sys.stderr)
         if len(found) < len(wanted) and (others := sum(map(_begins_otherwise, self.folder.glob("*.json")))):
             _say_once(f"{others} records in {self.folder} are of another version of prunekit and count as not run")
         return found
 
 
 def publish(records: Iterable[Record], file: Path) -> None:
-    """Write `records` to a parquet file, a row each, sorted by id."""
+    """Write `records` to a parquet file, a row each, sorted by id; raises OSError."""
     import pyarrow
     import pyarrow.parquet
 
-    rows = [record.model_dump(mode="json") for record in sorted(records, key=lambda record: record.id)]
+    rows = [json.loads(_sealed(record)) for record in sorted(records, key=lambda record: record.id)]
+    checksum = _of_rows(row["checksum"] for row in rows)
     for row in rows:
         row.update({key: json.dumps(row[key]) for key in _MAPS})
     file.parent.mkdir(parents=True, exist_ok=True)
     sink = pyarrow.BufferOutputStream()
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), sink, compression="zstd")
-    replace(file, sink.getvalue().to_pybytes())
+    table = pyarrow.Table.from_pylist(rows).replace_schema_metadata({_ROWS: checksum})
+    pyarrow.parquet.write_table(table, sink, compression="zstd")
+    replace(file, sink.getvalue().to_pybytes(), durable=True)
 
 
 def published(file: Path) -> dict[str, Record]:
@@ -79,33 +87,51 @@ def published(file: Path) -> dict[str, Record]:
     import pyarrow.parquet
 
     try:
-        rows = pyarrow.parquet.read_table(file).to_pylist()
-        for row in rows:
-            row.update({key: json.loads(row[key]) for key in _MAPS if key in row})
-        records = [Record.model_validate_json(json.dumps(row)) for row in rows]
-    except ValidationError as error:
-        if not _of_another_version(error):
-            raise UserError(f"{file} {_unusable(error)}; delete it or fetch it again") from error
+        table = pyarrow.parquet.read_table(file)
+        rows = table.to_pylist()
+        checksum = _of_rows(row.get("checksum") for row in rows)
+        records = [_unsealed(row | {key: json.loads(row[key]) for key in _MAPS if key in row}) for row in rows]
+        if (table.schema.metadata or {}).get(_ROWS) != checksum:
+            raise ValueError("its rows are not those that were written")
+    except _OtherVersionError:
         _say_once(f"{file} is of another version of prunekit and counts as not there")
         return {}
-    except (OSError, ValueError, KeyError, TypeError, pyarrow.ArrowException) as error:
+    except Exception as error:  # of damaged bytes any kind comes
         raise UserError(f"{file} {_unusable(error)}; delete it or fetch it again") from error
     return {record.id: record for record in records}
 
 
-def replace(file: Path, content: bytes) -> None:
-    """Write `content` to `file` by way of a temporary file beside it, so that no reader meets half of it."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(file)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+class _OtherVersionError(ValueError):
+    """A record that another version of prunekit wrote."""
 
 
-def _of_another_version(error: Exception) -> bool:
-    return isinstance(error, ValidationError) and error.errors()[0]["loc"] == ("schema_version",)
+def _sealed(record: Record) -> str:
+    """Return a record as JSON, with a checksum of its content at the end."""
+    content = record.model_dump_json()
+    return f'{content[:-1]},"checksum":"{_checksum(content)}"}}'
+
+
+def _unsealed(content: Any) -> Record:
+    """Return the record that was sealed as this object; raises ValueError if it is not what was written."""
+    if not isinstance(content, dict) or type(content.get("schema_version")) is not int:
+        raise ValueError("it has no schema_version")
+    if content["schema_version"] != SCHEMA_VERSION:
+        raise _OtherVersionError
+    rest = {key: value for key, value in content.items() if key != "checksum"}
+    record = Record.model_validate_json(json.dumps(rest))
+    if record.id != record.trial.id:
+        raise ValueError("it describes another trial")
+    if content.get("checksum") != _checksum(record.model_dump_json()):
+        raise ValueError("its checksum does not fit")
+    return record
+
+
+def _checksum(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()[:32]
+
+
+def _of_rows(checksums: Iterable[str | None]) -> bytes:
+    return _checksum(" ".join(map(str, checksums))).encode()
 
 
 def _begins_otherwise(file: Path) -> bool:
@@ -126,4 +152,4 @@ def _unusable(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"is damaged ({'.'.join(map(str, first['loc'])) or 'JSON'}: {first['msg']})"
-    return f"is damaged ({' '.join(str(error).split())[:120]})"
+    return f"is damaged ({says(error)})"

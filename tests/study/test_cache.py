@@ -142,7 +142,7 @@ def test_processes_at_once(tmp_path):
 def test_a_full_cache_forgets_what_was_used_least_lately(tmp_path, monkeypatch):
     """Room for two files: the first was read after the second was made, so the third replaces the second."""
 
-    def once(name, make=lambda: ({"w": torch.ones(100)}, [])):
+    def once(name, make=lambda: ({"w": torch.ones(100_000)}, [])):
         made, _ = cache.once(tmp_path, name, "cpu", make)
         return made
 
@@ -154,7 +154,7 @@ def test_a_full_cache_forgets_what_was_used_least_lately(tmp_path, monkeypatch):
     for age, file in ((100, first), (50, second)):
         os.utime(file, ns=(0, time.time_ns() - age * 10**9))
     once("first", make=None)
-    assert torch.equal(once("third")[0]["w"], torch.ones(100))
+    assert torch.equal(once("third")[0]["w"], torch.ones(100_000))
     assert first in files(tmp_path) and second not in files(tmp_path) and len(files(tmp_path)) == 2
     monkeypatch.setattr(cache, "LARGEST", 0)
     once("fourth")

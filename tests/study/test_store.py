@@ -2,8 +2,8 @@
 
 import errno
 import json
+import os
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -75,20 +75,29 @@ def test_later_record_replaces_the_earlier(tmp_path):
 
 
 def altered(**fields):
-    return json.dumps(json.loads(record().model_dump_json()) | fields).encode()
+    """Return a saved record with other content, and without the fields that are None."""
+    content = json.loads(store._sealed(record())) | fields
+    return json.dumps({key: value for key, value in content.items() if fields.get(key, "") is not None}).encode()
 
 
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
         (b"", "damaged"),
-        (record().model_dump_json().encode()[:200], "damaged"),
+        (store._sealed(record()).encode()[:200], "damaged"),
         (b"\xff\xfe\x00", "damaged"),
         (b"[]", "damaged"),
         (altered(status="fine"), "damaged (status"),
         (altered(surprise=1), "damaged (surprise"),
-        (record(2.0).model_dump_json().encode(), "another trial"),
+        (store._sealed(record(2.0)).encode(), "another trial"),
         (altered(id="0" * 16), "another trial"),
+        (altered(top1=33.0), "its checksum does not fit"),
+        (altered(checksum="0" * 32), "its checksum does not fit"),
+        (altered(checksum=None), "its checksum does not fit"),
+        (altered(schema_version=None), "no schema_version"),
+        (altered(schema_version=True), "no schema_version"),
+        (altered(schema_version="4"), "no schema_version"),
+        (b"[" * 99_999, "damaged"),
     ],
 )
 def test_unusable_record_counts_as_missing_with_one_line(tmp_path, capsys, content, complaint):
@@ -104,7 +113,7 @@ def test_records_of_another_version_are_refused_with_one_line(tmp_path, capsys):
     """Those under ids of before, and one under an id that is asked for; said once, however often it is asked."""
     runs = store.Store(tmp_path)
     for name in ("a" * 16, "b" * 16, record().id):
-        (tmp_path / f"{name}.json").write_text(record().model_dump_json().replace('_version":3', '_version":1'))
+        (tmp_path / f"{name}.json").write_bytes(altered(schema_version=1))
     for _ in range(2):
         assert runs.load([record().id]) == {}
     (line,) = capsys.readouterr().err.splitlines()
@@ -113,8 +122,8 @@ def test_records_of_another_version_are_refused_with_one_line(tmp_path, capsys):
 
 def test_publication_of_another_version_counts_as_none(tmp_path, capsys, monkeypatch):
     file = tmp_path / "trials.parquet"
-    dump = Record.model_dump
-    monkeypatch.setattr(Record, "model_dump", lambda *a, **k: dump(*a, **k) | {"schema_version": 1})
+    older = altered(schema_version=1)
+    monkeypatch.setattr(store, "_sealed", lambda _: older)
     store.publish([record()], file)
     assert store.published(file) == store.published(file) == {}
     assert capsys.readouterr().err == f"prunekit: {file} is of another version of prunekit and counts as not there\n"
@@ -126,20 +135,6 @@ def test_publishing_loses_nothing(tmp_path):
     assert store.published(tmp_path / "a" / "trials.parquet") == {r.id: r for r in records}
     store.publish(reversed(records), tmp_path / "b.parquet")
     assert (tmp_path / "b.parquet").read_bytes() == (tmp_path / "a" / "trials.parquet").read_bytes()
-
-
-def test_records_without_peak_memory_are_read(tmp_path):
-    """On disk and published: where memory was not known."""
-    import pyarrow.parquet
-
-    new = record()
-    old = new.model_copy(update={"peak_memory": {}})
-    (tmp_path / f"{new.id}.json").write_text(new.model_dump_json(exclude={"peak_memory"}))
-    assert store.Store(tmp_path).load([new.id]) == {new.id: old}
-    store.publish([new], tmp_path / "trials.parquet")
-    table = pyarrow.parquet.read_table(tmp_path / "trials.parquet").drop_columns("peak_memory")
-    pyarrow.parquet.write_table(table, tmp_path / "trials.parquet")
-    assert store.published(tmp_path / "trials.parquet") == {new.id: old}
 
 
 def test_nothing_published_is_no_records(tmp_path):
@@ -162,14 +157,27 @@ def test_full_disk_keeps_the_old_record_and_leaves_nothing_behind(tmp_path, monk
     runs = store.Store(tmp_path)
     runs.save(record())
 
-    def half_a_write(path, content):
-        with path.open("wb") as file:
-            file.write(content[: len(content) // 2])
+    def full(_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", half_a_write)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         runs.save(record(top1=1.0))
     monkeypatch.undo()
     assert runs.load([record().id]) == {record().id: record()}
     assert [path.name for path in tmp_path.iterdir()] == [f"{record().id}.json"]
+
+
+def test_rows_that_were_taken_out_or_put_in_are_noticed(tmp_path):
+    import pyarrow.parquet
+
+    file = tmp_path / "trials.parquet"
+    store.publish([record(1.0), record(2.0)], file)
+    whole = pyarrow.parquet.read_table(file)
+    for other in (whole.slice(1), whole.take([1, 0]), whole.replace_schema_metadata({})):
+        pyarrow.parquet.write_table(other, file)
+        with pytest.raises(UserError, match="its rows are not those that were written"):
+            store.published(file)
+    pyarrow.parquet.write_table(whole.drop_columns("checksum"), file)
+    with pytest.raises(UserError, match="its checksum does not fit"):
+        store.published(file)
