@@ -1,15 +1,26 @@
 """Images and labels: what is embedded, what is read from disk, and what a damaged or missing file says."""
 
+import _socket
+import functools
+import gzip
+import hashlib
+import http.server
 import io
 import os
 import pickle
+import shutil
+import struct
+import threading
 import urllib.error
+import zlib
+from urllib.request import urlopen
 
 import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
 import torch
+import torchvision
 from PIL import Image
 
 from prunekit import datasets
@@ -33,6 +44,16 @@ def encoded(value, size=(32, 32), mode="RGB", form="PNG"):
     buffer = io.BytesIO()
     Image.new("RGB", size, (value, 2 * value, 7)).convert(mode).save(buffer, form, lossless=True)
     return buffer.getvalue()
+
+
+def bomb(side):
+    """Return a PNG of a few bytes that says it has side x side pixels."""
+    header = struct.pack(">II5B", side, side, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(b"\0" * 999)), (b"IEND", b""))
+    content = b"\x89PNG\r\n\x1a\n"
+    for kind, body in chunks:
+        content += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    return content
 
 
 def write_shard(file, columns, images, *labels):
@@ -195,10 +216,27 @@ def test_images_with_a_palette_are_read_as_colours(tmp_path, monkeypatch):
         ({"last": -1}, ["labels", "0 to 9"]),
         ({"broken": b"no image"}, ["an image cannot be read"]),
         ({"broken": encoded(1)[:60]}, ["an image cannot be read"]),
-        ({"broken": encoded(1, size=(16, 16))}, ["an image cannot be read"]),
+        ({"broken": encoded(1, size=(16, 16))}, ["an image cannot be read (it has 16x16 pixels, not 32x32)"]),
+        ({"broken": encoded(1, size=(16, 64))}, ["an image cannot be read (it has 16x64 pixels, not 32x32)"]),
+        ({"broken": bomb(20_000)}, ["an image cannot be read (Image size (400000000 pixels) exceeds limit"]),
+        ({"broken": bomb(10_000)}, ["an image cannot be read (Image size (100000000 pixels) exceeds limit"]),
+        ({"broken": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 32 32\n"}, ["an image cannot be read"]),
         ({"train": 0}, ["train-00000-of-00002.parquet is damaged"]),
     ],
-    ids=["train", "test", "label 10", "label -1", "no image", "half an image", "another size", "empty"],
+    ids=[
+        "train",
+        "test",
+        "label 10",
+        "label -1",
+        "no image",
+        "half an image",
+        "another size",
+        "another shape",
+        "a bomb",
+        "a small bomb",
+        "a program",
+        "empty",
+    ],
 )
 def test_wrong_snapshot(tmp_path, wrong, words):
     line = complaint("cifar10", write_snapshot(tmp_path, "cifar10", **wrong))
@@ -225,10 +263,12 @@ def test_snapshot_of_another_dataset(tmp_path):
     assert "no column label (it has img, fine_label, coarse_label): not cifar10" in complaint("cifar10", tmp_path)
 
 
-@pytest.mark.parametrize("column", ["bytes alone", "null image", "text labels", "null label"])
-def test_columns_of_another_kind(tmp_path, column):
+@pytest.mark.parametrize("column", ["bytes alone", "null image", "text image", "text labels", "null label"])
+def test_columns_of_another_kind(tmp_path, monkeypatch, column):
+    monkeypatch.setitem(sources._IMAGES, "cifar10", (2, 2))
     rows, labels = [{"bytes": encoded(1), "path": None}] * 2, [0, 9]
-    rows = {"bytes alone": [encoded(1)] * 2, "null image": [None, rows[0]]}.get(column, rows)
+    others = {"bytes alone": [encoded(1)] * 2, "null image": [None, rows[0]], "text image": [{"bytes": "P1"}] * 2}
+    rows = others.get(column, rows)
     labels = {"text labels": ["cat", "dog"], "null label": [0, None]}.get(column, labels)
     (tmp_path / "cifar10").mkdir()
     for part in ("train", "test"):
@@ -248,6 +288,94 @@ def test_damaged_idx_file(tmp_path, mnist, file, damage):
     (raw / file).unlink()
     (raw / file).write_bytes(damage(content))
     assert "damaged" in complaint("mnist", tmp_path)
+
+
+def test_idx_file_of_another_type(tmp_path, mnist):
+    raw = tmp_path / "MNIST" / "raw"
+    shutil.copytree(mnist / "MNIST" / "raw", raw, copy_function=os.link)
+    (raw / "t10k-images-idx3-ubyte").unlink()
+    sizes = np.array([10_000, 28, 28], ">i4").tobytes()
+    (raw / "t10k-images-idx3-ubyte").write_bytes(b"\0\0\x0d\x03" + sizes + bytes(4 * 10_000 * 28 * 28))
+    assert "is damaged (" in complaint("mnist", tmp_path)
+
+
+def test_links_to_nothing_are_named(tmp_path):
+    write_snapshot(tmp_path, "cifar10", train=100, test=100)
+    shard = tmp_path / "cifar10" / "train-00001-of-00002.parquet"
+    shard.unlink()
+    shard.symlink_to("../blobs/0123")
+    assert f"{shard} links to ../blobs/0123, which is not there" in complaint("cifar10", tmp_path)
+    shard.unlink()
+    shard.mkdir()
+    assert f"{shard} is not a file" in complaint("cifar10", tmp_path)
+
+
+def test_coarse_labels_of_other_classes(tmp_path, monkeypatch):
+    monkeypatch.setitem(sources._IMAGES, "cifar100", (200, 100))
+    write_snapshot(tmp_path, "cifar100", train=200, test=100)
+    shard = tmp_path / "cifar100" / "test-00000-of-00001.parquet"
+    table = pyarrow.parquet.read_table(shard)
+    wrong = table.set_column(2, "coarse_label", [table["coarse_label"].to_numpy()[::-1].copy()])
+    pyarrow.parquet.write_table(wrong, shard)
+    assert "coarse labels are not those of the fine ones" in complaint("cifar100", tmp_path)
+
+
+def test_what_nobody_foresaw_is_one_line(tmp_path, monkeypatch):
+    def broken(*_):
+        raise RecursionError("two\nlines")
+
+    monkeypatch.setattr(sources, "read", broken)
+    assert "cannot be read (RecursionError: two lines)" in complaint("cifar10", tmp_path)
+
+
+@pytest.fixture
+def mirror(tmp_path, mnist, monkeypatch):
+    """A mirror on this machine from which torchvision downloads MNIST's four files; returns their archives' folder."""
+    archives = tmp_path / "mirror"
+    archives.mkdir()
+    resources = []
+    for file in sorted((mnist / "MNIST" / "raw").iterdir()):
+        archive = archives / f"{file.name}.gz"
+        archive.write_bytes(gzip.compress(file.read_bytes(), 1))
+        resources.append((archive.name, hashlib.md5(archive.read_bytes()).hexdigest()))
+    reader = torchvision.datasets.MNIST
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=archives)
+    monkeypatch.setattr(http.server.SimpleHTTPRequestHandler, "log_message", lambda *_: None)
+    monkeypatch.setattr("urllib.request.urlopen", urlopen)
+    monkeypatch.setattr("socket.socket.connect", _socket.socket.connect)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        monkeypatch.setattr(reader, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])
+        monkeypatch.setattr(reader, "resources", resources)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield archives
+        server.shutdown()
+
+
+@pytest.mark.parametrize("state", ["nothing", "one file", "half an archive", "half unpacked", "last half unpacked"])
+def test_an_unfinished_download_of_mnist_is_finished(tmp_path, mirror, mnist, state):
+    raw = tmp_path / "data" / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    first, *_, last = sorted(mirror.iterdir())
+    if state == "one file":
+        shutil.copy(mnist / "MNIST" / "raw" / first.stem, raw)
+    elif state == "half an archive":
+        (raw / first.name).write_bytes(first.read_bytes()[:999])
+    elif state != "nothing":
+        for archive in mirror.iterdir() if state == "last half unpacked" else [first]:
+            shutil.copy(archive, raw)
+            shutil.copy(mnist / "MNIST" / "raw" / archive.stem, raw)
+        with (raw / (last if state == "last half unpacked" else first).stem).open("r+b") as file:
+            file.truncate(999)
+    assert same(datasets.read("mnist", tmp_path / "data"), datasets.read("mnist", mnist))
+    shutil.rmtree(mirror)
+    assert same(datasets.read("mnist", tmp_path / "data"), datasets.read("mnist", mnist)), "and not downloaded again"
+
+
+def test_half_of_mnist_without_a_network_is_one_line(tmp_path, mnist):
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    shutil.copy(mnist / "MNIST" / "raw" / "train-labels-idx1-ubyte", raw)
+    assert "is not whole, and the download failed" in complaint("mnist", tmp_path)
 
 
 def test_idx_files_with_too_few_images(tmp_path):
@@ -303,6 +431,18 @@ def cached(mnist):
     return mnist, file, data
 
 
+def encrypted(content):
+    """Set the bit of the last file in a zip's directory that says that it is encrypted."""
+    flags = content.rindex(b"PK\1\2") + 8
+    return content[:flags] + bytes([content[flags] | 1]) + content[flags + 1 :]
+
+
+def plain_array():
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros(3))
+    return buffer.getvalue()
+
+
 def same(one, two):
     return all(
         np.array_equal(getattr(getattr(one, part), field), getattr(getattr(two, part), field))
@@ -324,8 +464,12 @@ def test_second_read_takes_the_cache(cached, monkeypatch):
         lambda content: content[: len(content) // 2],
         lambda _: b"",
         lambda _: b"junk",
+        lambda content: content.replace(b"train_labels.npy", b"train_lebals.npy"),
+        lambda content: encrypted(content),
+        lambda content: content.replace(b"PK\1\2", b"PK\1\3"),
+        lambda _: plain_array(),
     ],
-    ids=["a flipped bit", "cut in half", "empty", "junk"],
+    ids=["a flipped bit", "cut in half", "empty", "junk", "renamed", "encrypted", "directory", "a plain array"],
 )
 def test_damaged_cache_is_noticed_and_remade(cached, capsys, damage):
     root, file, data = cached

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,7 +98,16 @@ def read(name: str, root: str | Path | None = None) -> Arrays:
     check(name)
     if name in sources.EMBEDDED:
         return sources.EMBEDDED[name]()
-    folder = data_root(root)
+    try:
+        return _from_disk(name, data_root(root))
+    except UserError:
+        raise
+    except Exception as error:  # a folder may be out of reach in ways that nobody foresaw
+        problem = f"{type(error).__name__}: {says(error)}"
+        raise UserError(f"{name} in {data_root(root)} cannot be read ({problem}); make it readable") from error
+
+
+def _from_disk(name: str, folder: Path) -> Arrays:
     classes = sources.CLASSES[name]
     coarse = tuple(sources.CIFAR100_SUPERCLASSES) if name == "cifar100" else ()
     files = sources.files(name, folder)
@@ -131,8 +141,13 @@ def data_root(root: str | Path | None = None) -> Path:
 
 
 def cache_root() -> Path:
-    """Return the folder of the decoded data: prunekit's own under XDG_CACHE_HOME, else ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "prunekit"
+    """Return the folder of the decoded data: prunekit's own under XDG_CACHE_HOME, else ~/.cache, else /tmp."""
+    if given := os.environ.get("XDG_CACHE_HOME"):
+        return Path(given) / "prunekit"
+    try:
+        return Path.home() / ".cache" / "prunekit"
+    except RuntimeError:  # a user without a home, as in containers
+        return Path(tempfile.gettempdir()) / "prunekit"
 
 
 def _cache_file(name: str, files: list[Path]) -> Path:

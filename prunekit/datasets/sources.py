@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-import pickle
 import sys
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import UserError
+from ..errors import UserError, says
 from .classes import CIFAR10, CIFAR100_SUPERCLASSES
 
 CLASSES = {
@@ -28,6 +28,7 @@ _COLUMNS = {  # of a Hugging Face snapshot: images, labels, coarse labels
     "cifar10": ("img", "label", None),
     "cifar100": ("img", "fine_label", "coarse_label"),
 }
+_FORMATS = ("PNG", "JPEG", "WEBP")  # of images in a snapshot; Pillow hands some of the others to other programs
 _TORCHVISION = {  # torchvision's class, and a file pattern of its layout under the data folder
     "mnist": ("MNIST", "MNIST/raw/*-ubyte*"),
     "cifar10": ("CIFAR10", "cifar-10-batches-py/*"),
@@ -59,9 +60,16 @@ def warn(message: str) -> None:
 
 
 def files(name: str, root: Path) -> list[Path]:
-    """Return the files under `root` that hold the named dataset, a snapshot's before torchvision's; [] if none."""
-    snapshot = sorted((root / name).rglob("*.parquet"))
-    return snapshot or sorted(root.glob(_TORCHVISION[name][1]))
+    """Return the files under `root` that hold the named dataset, a snapshot's before torchvision's; [] if none.
+
+    Raises UserError for a link to a file that is not there, as half a snapshot has them.
+    """
+    found = sorted((root / name).rglob("*.parquet")) or sorted(root.glob(_TORCHVISION[name][1]))
+    for file in found:
+        if not file.is_file():
+            what = f"links to {file.readlink()}, which is not there" if file.is_symlink() else "is not a file"
+            raise UserError(f"{file} {what}; copy {name} again, with what its links lead to")
+    return found
 
 
 def read(name: str, root: Path) -> tuple[Part, Part]:
@@ -71,6 +79,8 @@ def read(name: str, root: Path) -> tuple[Part, Part]:
     snapshot = sorted((root / name).rglob("*.parquet"))
     parts = _read_snapshot(name, root, snapshot) if snapshot else _read_torchvision(name, root)
     for part, count in zip(parts, _IMAGES[name], strict=True):
+        if part.images.dtype != np.uint8:
+            raise UserError(f"{name} in {root}: pixels come as {part.images.dtype}, not bytes; this is another dataset")
         if part.images.shape != (count, *_SHAPES[name]):
             found, wanted = ("x".join(map(str, shape)) for shape in (part.images.shape, (count, *_SHAPES[name])))
             raise UserError(f"{name} in {root}: images come as {found}, not {wanted}; this is another dataset")
@@ -89,6 +99,11 @@ def _check_labels(name: str, root: Path, *parts: np.ndarray) -> None:
             raise UserError(f"{name} in {root}: labels do not run from 0 to {top}; this is another dataset")
 
 
+def _check_groups(root: Path, part: dict[str, np.ndarray]) -> None:
+    if "coarse_labels" in part and not np.array_equal(part["coarse_labels"], _coarse_of(part["labels"])):
+        raise UserError(f"cifar100 in {root}: coarse labels are not those of the fine ones; copy the data again")
+
+
 def _read_snapshot(name: str, root: Path, shards: list[Path]) -> tuple[Part, Part]:
     def columns(which: str) -> dict[str, Any]:
         chosen = [shard for shard in shards if shard.name.startswith(which)]
@@ -99,10 +114,13 @@ def _read_snapshot(name: str, root: Path, shards: list[Path]) -> tuple[Part, Par
 
     parts = columns("train"), columns("test")
     _check_labels(name, root, *(part["labels"] for part in parts))
+    for part in parts:
+        _check_groups(root, part)
     try:
         train, test = (Part(_decode(part.pop("images"), *_SHAPES[name]), **part) for part in parts)
-    except (OSError, ValueError, SyntaxError) as error:
-        raise UserError(f"{name} in {root / name}: an image cannot be read ({error}); copy the data again") from error
+    except Exception as error:  # of damaged bytes Pillow raises any kind
+        problem = f"an image cannot be read ({says(error)})"
+        raise UserError(f"{name} in {root / name}: {problem}; copy the data again") from error
     return train, test
 
 
@@ -125,19 +143,25 @@ def _read_shard(name: str, shard: Path) -> dict[str, np.ndarray]:
         if any(column.null_count for column in labels.values()):
             raise ValueError("a label is missing")
         return {"images": encoded, **{field: column.to_numpy() for field, column in labels.items()}}
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
-        problem = str(error).splitlines()[0]
-        raise UserError(f"{shard} is damaged ({problem}); copy it again") from error
+    except UserError:
+        raise
+    except Exception as error:  # of damaged bytes pyarrow raises any kind
+        raise UserError(f"{shard} is damaged ({says(error)}); copy it again") from error
 
 
 def _decode(encoded: np.ndarray, channels: int, height: int, width: int) -> np.ndarray:
     from PIL import Image
 
     def decode(some: np.ndarray) -> np.ndarray:
-        images = (Image.open(io.BytesIO(bytes_)).convert("L" if channels == 1 else "RGB") for bytes_ in some)
-        return np.stack([np.asarray(image) for image in images])
+        return np.stack([pixels_of(Image.open(io.BytesIO(bytes_), formats=_FORMATS)) for bytes_ in some])
 
-    with ThreadPoolExecutor() as pool:  # Pillow decodes outside the interpreter's lock
+    def pixels_of(image: Any) -> np.ndarray:
+        if image.size != (width, height):  # known before it is decoded: it may be huge
+            raise ValueError(f"it has {image.width}x{image.height} pixels, not {width}x{height}")
+        return np.asarray(image.convert("L" if channels == 1 else "RGB"))
+
+    with warnings.catch_warnings(), ThreadPoolExecutor() as pool:  # Pillow decodes outside the interpreter's lock
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
         pixels = np.concatenate(list(pool.map(decode, np.array_split(encoded, max(1, len(encoded) // 500)))))
     pixels = pixels.reshape(len(encoded), height, width, channels)
     return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
@@ -148,11 +172,11 @@ def _read_torchvision(name: str, root: Path) -> tuple[Part, Part]:
 
     class_name, pattern = _TORCHVISION[name]
     reader = getattr(torchvision.datasets, class_name)
-    found = bool(files(name, root))
+    found, unfinished = bool(files(name, root)), _unfinished(name, root, reader)
 
     def part(train: bool) -> Part:
         # torchvision unpickles CIFAR's files only after their MD5 digests have proved to be the published ones.
-        data = reader(root, train=train, download=not found)
+        data = reader(root, train=train, download=unfinished)
         pixels = np.asarray(data.data)
         images = pixels[:, None] if pixels.ndim == 3 else pixels.transpose(0, 3, 1, 2)
         labels = np.asarray(data.targets, dtype=np.int64)
@@ -161,10 +185,11 @@ def _read_torchvision(name: str, root: Path) -> tuple[Part, Part]:
 
     try:
         parts = part(True), part(False)
-    except (OSError, RuntimeError, ValueError, AssertionError, KeyError, pickle.UnpicklingError) as error:
-        problem = " ".join(str(error).split())[:200] or type(error).__name__
+    except Exception as error:  # of damaged bytes torchvision raises any kind
+        problem = says(error)
         if found:
-            raise UserError(f"{name} in {root / pattern} is damaged ({problem}); copy it again") from error
+            what = "is not whole, and the download failed" if unfinished else "is damaged"
+            raise UserError(f"{name} in {root / pattern} {what} ({problem}); copy it again") from error
         raise UserError(
             f"{name} is not at hand: looked for {root / name}/*.parquet and {root / pattern}, and the download failed "
             f"({problem}); put it in either place and name the folder with --data-dir or PRUNEKIT_DATA (in a notebook: "
@@ -172,6 +197,24 @@ def _read_torchvision(name: str, root: Path) -> tuple[Part, Part]:
         ) from error
     _check_labels(name, root, *(part.labels for part in parts))
     return parts
+
+
+def _unfinished(name: str, root: Path, reader: Any) -> bool:
+    """Return whether to download: a file is missing, or was cut short beside the archive that it came from.
+
+    Such a file of MNIST is deleted, since torchvision takes any that is there for whole.
+    """
+    if name != "mnist":
+        there = [(root / reader.base_folder / file).exists() for file, _ in reader.train_list + reader.test_list]
+        return not all(there) or (root / reader.filename).exists()  # its download checks what is there first
+    unfinished = False
+    for part, count in zip(("train", "t10k"), _IMAGES["mnist"], strict=True):
+        for kind, size in (("images-idx3", 16 + count * 28 * 28), ("labels-idx1", 8 + count)):
+            file = root / "MNIST" / "raw" / f"{part}-{kind}-ubyte"
+            if file.exists() and file.stat().st_size != size and file.with_name(f"{file.name}.gz").exists():
+                file.unlink()
+            unfinished |= not file.exists()
+    return unfinished
 
 
 def _coarse_of(labels: np.ndarray) -> np.ndarray:
