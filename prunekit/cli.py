@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .errors import UserError, shown
+from .errors import UserError, advice, shown
+from .files import probe
 
 if TYPE_CHECKING:
     from .study.profile import Study
@@ -21,6 +24,9 @@ app = typer.Typer(
 )
 
 _BadUsage: Any = typer.BadParameter.__base__  # click's UsageError, or that of typer's own copy of click
+
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_LONGEST = 1000  # characters of a line that says what is wrong
 
 Profile = Annotated[str, typer.Argument(help="A name in params/ (demo, cpu, paper), or a YAML file.")]
 DataDir = Annotated[Path | None, typer.Option(envvar="PRUNEKIT_DATA", help="Folder of the datasets.  [default: data]")]
@@ -49,8 +55,11 @@ def report(
     study = _study(profile, runs_dir, assignments)
     _check_folder(data_dir)
     usual = _usual_folder(study, profile)
-    folder = _check_out(out or usual)
+    folder = out or usual
     _check_not_published(folder, usual)
+    for part in ("", *build.PARTS):
+        _check_writable("--out", folder / part)
+    _check_writable("--runs-dir", study.store.folder)
     build.check_notebooks()
     errors = _run_missing(study, data_dir, device, workers, cluster)
     errors += build.build(study, folder, data_dir)
@@ -72,17 +81,22 @@ def run(
     study = _study(profile, runs_dir, assignments)
     _check_folder(data_dir)
     if out:
-        _check_not_published(_check_out(out), _usual_folder(study, profile))
+        _check_not_published(out, _usual_folder(study, profile))
+        _check_writable("--out", out)
+    _check_writable("--runs-dir", study.store.folder)
     errors = _run_missing(study, data_dir, device, workers, cluster)
     if out:
         study.publish(out)
-    _finish(errors, f"{len(study.trials)} trials in {study.store.folder}")
+    done = len(study.store.good(study.trials))
+    of = f" of {len(study.trials)}" if done < len(study.trials) else ""
+    _finish(errors, f"{done}{of} trials in {study.store.folder}")
 
 
 @app.command()
 def status(profile: Profile = "demo", runs_dir: RunsDir = None, assignments: Set = None) -> None:
     """Show how many trials are done, missing and failed, and why, and about how long the rest will take."""
     study = _study(profile, runs_dir, assignments)
+    _check_readable("--runs-dir", study.store.folder)
     records = study.store.load(study.trials)
     failures = [record for record in records.values() if record.status == "failed"]
     done = len(records) - len(failures)
@@ -138,7 +152,8 @@ def bench(
     _check_folder(data_dir)
     bench_room.check(rows or ())
     baseline = bench_room.load_baseline()
-    folder = _check_out(out or project_root() / "reports" / "bench")
+    folder = out or project_root() / "reports" / "bench"
+    _check_writable("--out", folder)
     errors = bench_room.run(rows or (), data_dir, folder, baseline, quick)
     typer.echo((folder / "bench.md").read_text(encoding="utf-8"))
     _finish(errors, f"{folder}/bench.md, .csv and a figure")
@@ -146,19 +161,41 @@ def bench(
 
 def main() -> None:
     """Run the command line; every error that a user can mend is one line and exit status 2."""
+    for number in _SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, _stop)
     try:
         status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except _BadUsage as error:
         status = _say(2, error.format_message())
     except UserError as error:
         status = _say(2, str(error))
-    if status == 130:  # what typer makes of Ctrl-C
-        _say(status, "interrupted; run the same command again to go on")
+    except BrokenPipeError:  # as `head` leaves it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    except OSError as error:
+        status = _say(1, f"{shown(error.filename or 'a file')}: {error.strerror}; {advice(error)}, then run again")
+    except _StoppedError as stopped:
+        status = _say(128 + stopped.number, "interrupted; run the same command again to go on")
     sys.exit(status)
 
 
+class _StoppedError(BaseException):
+    """The run is to end, as a signal of that number has asked."""
+
+    def __init__(self, number: int):
+        self.number = number
+
+
+def _stop(number: int, _: object) -> None:
+    for other in _SIGNALS:  # a second Ctrl-C must not break what the first has begun
+        signal.signal(other, signal.SIG_IGN)
+    raise _StoppedError(number)
+
+
 def _say(status: int, message: str) -> int:
-    print(f"prunekit: {' '.join(message.split())}", file=sys.stderr)
+    line = "".join(c if c.isprintable() else " " for c in message)
+    print(f"prunekit: {' '.join(line.split())[:_LONGEST]}", file=sys.stderr)
     return status
 
 
@@ -170,16 +207,25 @@ def _study(profile: str, runs_dir: Path | None, assignments: list[str] | None) -
 
 
 def _check_folder(data_dir: Path | None) -> None:
-    if data_dir and not data_dir.is_dir():
-        raise UserError(f"--data-dir {data_dir}: no such folder")
+    if data_dir:
+        _check_readable("--data-dir", data_dir, absent_too=False)
 
 
-def _check_out(out: Path) -> Path:
+def _check_readable(option: str, folder: Path, absent_too: bool = True) -> None:
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        os.scandir(folder).close()
     except OSError as error:
-        raise UserError(f"--out {out}: cannot be made a folder ({error.strerror}); name another") from None
-    return out
+        if not (absent_too and isinstance(error, FileNotFoundError)):
+            raise UserError(f"{option} {shown(folder)} cannot be read ({error.strerror}); name another") from None
+
+
+def _check_writable(option: str, folder: Path) -> None:
+    """Before anything runs: what has taken hours is to find its place."""
+    try:
+        probe(folder)
+    except OSError as error:
+        problem = f"cannot be written to ({error.strerror}); {advice(error)}"
+        raise UserError(f"{option} {shown(folder)} {problem}") from None
 
 
 def _usual_folder(study: Study, profile: str) -> Path:
@@ -202,8 +248,12 @@ def _check_not_published(out: Path, usual: Path) -> None:
 def _run_missing(
     study: Study, data_dir: Path | None, device: str, workers: int | None, cluster: str | None
 ) -> list[str]:
+    from .study import machine
+
     if cluster and workers:
         raise UserError("--workers is of this machine; with --cluster, start as many dask workers as are wanted")
+    if device not in {"auto", "cpu"} and not cluster:
+        machine.device(device)
     missing = study.missing(study.store.load(study.trials))
     done = len(study.trials) - len(missing)
     print(f"prunekit: {len(study.trials)} trials, {done} done, {len(missing)} to run", file=sys.stderr)

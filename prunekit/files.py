@@ -6,6 +6,7 @@ import hashlib
 import os
 import platform
 import re
+import tempfile
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -39,6 +40,13 @@ def replace(file: Path, content: bytes | Callable[[BinaryIO], object], durable: 
         raise
     if durable:
         _flush(file.parent)
+
+
+def probe(folder: Path) -> None:
+    """Make `folder`, and write a megabyte there that is gone at once; raises OSError where that cannot be."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(2**20))
 
 
 def sweep(*folders: Path) -> None:

@@ -192,4 +192,5 @@ def _add_product(
 
 def _normalised(scores: Scores, eps: float) -> Scores:
     whole = torch.cat([s.flatten() for s in scores.values()]).sum().abs() + eps
+    whole = whole.where(whole != 0, 1)  # no slope in a collapsed network: its scores are zero
     return {name: s / whole for name, s in scores.items()}

@@ -2,9 +2,16 @@
 
 import os
 import re
+import shlex
+import subprocess
 
 import pytest
-from conftest import TINY_TRIALS
+import yaml
+from conftest import TINY, TINY_TRIALS, command
+
+from prunekit import cli
+from prunekit.study.params import load_params
+from prunekit.study.profile import Study
 
 HOOK = """
 import sys
@@ -70,6 +77,58 @@ def test_bad_usage_is_one_line_and_status_2(prunekit, words, named):
     assert all("to run" in other for other in progress)
     assert line.startswith("prunekit: ")
     assert [word for word in named if word not in line] == [], line
+
+
+@pytest.fixture
+def places(tmp_path):
+    """What cannot be written to, by name, and what is said of it."""
+    (tmp_path / "file").touch()
+    return {
+        "file": (tmp_path / "file", "(File exists); name a folder"),
+        "in a file": (tmp_path / "file" / "x", "(Not a directory); name a folder"),
+        "system": ("/proc", "make it writable or name another"),
+        "in the system": ("/proc/runs", "make it writable or name another"),
+        "long": (tmp_path / ("x" * 300), "(File name too long); give it a shorter name"),
+    }
+
+
+@pytest.mark.parametrize("place", ["file", "in a file", "system", "in the system", "long"])
+@pytest.mark.parametrize(
+    "words", [("run", "--out"), ("run", "--runs-dir"), ("report", "--out"), ("report", "--runs-dir")]
+)
+def test_folders_are_tried_before_anything_runs(prunekit, tiny_profile, places, tmp_path, words, place):
+    folder, advice = places[place]
+    verb, option = words
+    result = prunekit(verb, tiny_profile, option, folder)
+    (line,) = result.stderr.splitlines()
+    assert result.returncode == 2 and line.startswith(f"prunekit: {option} ") and "cannot be written to (" in line
+    assert line.endswith(advice) and len(line) < 250, line
+    assert not list(tmp_path.rglob("*.json"))
+
+
+@pytest.mark.parametrize("place", ["file", "in a file", "long"])
+def test_status_of_no_folder(prunekit, tiny_profile, places, place):
+    result = prunekit("status", tiny_profile, "--runs-dir", places[place][0])
+    assert result.returncode == 2 and not result.stdout
+    assert re.fullmatch(r"prunekit: --runs-dir .{1,90} cannot be read \(.*\); name another\n", result.stderr)
+
+
+def test_a_file_of_the_users_own_never_writes_over_a_profile_of_that_name(prunekit, tmp_path, monkeypatch):
+    for folder in ("params", "mine"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "demo.yaml").write_text(yaml.safe_dump(TINY | {"profile": "demo"}))
+    monkeypatch.chdir(tmp_path)
+    mine, ours = (cli._usual_folder(Study(load_params(name)), name) for name in ("mine/demo.yaml", "params/demo.yaml"))
+    assert ours == tmp_path / "reports" / "demo" and mine.parent == tmp_path / "reports" / "custom"
+    refused = prunekit("run", "mine/demo.yaml", "--out", tmp_path / "reports" / "demo")
+    assert refused.returncode == 2 and "is for the profile demo as it stands in params/" in refused.stderr
+    assert not (tmp_path / "reports").exists()
+
+
+def test_a_reader_that_leaves_is_no_error(tiny_profile):
+    both = f"{shlex.join(command('status', tiny_profile))} | true"
+    result = subprocess.run(["bash", "-c", both], capture_output=True, text=True)
+    assert not result.stderr
 
 
 def test_run_status_and_run_again(prunekit, tiny_profile, without, tmp_path):

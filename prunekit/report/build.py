@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from .. import datasets
-from ..errors import UserError, suggestion
+from ..errors import UserError, says, suggestion
 from ..files import replace, sweep
 from ..study.params import project_root
 from ..study.profile import Study
 from .notebook import NAMES
 from .page import ONLY_SHOW
 from .render import render
+
+OURS = (
+    *("00_findings.ipynb", "01_dataset_comparison.ipynb", "02_compression_sweep.ipynb", "03_timing.ipynb"),
+    *("04_flops.ipynb", "05_layers_and_histograms.ipynb", "06_audit.ipynb"),
+)
+PARTS = ("tables", "figures", "notebooks")  # folders of a report
 
 
 def check_notebooks() -> None:
@@ -30,7 +36,9 @@ def check_notebooks() -> None:
     if not pypandoc.get_pandoc_path():
         raise UserError("a report needs pandoc; install the extra: pip install 'prunekit[report]'")
     for notebook in notebooks():
-        own = _taken(notebook)
+        own, problem = _taken(notebook)
+        if problem:  # which its section is to say
+            continue
         if missing := sorted({"profile", "out"} - own):
             raise UserError(f"{notebook}: its parameters cell lacks {', '.join(missing)}; add it as in the others")
         if unknown := sorted(own - set(NAMES)):
@@ -40,24 +48,29 @@ def check_notebooks() -> None:
 
 
 def notebooks() -> list[Path]:
-    """Return the report's notebooks in order; raises UserError where there are none."""
-    found = sorted((project_root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    """Return the report's notebooks in order, ours and the user's; raises UserError where there are none."""
+    folder = project_root() / "notebooks"
+    found = {path.name for path in folder.glob("[0-9][0-9]_*.ipynb")}
     if not found:
-        raise UserError(f"no notebooks in {project_root() / 'notebooks'}; run prunekit inside a checkout of it")
-    return found
+        raise UserError(f"no notebooks in {folder}; run prunekit inside a checkout of it")
+    return [folder / name for name in sorted(found.union(OURS))]
 
 
 def build(study: Study, folder: Path, data_dir: Path | None = None) -> list[str]:
     """Write the study's whole report into `folder`; return a line for each notebook that failed."""
     folder = folder.resolve()
-    for part in ("tables", "figures", "notebooks"):
+    for part in PARTS:
         (folder / part).mkdir(parents=True, exist_ok=True)
-        sweep(folder / part)
-    sweep(folder)
+    sweep(folder, *(folder / part for part in PARTS))
     study.publish(folder)
     parameters = {"out": "..", **study.params.model_dump()}
     with _environment(study, data_dir), ThreadPoolExecutor(os.cpu_count()) as pool:
-        errors = list(pool.map(lambda notebook: _execute(notebook, folder / "notebooks", parameters), notebooks()))
+        futures = [pool.submit(_execute, notebook, folder / "notebooks", parameters) for notebook in notebooks()]
+        try:
+            errors = [future.result() for future in futures]
+        except BaseException:
+            _end(futures)
+            raise
     executed = [folder / "notebooks" / notebook.name for notebook in notebooks()]
     render(study.params.profile, folder, dict(zip(executed, errors, strict=True)))
     return [f"{path.name}: {error}" for path, error in zip(executed, errors, strict=True) if error]
@@ -81,11 +94,29 @@ def _environment(study: Study, data_dir: Path | None) -> Iterator[None]:
             os.environ.pop(key) if value is None else os.environ.update({key: value})
 
 
-def _taken(notebook: Path) -> set[str]:
-    """The names of a notebook's parameters."""
+def _end(futures: list[Future[str]]) -> None:
+    """Have notebooks executed no further: none begins, and the kernels of those under way are killed."""
+    import psutil
+
+    for future in futures:
+        future.cancel()
+    while wait(futures, timeout=0.2).not_done:
+        for child in psutil.Process().children():
+            with suppress(psutil.Error):
+                if "ipykernel_launcher" in child.cmdline():
+                    child.kill()
+
+
+def _taken(notebook: Path) -> tuple[set[str], str]:
+    """Return the names of a notebook's parameters, and in one line why it cannot be read, "" if it can."""
     import papermill
 
-    return set(papermill.inspect_notebook(str(notebook)))
+    if not notebook.exists():
+        return set(), f"{notebook} is missing; fetch it again (git checkout {notebook.name})"
+    try:
+        return set(papermill.inspect_notebook(str(notebook))), ""
+    except Exception as error:  # of what is no notebook any kind comes
+        return set(), f"{notebook} is damaged ({says(error)}); fetch it again (git checkout {notebook.name})"
 
 
 def _execute(notebook: Path, folder: Path, parameters: dict[str, Any]) -> str:
@@ -95,8 +126,9 @@ def _execute(notebook: Path, folder: Path, parameters: dict[str, Any]) -> str:
 
     output = folder / notebook.name
     output.unlink(missing_ok=True)
-    taken = _taken(notebook)
-    error = ""
+    taken, error = _taken(notebook)
+    if error:
+        return error
     try:
         papermill.execute_notebook(
             str(notebook),

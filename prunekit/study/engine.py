@@ -20,7 +20,7 @@ from .groups import Group, grouped, size
 from .progress import Progress
 from .store import Store
 from .trial import Record, Trial, failed
-from .worker import Place, follow, kept, no_memory, one_line, records, work
+from .worker import Place, deaf, follow, kept, no_memory, one_line, records, work
 
 _LOST = "the process of these trials was killed twice, perhaps for want of memory; run again with fewer --workers"
 
@@ -173,12 +173,14 @@ def _in_pool(left: deque[Group], place: Place) -> Generator[Record, None, list[G
     from loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
 
     count = min(place.workers, len(left))
-    pool = ProcessPoolExecutor(count, initializer=follow, initargs=(os.getpid(),), env=_GROWING)
+    with deaf():
+        pool = ProcessPoolExecutor(count, initializer=follow, initargs=(os.getpid(),), env=_GROWING)
     running: dict[Future[list[Record]], Group] = {}
     try:
         while left or running:
             while left and len(running) < count:
-                running[pool.submit(work, left[0], place)] = left[0]
+                with deaf():
+                    running[pool.submit(work, left[0], place)] = left[0]
                 left.popleft()
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 if isinstance(future.exception(), BrokenProcessPool):

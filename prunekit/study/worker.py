@@ -8,13 +8,15 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..errors import UserError, says
+from ..errors import UserError, advice, says
 from . import cluster, machine
 from .groups import Group
 from .store import Store
@@ -92,8 +94,8 @@ def kept(record: Record, store: Store) -> Record:
     try:
         store.save(record)
     except OSError as problem:
-        error = f"its record cannot be written to {store.folder} ({problem.strerror}); free space and run again"
-        return failed(record.trial, error, record.where)
+        error = f"its record cannot be written to {store.folder} ({problem.strerror}); {advice(problem)}"
+        return failed(record.trial, f"{error}, then run again", record.where)
     return record
 
 
@@ -102,9 +104,24 @@ def no_memory(error: str) -> bool:
     return "out of memory" in error or "ALLOC_FAILED" in error
 
 
+@contextmanager
+def deaf() -> Iterator[None]:
+    """Processes that are started meanwhile hear no Ctrl-C, hangup or request to end: the run alone answers these."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    unheard = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, unheard)
+    try:
+        resource_tracker.ensure_running()  # here, since starting it lets its own choice of signals through
+        signal.pthread_sigmask(signal.SIG_BLOCK, unheard)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def follow(parent: int) -> None:
-    """Make this worker process end with the run that started it, which alone answers Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Make this worker process end with the run that started it."""
 
     def watch() -> None:
         while os.getppid() == parent:

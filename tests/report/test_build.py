@@ -149,14 +149,22 @@ def test_second_report_runs_no_trial_and_a_notebook_that_raises_costs_only_its_s
     nb = nbformat.read(killed, as_version=4)
     nb.cells[-1].source = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     nbformat.write(nb, killed)
+    missing, damaged = (study / "notebooks" / f"{name}.ipynb" for name in ("00_findings", "06_audit"))
+    rest = missing.read_bytes(), damaged.read_bytes()
+    missing.unlink()
+    damaged.write_bytes(rest[1][: len(rest[1]) // 2])
     again = command(BIN / "prunekit", "report", "--out", "again", cwd=study)
     path.write_text(whole)
     killed.write_text(alive)
+    missing.write_bytes(rest[0])
+    damaged.write_bytes(rest[1])
     assert "0 to run" in again.stderr
     assert {path.name: path.stat().st_mtime_ns for path in (study / "runs").iterdir()} == before
     assert again.returncode == 1
     # A kernel that dies may leave lines of its own: libzmq's "Assertion failed", now and then.
     failures = [line for line in again.stderr.splitlines() if line.startswith("prunekit: failed")]
+    assert f"00_findings.ipynb: {missing} is missing; fetch it again" in failures.pop(0)
+    assert f"06_audit.ipynb: {damaged} is damaged (" in failures.pop()
     assert failures == [
         "prunekit: failed: 03_timing.ipynb: ValueError: the <b>clock</b> stopped",
         "prunekit: failed: 04_flops.ipynb: DeadKernelError: Kernel died",
@@ -165,6 +173,7 @@ def test_second_report_runs_no_trial_and_a_notebook_that_raises_costs_only_its_s
     assert "**This section stopped:** `ValueError: the <b>clock</b> stopped`" in text
     assert "**This section stopped:** `DeadKernelError: Kernel died`" in text
     assert "Table IV." in text and "Table V." in text
+    assert all(f"**This section stopped:** `{name}" in text for name in (missing, damaged))
 
 
 def test_notebooks_run_twice_in_one_kernel(folder, study):

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -281,12 +282,13 @@ def long_profile(tmp_path, tiny_profile):
     return file
 
 
-def start(profile, workers=2):
+def start(profile, workers=2, **options):
     return subprocess.Popen(
         command("run", profile, "--workers", workers, "--device", "cpu"),
         cwd=profile.parent,
         stderr=subprocess.PIPE,
         text=True,
+        **options,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell ignores it for what it runs aside
     )
 
@@ -383,17 +385,35 @@ def test_kills_at_random_moments_change_no_result(tmp_path, long_profile, prunek
     assert len(ours) == len(trials_of(long_profile)) and ours == theirs
 
 
-def test_interrupted_run_says_how_to_go_on(tmp_path, long_profile):
+@needs_proc
+@pytest.mark.parametrize(
+    ("signals", "status"),
+    [
+        ([signal.SIGINT], 130),
+        ([signal.SIGINT, signal.SIGINT], 130),
+        ([signal.SIGTERM], 143),
+        ([signal.SIGHUP, signal.SIGTERM], 129),
+    ],
+    ids=["Ctrl-C", "Ctrl-C twice", "end", "hangup"],
+)
+@pytest.mark.parametrize("early", [True, False], ids=["early", "late"])
+def test_signals_end_a_run_in_one_line(tmp_path, long_profile, signals, status, early):
+    """Sent to all its processes, as a terminal does: when workers have just been started, and when they have worked."""
     runs = tmp_path / "runs"
-    first = start(long_profile)
-    wait_for(lambda: runs.is_dir() and any(runs.glob("*.json")))
-    pool = workers(first.pid)
-    first.send_signal(signal.SIGINT)
-    _, printed = first.communicate(timeout=30)
-    assert first.returncode == 130
-    assert "prunekit: interrupted; run the same command again to go on" in printed and "Traceback" not in printed
-    wait_for(lambda: not any(map(alive, pool)), seconds=10)
-    assert whole_records(runs)
+    run = start(long_profile, start_new_session=True)
+    wait_for(lambda: workers(run.pid) if early else any(runs.glob("*.json")))
+    family = children(run.pid)
+    for number in signals:
+        os.killpg(run.pid, number)
+        time.sleep(0.05)
+    _, printed = run.communicate(timeout=60)
+    *progress, line = printed.splitlines()
+    assert run.returncode == status
+    assert line == "prunekit: interrupted; run the same command again to go on"
+    assert all(re.match(r"\[\d+/\d+\] .*: done|prunekit: \d+ trials", other) for other in progress), printed
+    wait_for(lambda: not any(map(alive, family)), seconds=10)
+    assert whole_records(runs) or early
+    assert not list(runs.glob(".*.tmp"))
 
 
 def test_two_runs_at_once_in_one_folder(tmp_path, tiny_profile):

@@ -93,6 +93,12 @@ def test_shared_work_is_done_once_and_charged_to_all():
     assert one.seconds["data"] == two.seconds["data"] > 0
 
 
+@pytest.mark.parametrize("pruner", pruners.NAMES)
+def test_a_network_that_collapses_on_the_way_is_a_collapsed_record(pruner):
+    record = run(trial(pruner=pruner, compression=10.0, prune_steps=5))
+    assert record["status"] == "ok" and record["collapsed"]
+
+
 def test_a_failing_stage_leaves_shared_sound(monkeypatch):
     shared = Shared()
     expected = run(trial())
