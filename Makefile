@@ -7,13 +7,16 @@ UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 # Where the environment forbids keeping compiled modules, each of a dozen processes would compile torch for seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: report test lint notebooks lab clean
+.PHONY: report test campaign lint notebooks lab clean
 
 report: $(UV)  ## run what is missing and write reports/PROFILE (PROFILE=demo, cpu or paper)
 	$(UV) run --locked prunekit report $(PROFILE)
 
 test: $(UV)  ## the whole test suite
 	$(UV) run --locked pytest
+
+campaign: $(UV)  ## kill, damage and misuse it for half an hour, and count what it survives
+	PRUNEKIT_CAMPAIGN=1 $(UV) run --locked pytest -m slow
 
 lint: $(UV)  ## style and types
 	$(UV) run --locked ruff check .

@@ -30,7 +30,7 @@ class UserError(Exception):
 def shown(words: object) -> str:
     """Return what a user gave as a line may hold it: printable, its middle left out beyond some 80 characters."""
     text = _cut(str(words))
-    return _cut("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text))
+    return _cut(_printable(text))
 
 
 def quoted(value: object) -> str:
@@ -43,7 +43,7 @@ def quoted(value: object) -> str:
 
 def says(problem: BaseException) -> str:
     """Return the first 300 characters of what an exception says, in one line; its name if it says nothing."""
-    return " ".join(str(problem).split())[:300] or type(problem).__name__
+    return _printable(" ".join(str(problem).split())[:300]) or type(problem).__name__
 
 
 def advice(problem: OSError) -> str:
@@ -77,6 +77,10 @@ def describe(error: ValidationError, known: list[str]) -> str:
     if isinstance(first["input"], str) and first["type"] in {"float_type", "int_type"}:
         hint = "; YAML reads this as text (1e-3 is text, 1.0e-3 a number)"
     return f"{key}: {message}, not {quoted(first['input'])}{hint}"
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _cut(text: str) -> str:

@@ -1,6 +1,8 @@
 import os
 import subprocess
 import sys
+from collections import Counter
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,20 @@ TINY = {
     "timed_alone": False,
 }
 TINY_TRIALS = 7  # four of the sweep, of which two are the comparison's digits; two of digit-pairs; SynFlow in steps
+
+CAMPAIGN = bool(os.environ.get("PRUNEKIT_CAMPAIGN"))  # whether tests marked slow do all they can, or a slice of it
+FIGURES = Counter()  # what these have done, by what it is called
+
+
+def share(whole, some):
+    """Return how much of a kind to try: all of it in a campaign."""
+    return whole if CAMPAIGN else some
+
+
+def pytest_terminal_summary(terminalreporter):
+    if CAMPAIGN:
+        said = ", ".join(f"{count:,} {what}" for what, count in FIGURES.items())
+        terminalreporter.write_line(f"campaign of {date.today()}: {said or 'nothing was tried'}")
 
 
 @pytest.fixture(autouse=True)

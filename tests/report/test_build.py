@@ -4,14 +4,17 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbclient
 import nbformat
 import pandas as pd
+import psutil
 import pytest
 import yaml
 
@@ -27,8 +30,12 @@ FIGURES += ["summary", "accuracy_by_compression", "time_by_compression", "flops_
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
 
+def environment():
+    return {key: value for key, value in os.environ.items() if not key.startswith("PRUNEKIT_")}
+
+
 def command(*words, cwd, **more):
-    env = {key: value for key, value in os.environ.items() if not key.startswith("PRUNEKIT_")} | more
+    env = environment() | more
     return subprocess.run([str(word) for word in words], cwd=cwd, env=env, capture_output=True, text=True, timeout=600)
 
 
@@ -176,6 +183,28 @@ def test_second_report_runs_no_trial_and_a_notebook_that_raises_costs_only_its_s
     assert all(f"**This section stopped:** `{name}" in text for name in (missing, damaged))
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_report_and_its_kernels_in_one_line(folder, study, number):
+    words = [BIN / "prunekit", "report", "--out", "stopped"]
+    options = {"cwd": study, "env": environment(), "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    report = subprocess.Popen(words, **options)
+
+    def kernels():
+        found = [child for child in psutil.Process(report.pid).children() if "ipykernel_launcher" in child.cmdline()]
+        return found if len(found) > 1 else []
+
+    while not (alive := kernels()):
+        assert report.poll() is None
+        time.sleep(0.1)
+    os.killpg(report.pid, number)
+    _, printed = report.communicate(timeout=60)
+    assert report.returncode == 128 + number
+    assert len(printed.splitlines()) == 2, printed
+    start, end = printed.splitlines()
+    assert "0 to run" in start and end == "prunekit: interrupted; run the same command again to go on"
+    assert not psutil.wait_procs(alive, timeout=10)[1]
+
+
 def test_notebooks_run_twice_in_one_kernel(folder, study):
     """Whatever the user called things in between; and the second time shows what the first did."""
     twice = study / "twice" / "notebooks"  # with the parameters that papermill injected
@@ -187,7 +216,7 @@ def test_notebooks_run_twice_in_one_kernel(folder, study):
         code = [cell.source for cell in nb.cells if cell.cell_type == "code"]
         nb.cells = [nbformat.v4.new_code_cell(source) for source in (*code, between, *code)]
         client = nbclient.NotebookClient(nb, resources={"metadata": {"path": str(twice)}})
-        client.execute(env={key: value for key, value in os.environ.items() if not key.startswith("PRUNEKIT_")})
+        client.execute(env=environment())
         return [[output.get("data") for output in cell.outputs] for cell in nb.cells]
 
     paths = sorted(twice.glob("*.ipynb"))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY, TINY_TRIALS, command
+from conftest import FIGURES, TINY, TINY_TRIALS, command, share
 from deadly import deadly
 
 from prunekit.errors import UserError
@@ -22,7 +22,7 @@ from prunekit.study.progress import Progress
 from prunekit.study.store import Store
 from prunekit.study.trial import failed
 
-KILLS = int(os.environ.get("PRUNEKIT_TEST_KILLS", 1))  # of a run, at random moments
+KILLS = share(100, 1)  # of a run, at random moments
 OFFLINE = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
 
 
@@ -359,19 +359,22 @@ def kill_at(moments, process, worker_first):
 
 
 @needs_proc
+@pytest.mark.slow
 def test_kills_at_random_moments_change_no_result(tmp_path, long_profile, prunekit):
     """Of the run and of its workers, in turn; each time it goes on, and what was done is left as it was.
 
-    One run is killed so; PRUNEKIT_TEST_KILLS asks for more.
+    One run is killed so, a hundred in a campaign.
     """
     runs, moments = tmp_path / "runs", random.Random(1)
     killed = 0
-    for kill in range(KILLS):
+    for kill in range(share(150, 1)):
+        if killed == KILLS:
+            break
         before = whole_records(runs)
         killed += kill_at(moments, start(long_profile), kill % 2 == 0)
         assert before.items() <= whole_records(runs).items()
     assert killed
-    print(f"{killed} runs killed in their midst")
+    FIGURES["kills survived"] += killed
     last = start(long_profile)  # a worker that is killed costs it nothing
     wait_for(lambda: len(workers(last.pid)) == 2)
     time.sleep(moments.uniform(0, 8))

@@ -1,0 +1,66 @@
+"""One bit of a file flipped: what is read then is what was written, or nothing."""
+
+import random
+
+import numpy as np
+import pytest
+from conftest import FIGURES, TINY, share
+
+from prunekit import files
+from prunekit.errors import UserError
+from prunekit.study import engine, store
+from prunekit.study.params import Params
+from prunekit.study.profile import Study
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A study that was run."""
+    study = Study(Params.model_validate(TINY), tmp_path_factory.mktemp("flips") / "runs")
+    assert engine.run(study.trials.values(), study.store, device="cpu", workers=1) == {}
+    return study
+
+
+def flips(file, count):
+    """Yield while one bit of `file` after another is flipped."""
+    whole, places = file.read_bytes(), random.Random(file.name)
+    for _ in range(count):
+        place, bit = places.randrange(len(whole)), 1 << places.randrange(8)
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ bit]) + whole[place + 1 :])
+        yield
+        FIGURES["flips of a bit seen or harmless"] += 1
+    file.write_bytes(whole)
+
+
+@pytest.mark.slow
+def test_records(study):
+    for id_, record in study.store.load(study.trials).items():
+        for _ in flips(study.store.folder / f"{id_}.json", share(150, 10)):
+            assert study.store.load([id_]).get(id_, record) == record
+
+
+@pytest.mark.slow
+def test_published_records(study, tmp_path):
+    records, file = study.store.load(study.trials), tmp_path / "trials.parquet"
+    store.publish(records.values(), file)
+    for _ in flips(file, share(600, 40)):
+        try:
+            assert store.published(file) in (records, {})
+        except UserError as error:
+            assert str(error).isprintable() and "delete it or fetch it again" in str(error)
+
+
+@pytest.mark.slow
+def test_caches(tmp_path):
+    random_ = np.random.default_rng(0)
+    arrays = {"w": random_.normal(size=(20, 30)).astype(np.float32), "labels": np.arange(50), "about": np.array("{}")}
+    file = tmp_path / "x.npz"
+    files.save_arrays(file, arrays)
+    for _ in flips(file, share(600, 40)):
+        try:
+            found = files.load_arrays(file)
+        except ValueError:
+            continue
+        assert found.keys() == arrays.keys()
+        for name, array in arrays.items():
+            assert found[name].dtype == array.dtype and np.array_equal(found[name], array)
