@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -98,6 +99,7 @@ def _end(futures: list[Future[str]]) -> None:
     """Have notebooks executed no further: none begins, and the kernels of those under way are killed."""
     import psutil
 
+    logging.disable(logging.CRITICAL)  # nbclient's lines on each kernel's death
     for future in futures:
         future.cancel()
     while wait(futures, timeout=0.2).not_done:
