@@ -269,8 +269,8 @@ def _run_missing(
 
 def _finish(errors: list[str], done: str = "") -> None:
     for error in errors:
-        print(f"prunekit: failed: {error}", file=sys.stderr)
+        _say(1, f"failed: {error}")
     if done:
-        print(f"prunekit: {done}", file=sys.stderr)
+        _say(0, done)
     if errors:
         raise typer.Exit(1)

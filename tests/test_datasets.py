@@ -342,6 +342,7 @@ def mirror(tmp_path, mnist, monkeypatch):
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=archives)
     monkeypatch.setattr(http.server.SimpleHTTPRequestHandler, "log_message", lambda *_: None)
     monkeypatch.setattr("urllib.request.urlopen", urlopen)
+    monkeypatch.setattr("urllib.request._opener", None)  # which keeps the proxies of the test that needed it first
     monkeypatch.setattr("socket.socket.connect", _socket.socket.connect)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         monkeypatch.setattr(reader, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])

@@ -282,6 +282,12 @@ def long_profile(tmp_path, tiny_profile):
     return file
 
 
+def heed():
+    """Ignore no signal: a shell has what it runs aside ignore Ctrl-C, nohup hangups."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def start(profile, workers=2, **options):
     return subprocess.Popen(
         command("run", profile, "--workers", workers, "--device", "cpu"),
@@ -289,7 +295,7 @@ def start(profile, workers=2, **options):
         stderr=subprocess.PIPE,
         text=True,
         **options,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell ignores it for what it runs aside
+        preexec_fn=heed,
     )
 
 
@@ -390,16 +396,15 @@ def test_kills_at_random_moments_change_no_result(tmp_path, long_profile, prunek
 
 @needs_proc
 @pytest.mark.parametrize(
-    ("signals", "status"),
+    ("signals", "status", "early"),
     [
-        ([signal.SIGINT], 130),
-        ([signal.SIGINT, signal.SIGINT], 130),
-        ([signal.SIGTERM], 143),
-        ([signal.SIGHUP, signal.SIGTERM], 129),
+        ([signal.SIGINT], 130, True),
+        ([signal.SIGINT, signal.SIGINT], 130, False),
+        ([signal.SIGTERM], 143, False),
+        ([signal.SIGHUP, signal.SIGTERM], 129, True),
     ],
     ids=["Ctrl-C", "Ctrl-C twice", "end", "hangup"],
 )
-@pytest.mark.parametrize("early", [True, False], ids=["early", "late"])
 def test_signals_end_a_run_in_one_line(tmp_path, long_profile, signals, status, early):
     """Sent to all its processes, as a terminal does: when workers have just been started, and when they have worked."""
     runs = tmp_path / "runs"
