@@ -167,7 +167,7 @@ def main() -> None:
     try:
         status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except _BadUsage as error:
-        status = _say(2, error.format_message())
+        status = _say(2, " ".join(map(shown, error.format_message().split())))  # which quotes words in full
     except UserError as error:
         status = _say(2, str(error))
     except BrokenPipeError:  # as `head` leaves it

@@ -13,7 +13,7 @@ import torch
 
 from .. import datasets
 from ..datasets import sources
-from ..errors import UserError, suggestion
+from ..errors import UserError, quoted, suggestion
 from ..study import machine
 from ..study.params import project_root
 from .measure import Measured
@@ -26,7 +26,7 @@ def check(names: Collection[str]) -> None:
     """Raise UserError for a name that is no row's."""
     for name in names:
         if name not in ROWS:
-            raise UserError(f"unknown row {name!r}; {suggestion(name, list(ROWS))}")
+            raise UserError(f"unknown row {quoted(name)}; {suggestion(name[:80], list(ROWS))}")
 
 
 def run(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import UserError, says
+from ..errors import UserError, quoted, says
 from ..files import load_arrays, save_arrays, sweep
 from . import sources
 from .sources import Arrays
@@ -132,7 +132,7 @@ def distinct(arrays: Arrays) -> dict[bytes, tuple[str, int]]:
 def check(name: str) -> None:
     """Raise UserError for an unknown name."""
     if name not in NAMES:
-        raise UserError(f"unknown dataset {name!r}; choose from {', '.join(NAMES)}")
+        raise UserError(f"unknown dataset {quoted(name)}; choose from {', '.join(NAMES)}")
 
 
 def data_root(root: str | Path | None = None) -> Path:

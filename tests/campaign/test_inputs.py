@@ -35,13 +35,18 @@ WORDS = [
 def test_bad_inputs(prunekit, tmp_path):
     inputs = [*SETS, *WORDS]
     random.Random(15).shuffle(inputs)
+    wrong = []
     for words in inputs[: share(None, 12)]:
         result = prunekit(*words)
-        said = f"{[word[:100] for word in words]}: {result.returncode} {result.stderr[-2000:]}"
         *before, line = result.stderr.splitlines() or [""]
-        assert result.returncode == 2 and not result.stdout, said
-        assert not before or (len(before) == 1 and "to run" in before[0]), said
-        assert line.startswith("prunekit: ") and line.isprintable() and len(line) <= 1010, said
-        assert all(len(word) < 200 for word in line.split()), said
-        FIGURES["bad inputs refused"] += 1
+        if (
+            (result.returncode == 2 and not result.stdout)
+            and (not before or (len(before) == 1 and "to run" in before[0]))
+            and (line.startswith("prunekit: ") and line.isprintable() and len(line) <= 1010)
+            and all(len(word) < 200 for word in line.split())
+        ):
+            FIGURES["bad inputs refused"] += 1
+        else:
+            wrong.append(f"{[word[:100] for word in words]}: {result.returncode} {result.stderr[-500:]}")
+    assert not wrong
     assert not [file for file in tmp_path.rglob("*") if file.is_file()]

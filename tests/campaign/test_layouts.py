@@ -25,9 +25,10 @@ def folder(file):
     file.mkdir()
 
 
-def head_flipped(file):
-    content = file.read_bytes()
-    file.write_bytes(bytes([content[0] ^ 255, content[1] ^ 255]) + content[2:])
+def ends_flipped(file):
+    """Both: of a parquet file the foot alone tells what is in it, of MNIST's the head."""
+    first, *rest, last = file.read_bytes()
+    file.write_bytes(bytes([first ^ 255, *rest, last ^ 255]))
 
 
 DAMAGES = {
@@ -40,7 +41,7 @@ DAMAGES = {
     "a link to nothing": link_to_nothing,
     "a link to itself": link_to_itself,
     "a folder": folder,
-    "its head": head_flipped,
+    "its ends": ends_flipped,
 }
 
 
