@@ -1,18 +1,19 @@
 """Pruners: a network and a few images -> a score a weight. The highest scores are kept.
 
-Each of the five is one short function; masks, schedules and scopes live elsewhere. Scores are computed in the
-network's own precision, with the network in evaluation mode and left as it was.
+Each of the five is one short function, and so is one of your own (`register`); masks, schedules and scopes live
+elsewhere. Scores are computed in the network's own precision, with the network in evaluation mode and left as it was.
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from . import masks, models
+from . import masks, models, own
+from .errors import UserError, quoted, says
 
 Scores = dict[str, Tensor]
 Batches = list[tuple[Tensor, Tensor]]
@@ -85,6 +86,16 @@ _PRUNERS: dict[str, Callable[..., Scores]] = {
 NAMES = tuple(_PRUNERS)
 
 
+def register(name: str) -> Callable[[Callable[..., Scores]], Callable[..., Scores]]:
+    """Return a decorator that makes a function known as the pruner `name`, here and in what is run from here.
+
+    The function takes what those above take: a copy of the network, batches [(images, labels)], a generator on the CPU;
+    and returns what they return. What it draws without the generator comes from it all the same. Its source is part of
+    a trial's id. Raises UserError for a name that is taken, and for what is not a function.
+    """
+    return own.register("pruner", name, NAMES)  # type: ignore[return-value]
+
+
 def score(
     name: str,
     net: nn.Module,
@@ -99,10 +110,13 @@ def score(
     `images` are normalised, [N, C, H, W] on the network's device, `labels` int64 [N]; they are scored in batches of
     `batch_size`. `generator`, on the CPU, draws the scores of `random` (torch's global one if None). `again` are the
     same images, augmented anew, for the second pass of `grasp`, the one pruner that makes two. Raises ValueError for an
-    unknown name or no images, and if another pruner is given `again`.
+    unknown name or no images, if another pruner is given `again`, and if one that was registered, or is named as
+    package.module:function, fails or returns anything but a finite score for each weight.
     """
-    if name not in _PRUNERS:
-        raise ValueError(f"unknown pruner {name!r}; choose from {', '.join(NAMES)}")
+    try:
+        pruner = _PRUNERS[name] if name in _PRUNERS else own.find("pruner", name, NAMES)
+    except UserError as error:
+        raise ValueError(str(error)) from None
     if len(images) == 0:
         raise ValueError("scoring needs at least one image")
     if again is not None and name != "grasp":
@@ -112,7 +126,9 @@ def score(
     was_training = net.training
     net.eval()
     try:
-        return _PRUNERS[name](net, batches, generator, *second)
+        if name in _PRUNERS:
+            return pruner(net, batches, generator, *second)
+        return _scored_by(name, pruner, net, batches, generator)
     finally:
         net.train(was_training)
 
@@ -145,6 +161,47 @@ def prune(
         masks.apply(pruned, kept)
     assert kept is not None
     return kept
+
+
+def _scored_by(
+    name: str, pruner: Callable[..., Scores], net: nn.Module, batches: Batches, generator: Generator | None
+) -> Scores:
+    """Return the scores of a user's pruner, checked; raises ValueError with its name for what is wrong with them."""
+    seed = int(torch.randint(2**62, (), generator=generator))
+    with torch.random.fork_rng([batches[0][0].device] if batches[0][0].is_cuda else []):
+        torch.manual_seed(seed)
+        try:
+            scores = pruner(copy.deepcopy(net), batches, generator)
+        except Exception as error:
+            raise ValueError(f"pruner {name} raised {type(error).__name__}: {says(error)}") from error
+    weights = models.prunable(net)
+    if problem := _wrong(scores, weights):
+        raise ValueError(f"pruner {name} returned {problem}")
+    double = any(score.dtype == torch.float64 for score in scores.values())
+    kind = torch.float64 if double else next(iter(weights.values())).dtype
+    return {key: scores[key].detach().to(weight.device, kind) for key, weight in weights.items()}
+
+
+def _wrong(scores: object, weights: dict[str, Tensor]) -> str:
+    """Return what is wrong with scores of `weights`, "" if nothing is."""
+    if not isinstance(scores, Mapping):
+        return f"{quoted(scores)}; it must return a dict, a tensor of scores for each weight's name"
+    if missing := [key for key in weights if key not in scores]:
+        return f"no scores for {missing[0]}; it must score what models.prunable(net) names"
+    if odd := [key for key in scores if key not in weights]:
+        return f"scores for {quoted(odd[0])}, which is no weight that can be pruned"
+    for key, weight in weights.items():
+        score = scores[key]
+        if not isinstance(score, Tensor) or score.is_complex():
+            return f"{quoted(score)} for {key}; it must be a tensor of real numbers"
+        if score.shape != weight.shape:
+            return f"scores of shape {list(score.shape)} for {key}, whose shape is {list(weight.shape)}"
+        if not score.isfinite().all():
+            return f"scores for {key} that hold NaN or infinity"
+    first = next(iter(scores.values())).flatten()[0]
+    alike = all(bool((score == first).all()) for score in scores.values())
+    lost = any(bool((weight == 0).any()) for weight in weights.values())  # and so perhaps all signal
+    return f"the same score for every weight, {float(first):g}" if alike and not lost else ""
 
 
 def _batches(images: Tensor, labels: Tensor, batch_size: int) -> Batches:

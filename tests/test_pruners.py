@@ -9,7 +9,7 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from prunekit import masks, models, pruners
+from prunekit import masks, models, own, pruners
 
 torch.set_num_threads(1)
 LABEL = torch.tensor([0])
@@ -284,3 +284,113 @@ def test_scoring_no_images_is_an_error_and_keeps_the_mode(training):
     with pytest.raises(RuntimeError):
         pruners.score("snip", net, torch.ones(1, 3), LABEL)
     assert net.training is training
+
+
+@pytest.fixture
+def own_pruner(monkeypatch):
+    """Register pruners for the length of a test."""
+    monkeypatch.setattr(own, "_registered", {})
+    return pruners.register("mine")
+
+
+def test_a_registered_pruner_scores_in_definition_order_and_leaves_the_net(own_pruner):
+    @own_pruner
+    def mine(net, batches, generator):
+        assert not net.training and [len(images) for images, _ in batches] == [4, 2]
+        scores = {}
+        for name, weight in reversed(models.prunable(net).items()):
+            weight.data.mul_(3)
+            scores[name] = weight[:].abs()
+        return scores
+
+    net, images, labels = small_conv()
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    scores = pruners.score("mine", net.train(), images, labels, batch_size=4)
+    assert list(scores) == ["0.weight", "4.weight"] and net.training
+    for name, score in scores.items():
+        torch.testing.assert_close(score, 3 * before[name].abs(), rtol=0, atol=0)
+        assert not score.requires_grad
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+    kept = pruners.prune("mine", net, images, labels, density=0.5, steps=3, batch_size=4)
+    assert masks.density_of(kept) == 0.5
+
+
+def test_whatever_a_registered_pruner_draws_comes_from_the_generator(own_pruner):
+    @own_pruner
+    def mine(net, batches, generator):
+        return {name: torch.rand(weight.shape) for name, weight in models.prunable(net).items()}
+
+    net, images, labels = small_conv()
+    torch.manual_seed(1)
+    following = torch.rand(3)
+    torch.manual_seed(1)
+    first, same, other = (
+        pruners.score("mine", net, images, labels, generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
+    )
+    assert torch.equal(torch.rand(3), following), "others' draws are not disturbed"
+    assert torch.equal(first["0.weight"], same["0.weight"])
+    assert not torch.equal(first["0.weight"], other["0.weight"])
+
+
+def scored(net, value):
+    return {name: value(weight.detach()) for name, weight in models.prunable(net).items()}
+
+
+@pytest.mark.parametrize(
+    ("scores", "words"),
+    [
+        (lambda net: None, ["None", "must return a dict"]),
+        (lambda net: [1], ["[1]", "must return a dict"]),
+        (lambda net: {}, ["no scores for 0.weight", "models.prunable"]),
+        (lambda net: scored(net, torch.abs) | {"0.bias": torch.ones(2)}, ["'0.bias'", "no weight that can be pruned"]),
+        (lambda net: scored(net, lambda w: w.tolist()), ["0.weight", "must be a tensor"]),
+        (lambda net: scored(net, lambda w: w * 1j), ["0.weight", "real numbers"]),
+        (lambda net: scored(net, torch.flatten), ["shape [18] for 0.weight", "[2, 1, 3, 3]"]),
+        (lambda net: scored(net, lambda w: w.log()), ["0.weight", "NaN or infinity"]),
+        (lambda net: scored(net, torch.zeros_like), ["the same score for every weight, 0"]),
+        (lambda net: scored(net, lambda w: torch.ones_like(w, dtype=torch.int64)), ["the same score", "1"]),
+        (lambda net: 1 / 0, ["raised ZeroDivisionError: division by zero"]),
+        (lambda net: net.absent, ["raised AttributeError", "absent"]),
+    ],
+)
+def test_wrong_scores_are_one_line_that_names_the_pruner(own_pruner, scores, words):
+    @own_pruner
+    def mine(net, batches, generator):
+        return scores(net)
+
+    net, images, labels = small_conv()
+    with pytest.raises(ValueError, match=r"^pruner mine ") as error:
+        pruners.score("mine", net.train(), images, labels)
+    assert net.training and "\n" not in str(error.value)
+    assert all(word in str(error.value) for word in words), str(error.value)
+
+
+def test_a_pruner_that_takes_other_arguments_is_one_line(own_pruner):
+    @own_pruner
+    def mine(net):
+        return {}
+
+    with pytest.raises(ValueError, match=r"pruner mine raised TypeError: .*3 were given"):
+        pruners.score("mine", *small_conv())
+
+
+def test_equal_scores_of_a_network_that_lost_its_signal_are_no_error(own_pruner):
+    @own_pruner
+    def mine(net, batches, generator):
+        return scored(net, torch.zeros_like)
+
+    net, images, labels = small_conv()
+    net[4].weight.data.zero_()
+    assert not any(score.any() for score in pruners.score("mine", net, images, labels).values())
+
+
+def test_integers_and_mixed_precisions_become_one(own_pruner):
+    @own_pruner
+    def mine(net, batches, generator):
+        first, second = models.prunable(net).values()
+        return {"0.weight": torch.arange(first.numel()).view(first.shape), "4.weight": second.detach().double()}
+
+    net, images, labels = small_conv()
+    scores = pruners.score("mine", net.float(), images.float(), labels)
+    assert {score.dtype for score in scores.values()} == {torch.float64}
+    assert scores["0.weight"].flatten()[:3].tolist() == [0, 1, 2]

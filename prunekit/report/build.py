@@ -83,6 +83,7 @@ def _environment(study: Study, data_dir: Path | None) -> Iterator[None]:
     ours = {
         "PRUNEKIT_RUNS": str(study.store.folder.resolve()),
         "PRUNEKIT_DATA": str(datasets.data_root(data_dir).resolve()),
+        "PRUNEKIT_OWN": os.environ.get("PRUNEKIT_OWN") or os.getcwd(),
         ONLY_SHOW: "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,11 @@ matplotlib.rcParams.update(
         "svg.hashsalt": "prunekit",  # the same drawing gives the same file
     }
 )
-_COLOURS = dict(zip(words.PRUNERS, ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7"), strict=True))  # Okabe-Ito
-_MARKERS = dict(zip(words.PRUNERS, "osD^v", strict=True))
+_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7")  # Okabe-Ito: of the study's pruners
+_OWN_COLOURS = ("#000000", "#56b4e9", "#8c6d31", "#7f7f7f")  # of a user's own, as they appear
+_MARKERS, _OWN_MARKERS = "osD^v", "PX*ph"  # of more of them than these are, some look alike
 _GREY = "0.72"
+_Style = dict[str, Any]  # matplotlib's words: color and marker
 _EDGES = np.append(HISTOGRAM_CENTRES - 0.01, HISTOGRAM_CENTRES[-1] + 0.01)
 _NO_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
 
@@ -84,9 +87,9 @@ def weights(frame: pd.DataFrame, records: Mapping[str, Record], dataset: str, na
     """Figures 2 and 3: how the kept weights of each layer are distributed, a panel a pruner."""
     rows = frame[(frame.dataset == dataset) & (frame.status == "ok")]
     data = _histograms(rows, records)
-    pruners = [pruner for pruner in words.PRUNERS if pruner in set(frame.pruner)]
+    pruners = words.in_order(frame.pruner)
     drawing = Drawing(figsize=(7.2, 4.6), layout="constrained")
-    panels = drawing.subplots(2, 3, sharex=True, sharey=True).flat
+    panels = drawing.subplots(2, max(3, (len(pruners) + 2) // 2), sharex=True, sharey=True).flat
     layers = list(dict.fromkeys(data.layer))
     palette = dict(zip(layers, seaborn.color_palette("viridis", len(layers)), strict=True))
     for axes, pruner in zip(panels, pruners, strict=False):
@@ -166,9 +169,10 @@ def _curves(
     data = data[~((data.shown == "top-5") & (data.dataset.map(chance) > 1))]
     panels = [rows for _, rows in data.groupby(["dataset", "shown"], sort=False)]
     panels.sort(key=lambda rows: list(dict.fromkeys(frame.dataset)).index(rows.dataset.iloc[0]))
+    styles = _styles(data.pruner)
     drawing = Drawing(figsize=(7.2, 3.4), layout="constrained")
     for axes, rows in zip(drawing.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True):
-        _panel(axes, rows)
+        _panel(axes, rows, styles)
         shown = rows.shown.iloc[0]
         axes.set(title=words.DATASETS[rows.dataset.iloc[0]] + (f", {shown}" if shown else ""), xlabel="", ylabel="")
         ticks = sorted(set(rows.compression))
@@ -179,16 +183,18 @@ def _curves(
     first = drawing.axes[0]
     first.set_ylabel(f"{what} ({unit})")
     first.set(**({"ylim": (-3, 103)} if unit == "%" else {"yscale": "log"}))
-    note = _legend(drawing, data)
+    note = _legend(drawing, data, styles)
     on = " and ".join(words.DATASETS[dataset] for dataset in dict.fromkeys(data.dataset))
     caption = f"{what} by compression on {on}. Points are seeds, lines their means.{note}"
     alt = f"{what} in {unit} against compression for {_listed(list(dict.fromkeys(data.pruner)))} on {on}."
     return Figure(name, number, caption, alt, data, drawing)
 
 
-def _legend(drawing: Drawing, data: pd.DataFrame) -> str:
+def _legend(drawing: Drawing, data: pd.DataFrame, styles: Mapping[str, _Style]) -> str:
     """Draw the legend of curves; return what the caption says of the published marks, if there are any."""
-    named = {words.PRUNERS[pruner]: _mark(pruner, ls="-", ms=4) for pruner in dict.fromkeys(data.pruner)}
+    named = {
+        words.PRUNERS[pruner]: Line2D([], [], ls="-", ms=4, **styles[pruner]) for pruner in dict.fromkeys(data.pruner)
+    }
     hollow: dict[str, Any] = {"ls": "none", "marker": "o", "mfc": "none", "ms": 6}
     known = data[data.published.notna()]
     alike = known.published_for == known.dataset + "/" + known.model
@@ -204,27 +210,32 @@ def _legend(drawing: Drawing, data: pd.DataFrame) -> str:
     return note
 
 
-def _panel(axes: Axes, rows: pd.DataFrame) -> None:
-    style: dict[str, Any] = {"data": rows, "x": "compression", "hue": "pruner", "palette": _COLOURS, "legend": False}
+def _panel(axes: Axes, rows: pd.DataFrame, styles: Mapping[str, _Style]) -> None:
+    palette = {pruner: style["color"] for pruner, style in styles.items()}
+    markers = {pruner: style["marker"] for pruner, style in styles.items()}
+    style: dict[str, Any] = {"data": rows, "x": "compression", "hue": "pruner", "palette": palette, "legend": False}
     seaborn.lineplot(y="value", errorbar=None, ax=axes, lw=1.3, **style)
-    seaborn.scatterplot(y="value", style="pruner", markers=_MARKERS, s=16, alpha=0.75, ax=axes, linewidth=0, **style)
+    seaborn.scatterplot(y="value", style="pruner", markers=markers, s=16, alpha=0.75, ax=axes, linewidth=0, **style)
     for pruner, line in rows.drop_duplicates(KEYS).groupby("pruner", sort=False):
         alike = line.published_for.iloc[0] == f"{line.dataset.iloc[0]}/{line.model.iloc[0]}"
-        marks = _mark(str(pruner), ls="none", mfc="none", ms=6)
         axes.plot(
             line.compression,
             line.published,
             ls="none",
-            marker=marks.get_marker(),
+            marker=markers[str(pruner)],
             mfc="none",
             ms=6,
-            color=marks.get_color() if alike else _GREY,
+            color=palette[str(pruner)] if alike else _GREY,
             zorder=None if alike else 1,
         )
 
 
-def _mark(pruner: str, **more: Any) -> Line2D:
-    return Line2D([], [], color=_COLOURS[pruner], marker=_MARKERS[pruner], **more)
+def _styles(pruners: Iterable[str]) -> dict[str, _Style]:
+    """Return the colour and the mark of each pruner: the study's have theirs, a user's own take what is left."""
+    own = [pruner for pruner in words.in_order(pruners) if pruner not in words.PRUNERS]
+    given = {pruner: {"color": c, "marker": m} for pruner, c, m in zip(words.PRUNERS, _COLOURS, _MARKERS, strict=True)}
+    brought = zip(own, cycle(_OWN_COLOURS), cycle(_OWN_MARKERS))
+    return given | {pruner: {"color": colour, "marker": marker} for pruner, colour, marker in brought}
 
 
 def _histograms(rows: pd.DataFrame, records: Mapping[str, Record]) -> pd.DataFrame:

@@ -219,6 +219,7 @@ def _pivot(cells: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     wide["model"] = wide.model.map(words.model)
     if "compression" in wide:
         wide["compression"] = wide.compression.map("{:g}".format)
-    titles = words.PRUNERS | {key: key.capitalize() for key in keys} | {"model": "Network"}
+    pruners = {pruner: words.PRUNERS[pruner] for pruner in cells.pruner}
+    titles = pruners | {key: key.capitalize() for key in keys} | {"model": "Network"}
     wide = wide.rename(columns=titles).rename_axis(columns=None)
-    return telling(wide, always={"Dataset", "Compression", *words.PRUNERS.values()})
+    return telling(wide, always={"Dataset", "Compression", *pruners.values()})

@@ -7,13 +7,23 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-PRUNERS = {
-    "synflow": "SynFlow",
-    "magnitude": "Magnitude",
-    "snip": "SNIP",
-    "grasp": "GraSP",
-    "random": "Random",
-}
+from .. import own
+
+
+class _Pruners(dict[str, str]):
+    """The study's, in its order; asked for one of a user's own, it gives its short name."""
+
+    def __missing__(self, name: str) -> str:
+        return own.short(name)
+
+
+PRUNERS = _Pruners(
+    synflow="SynFlow",
+    magnitude="Magnitude",
+    snip="SNIP",
+    grasp="GraSP",
+    random="Random",
+)
 DATASETS = {
     "digits": "Digits",
     "digit-pairs": "Digit pairs",
@@ -40,7 +50,13 @@ FIELDS = {  # of a trial
 def pruners(names: Iterable[str]) -> str:
     """SynFlow, SNIP; or "all"."""
     named = dict.fromkeys(names)
-    return "all" if len(named) == len(PRUNERS) else ", ".join(PRUNERS[name] for name in named)
+    return "all" if set(named) == set(PRUNERS) else ", ".join(PRUNERS[name] for name in named)
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Return the pruners among `names` once each: the study's in its order, then the user's own as they appear."""
+    named = dict.fromkeys(names)
+    return [*(name for name in PRUNERS if name in named), *(name for name in named if name not in PRUNERS)]
 
 
 def model(name: str) -> str:

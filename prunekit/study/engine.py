@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from .. import datasets
+from .. import datasets, own
 from ..errors import UserError
 from . import machine
 from .cluster import connect
@@ -44,7 +44,7 @@ def run(
     cores (None: one a core, if there are as many groups to run); on a GPU one process is the default. Those whose ids
     are `timed` come last, one at a time with all cores, in random order: a machine that slows down must not seem to be
     a slow pruner. With `cluster`, the address or file of a dask scheduler, its workers run all trials, on data of their
-    own. Raises UserError for a device or a cluster that is not there.
+    own. Raises UserError for a device or a cluster that is not there, and a pruner edited since its trials were made.
     """
     trials = list(trials)
     done = store.good(trial.id for trial in trials).keys() | set(done)
@@ -52,6 +52,8 @@ def run(
     store.sweep()
     if not missing:
         return {}
+    for trial in {trial.source: trial for trial in missing}.values():
+        trial.check_source()
     if cluster:
         made = _on_cluster(grouped(trials, done), cluster, device, store)
     else:
@@ -95,6 +97,8 @@ def _here(
     trials = [trial for trial in trials if trial.dataset not in unavailable]
     if not all(machine.computes_in(trial.precision, device) for trial in trials if trial.id not in done):
         print(f"prunekit: {machine.processor(device)} has no bfloat16; going on in float32", file=sys.stderr)
+    if workers > 1:
+        place = replace(place, brought=_brought(trials))
     yield from _spread(grouped((trial for trial in trials if trial.id not in timed), done), place, store)
     by_itself = replace(place, workers=1, threads=machine.threads(1))
     for group in _shuffled(trial for trial in trials if trial.id in timed and trial.id not in done):
@@ -195,11 +199,19 @@ def _in_pool(left: deque[Group], place: Place) -> Generator[Record, None, list[G
 
 def _on_cluster(groups: list[Group], address: str, device: str, store: Store) -> Generator[Record, None, None]:
     """Yield the records of groups that a dask cluster runs; what a lost worker ran, dask runs elsewhere."""
+    brought = _brought(trial for group in groups for trial in group.trials)
     with connect(address, device) as (executor, workers):
-        running = {executor.submit(work, group, Place(device, workers, None)): group for group in groups}
+        place = Place(device, workers, None, brought=brought)
+        running = {executor.submit(work, group, place): group for group in groups}
         for future in as_completed(running):
             for record in _outcome(running[future], future):
                 yield kept(record, store)
+
+
+def _brought(trials: Iterable[Trial]) -> bytes:
+    """Return the pruners of the user's own that `trials` need, for other processes."""
+    names = sorted({trial.pruner for trial in trials if trial.source})
+    return own.packed("pruner", names) if names else b""
 
 
 def _outcome(group: Group, future: Future[list[Record]]) -> list[Record]:

@@ -57,7 +57,7 @@ def size(group: Group) -> float:
     one = trials[0]
     epochs = one.pre_epochs + one.post_epochs * len(trials)
     classes = 100 if one.dataset in {"cifar100", "digit-pairs"} else 10
-    scored = {"snip": 1, "grasp": 4}.get(one.pruner, 0) * one.scoring_images_per_class * classes
+    scored = {"snip": 1, "grasp": 4}.get(one.pruner, 1 if one.source else 0) * one.scoring_images_per_class * classes
     rounds = 1 if one.prune_steps == 1 else one.prune_steps * len(trials)
     trained = min(one.train_subset or 60_000, _IMAGES.get(one.dataset, 50_000))
     images = epochs * trained + rounds * scored + (rounds + len(trials)) * 20

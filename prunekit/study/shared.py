@@ -89,7 +89,7 @@ class Shared:
     def scores(self, trial: Trial) -> tuple[tuple[pruners.Scores, dict[str, int]], Cost]:
         """The one-shot scores of the network as it stands before pruning, and how many of each layer are zero."""
         images = (trial.scoring_images_per_class, trial.scoring_batch_size, trial.reaugmented)
-        key = (*self._network_key(trial), trial.pruner, *images)
+        key = (*self._network_key(trial), trial.pruner, trial.source, *images)
 
         def score() -> cache.Made:
             examples, again = self.examples(trial), self.augmented_anew(trial)

@@ -107,8 +107,7 @@ class _OtherVersionError(ValueError):
 
 def _sealed(record: Record) -> str:
     """Return a record as JSON, with a checksum of its content at the end."""
-    content = record.model_dump_json()
-    return f'{content[:-1]},"checksum":"{_checksum(content)}"}}'
+    return f'{record.model_dump_json()[:-1]},"checksum":"{_checksum(record)}"}}'
 
 
 def _unsealed(content: Any) -> Record:
@@ -121,17 +120,18 @@ def _unsealed(content: Any) -> Record:
     record = Record.model_validate_json(json.dumps(rest))
     if record.id != record.trial.id:
         raise ValueError("it describes another trial")
-    if content.get("checksum") != _checksum(record.model_dump_json()):
+    if content.get("checksum") != _checksum(record):
         raise ValueError("its checksum does not fit")
     return record
 
 
-def _checksum(content: str) -> str:
-    return hashlib.sha256(content.encode()).hexdigest()[:32]
+def _checksum(record: Record) -> str:
+    """A digest of what differs from its default, so that a new field with a default changes none."""
+    return hashlib.sha256(record.model_dump_json(exclude_defaults=True).encode()).hexdigest()[:32]
 
 
 def _of_rows(checksums: Iterable[str | None]) -> bytes:
-    return _checksum(" ".join(map(str, checksums))).encode()
+    return hashlib.sha256(" ".join(map(str, checksums)).encode()).hexdigest()[:32].encode()
 
 
 def _begins_otherwise(file: Path) -> bool:

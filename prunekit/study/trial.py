@@ -8,7 +8,10 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+
+from .. import own
+from ..errors import UserError
 
 
 def _whole(value: Any) -> Any:
@@ -18,7 +21,7 @@ def _whole(value: Any) -> Any:
 
 DatasetName = Literal["digits", "digit-pairs", "mnist", "cifar10", "cifar100"]
 ModelName = Literal["fc", "conv", "vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"]
-PrunerName = Literal["random", "magnitude", "snip", "grasp", "synflow"]
+PRUNERS = ("random", "magnitude", "snip", "grasp", "synflow")  # prunekit's own; others come from users
 Width = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
 Compression = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
 Seed = Annotated[int, BeforeValidator(_whole), Field(ge=0, lt=2**63)]
@@ -26,10 +29,17 @@ Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=1_000_000)]  # no
 Epochs = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=1_000_000)]
 HISTOGRAM_CENTRES = np.linspace(-1.49, 1.49, 150).round(2)  # of the bins of a record's histograms
 LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-SCHEMA_VERSION: Literal[4] = 4
+SCHEMA_VERSION: Literal[5] = 5
 _ONLY_TRAINED = ("optimizer", "learning_rate", "batch_size", "precision", "train_subset")
 _ONLY_SHOWN_IMAGES = ("scoring_images_per_class", "scoring_batch_size")
 _SEE_NO_IMAGES = {"random", "magnitude", "synflow"}
+
+
+def check_pruner(name: str) -> str:
+    """Return `name` if it is of a pruner, ours or a user's; raises UserError for others."""
+    if name not in PRUNERS:
+        own.find("pruner", name, PRUNERS)
+    return name
 
 
 class Trial(BaseModel):
@@ -39,6 +49,8 @@ class Trial(BaseModel):
     Fields that cannot matter take their defaults, so equal work has equal ids: what trains, of a trial that trains
     nothing (which scores on all training images), the schedule of one step, the images of a pruner that sees none.
     `reaugmented`: the second of GraSP's two passes sees its images augmented anew, as the study's code has it.
+    `source` tells the source of a pruner of the user's own, and is found where it is not given, but for JSON: to read
+    a record runs no code. Raises ValidationError, a ValueError, for what cannot be.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -46,7 +58,7 @@ class Trial(BaseModel):
     dataset: DatasetName
     model: ModelName
     width: Width = 1.0
-    pruner: PrunerName
+    pruner: Annotated[str, Field(max_length=80)]
     compression: Compression
     seed: Seed = 0
     pre_epochs: Epochs = 0
@@ -62,6 +74,20 @@ class Trial(BaseModel):
     train_subset: Count | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     reaugmented: bool = False
+    source: Annotated[str, Field(pattern=r"^([0-9a-f]{16})?$")] = ""
+
+    @model_validator(mode="after")
+    def _has_the_source_of_what_is_brought(self, info: ValidationInfo) -> Self:
+        if self.pruner in PRUNERS:
+            self.__dict__["source"] = ""
+        elif not self.source and info.mode == "json":
+            raise ValueError("it lacks the source of its pruner")
+        elif not self.source:
+            try:
+                self.__dict__["source"] = own.digest("pruner", check_pruner(self.pruner))
+            except UserError as error:
+                raise ValueError(str(error)) from None
+        return self
 
     @model_validator(mode="after")
     def _one_value_where_none_matters(self) -> Self:
@@ -76,6 +102,11 @@ class Trial(BaseModel):
     def id(self) -> str:
         text = json.dumps(self.model_dump(exclude_defaults=True), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def check_source(self) -> None:
+        """Raise UserError if the trial's pruner is a user's, and was edited since the trial was made."""
+        if self.source and own.digest("pruner", self.pruner) != self.source:
+            raise UserError(f"pruner {self.pruner} was edited after its trials were made; make them again")
 
     @property
     def density(self) -> float:
@@ -125,7 +156,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    schema_version: Literal[4] = SCHEMA_VERSION
+    schema_version: Literal[5] = SCHEMA_VERSION
     id: str
     trial: Trial
     status: Literal["ok", "failed"]

@@ -15,7 +15,7 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
+from .. import __version__, own
 from ..errors import UserError, advice, says
 from . import cluster, machine
 from .groups import Group
@@ -37,12 +37,15 @@ class Place:
     data_dir: Path | str | None = None
     runs: Path | None = None
     version: str = __version__
+    brought: bytes = b""  # pruners of the user's own
 
 
 def work(group: Group, place: Place) -> list[Record]:
     """Run a group in a worker process, and return the records that were wanted."""
     if place.version != __version__:
         raise UserError(f"a worker has prunekit {__version__}, not {place.version}; install that on every worker")
+    if place.brought:
+        own.unpack(place.brought)
     with _one_at_a_time:  # a dask worker of several threads takes several groups
         return list(records(group, place))
 

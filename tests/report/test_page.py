@@ -1,7 +1,15 @@
 """What a notebook's parameters are, and which trials its page runs."""
 
+import json
+import shutil
+import subprocess
+import sys
+
+import nbclient
+import nbformat
 import pytest
-from conftest import TINY
+import yaml
+from conftest import ROOT, TINY, TINY_TRIALS
 
 from prunekit.errors import UserError
 from prunekit.report import notebook, page
@@ -73,3 +81,63 @@ def test_missing_data_stop_a_page_with_a_line_for_notebooks(tmp_path, monkeypatc
         page.Page(TINY | {"datasets": ["mnist"]}, "sweep")
     (line,) = error.value._render_traceback_()
     assert line.startswith("prunekit: mnist") and "in a notebook: %env PRUNEKIT_DATA=FOLDER" in line
+
+
+REGISTER = """
+from prunekit import models, pruners
+
+@pruners.register("mine")
+def mine(net, batches, generator):
+    return {name: weight.detach().abs() ** 2 for name, weight in models.prunable(net).items()}
+"""
+LOOK = """
+import json
+from prunekit.report import Page, figures, findings, tables
+from prunekit.study import engine
+from prunekit.report import notebook
+
+study, _ = notebook.study(globals())
+before = set(study.store.load(study.trials))
+assert not engine.run(study.trials.values(), study.store, workers=2)
+page = Page(globals())
+sweep = page.frame("sweep")
+found = [of(page.study, page.records) for of in (findings.top_five, findings.not_by_layer)]
+shown = [tables.accuracy_by_compression(sweep), tables.flops(page.frame("flops")), tables.time(sweep)]
+shown += [tables.layer_compression(page.frame("layers"), page.records), *(finding.table for finding in found)]
+drawn = [figures.accuracy_by_compression(sweep)]
+drawn += [figures.weights(page.frame("histograms"), page.records, "digits", "weights", "")]
+lacking = [one.name for one in shown if "mine" not in one.wide.to_string()]
+lacking += [one.name for one in drawn if "mine" not in one.alt or "mine" not in set(one.data.pruner)]
+print(json.dumps([len(study.trials), len(before), lacking]))
+"""
+
+
+def test_a_pruner_of_a_notebook_runs_in_two_workers_and_is_in_tables_figures_and_findings(tmp_path):
+    params = "\n".join(f"{key} = {value!r}" for key, value in (TINY | {"pruners": ["synflow", "mine"]}).items())
+    cells = [params.replace("profile =", "profile: str ="), REGISTER, LOOK, REGISTER.replace("** 2", "** 3"), LOOK]
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    nbclient.NotebookClient(nb, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    first, second = (
+        "".join(one["text"] for one in nb.cells[at].outputs if one.get("name") == "stdout") for at in (2, 4)
+    )
+    assert json.loads(first) == [TINY_TRIALS, 0, []]
+    assert json.loads(second) == [TINY_TRIALS, TINY_TRIALS - 3, []], "its own alone run again"
+
+
+def test_a_pruner_named_by_its_path_goes_through_papermill(tmp_path):
+    shutil.copy(ROOT / "tests" / "study" / "brought.py", tmp_path)
+    params = TINY | {"pruners": ["random", "brought:steep"], "out": "made"}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "papermill", ROOT / "notebooks" / "02_compression_sweep.ipynb", "out.ipynb"),
+            *("-f", "params.yaml", "-k", "python3", "--no-progress-bar"),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    table = (tmp_path / "made" / "tables" / "table2_accuracy_by_compression.md").read_text()
+    assert "| steep" in table and "| Random" in table

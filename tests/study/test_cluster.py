@@ -58,10 +58,10 @@ def worker(dask, scheduler, *more, **options):
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["undisturbed", "a worker killed"])
-def test_records_are_those_of_a_local_run(tmp_path, dask, scheduler, lost):
-    """Two workers of one thread, as two local processes on two cores; no folder is shared."""
+def test_records_are_those_of_a_local_run(tmp_path, dask, scheduler, brought, lost):
+    """Two workers of one thread, as two local processes on two cores; no folder is shared, and no module of ours."""
     pool = [worker(dask, scheduler) for _ in range(2)]
-    more = {"seeds": [0, 1], "post_epochs": 2} if lost else {}
+    more = {"seeds": [0, 1], "post_epochs": 2} if lost else {"pruners": ["synflow", "brought:steep"]}
     there, here = tiny(tmp_path / "there", **more), tiny(tmp_path / "here", **more)
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(TINY | more))
     process = subprocess.Popen(

@@ -4,8 +4,10 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import torch
 from conftest import FIGURES, TINY, TINY_TRIALS, command, share
 from deadly import deadly
 
+from prunekit import own
 from prunekit.errors import UserError
 from prunekit.study import engine, machine, profile, runner
 from prunekit.study.groups import grouped
@@ -430,3 +433,63 @@ def test_two_runs_at_once_in_one_folder(tmp_path, tiny_profile):
         _, printed = process.communicate(timeout=300)
         assert process.returncode == 0, printed
     assert len(whole_records(tmp_path / "runs")) == TINY_TRIALS
+
+
+@pytest.fixture
+def brought(tmp_path, monkeypatch):
+    """A module with pruners of a user's own, in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    return Path(shutil.copy(Path(__file__).with_name("brought.py"), tmp_path))
+
+
+def test_pruners_of_a_users_own_run_in_workers_and_again_only_when_edited(tmp_path, brought, prunekit, tiny_profile):
+    words = ("run", tiny_profile, "--runs-dir", "runs", "--workers", 2, "--set", "pruners=[random, 'brought:steep']")
+    first = prunekit(*words)
+    assert first.returncode == 0 and "6 trials, 0 done, 6 to run" in first.stderr, first.stderr
+    before = whole_records(tmp_path / "runs")
+    brought.write_text(brought.read_text().replace("POWER = 2", "POWER = 3"))
+    second = prunekit(*words)
+    assert second.returncode == 0 and "6 trials, 3 done, 3 to run" in second.stderr, second.stderr
+    after = whole_records(tmp_path / "runs")
+    assert before.items() < after.items() and len(after) == 9
+    assert "0 to run" in prunekit(*words).stderr
+    brought.write_text(brought.read_text().replace("POWER = 3", "POWER = 2"))
+    assert "0 to run" in prunekit(*words).stderr, "what was is known again"
+
+
+def test_pruner_of_a_users_own_that_fails_costs_its_own_trials(brought, prunekit, tiny_profile):
+    words = ("run", tiny_profile, "--runs-dir", "runs", "--set", "pruners=[random, 'brought:failing']")
+    result = prunekit(*words)
+    assert result.returncode == 1
+    lines = [line for line in result.stderr.splitlines() if line.startswith("prunekit: ")]
+    failure, last = lines[1:]
+    assert failure.startswith("prunekit: failed: 3 trials (first: digit")
+    assert failure.endswith("): pruner brought:failing raised KeyError: 'conv7'")
+    assert last == "prunekit: 3 of 6 trials in runs"
+
+
+def test_a_pruner_edited_after_its_trials_were_made_runs_under_no_old_name(tmp_path, brought, monkeypatch):
+    study_ = tiny(tmp_path / "runs", pruners=["brought:steep"])
+    assert {trial.source for trial in study_.trials.values()} == {own.digest("pruner", "brought:steep")}
+    monkeypatch.setattr(sys.modules["brought"], "POWER", 3)
+    with pytest.raises(UserError, match="brought:steep was edited after its trials were made"):
+        run(study_)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_record_of_a_users_pruner_is_read_without_the_pruner(tmp_path, brought):
+    study_ = tiny(tmp_path / "runs", pruners=["brought:steep"])
+    trial = next(iter(study_.trials.values()))
+    study_.store.save(failed(trial, "nothing", {}))
+    sealed = (study_.store.folder / f"{trial.id}.json").read_text()
+    code = (
+        f"import sys; from prunekit.study.store import Store; print(*Store('runs').load(['{trial.id}'])); "
+        "assert not {'brought', 'torch'} & sys.modules.keys()"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert result.stdout.strip() == trial.id, result.stderr
+    bare = sealed.replace(trial.source, "")
+    (study_.store.folder / f"{trial.id}.json").write_text(bare)
+    result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 0 and not result.stdout.strip() and "lacks the source" in result.stderr

@@ -160,7 +160,7 @@ def test_later_assignment_wins(tiny_profile):
         ("zzz=1", ["zzz", "choose from profile, comparison"]),
         ("seeds", ["--set seeds", "key=value"]),
         ("seeds=[1", ["seeds=[1", "not YAML"]),
-        ("pruners=[snap]", ["pruners", "'snap'", "'snip'", "'synflow'"]),
+        ("pruners=[snap]", ["pruners", "'snap'", "did you mean snip?", "package.module:function"]),
         ("datasets=[cifar11]", ["datasets", "'cifar11'", "'cifar10'", "'digits'"]),
         ("model=vgg12", ["model", "'vgg12'", "'vgg11'"]),
         ("learning_rate=1e-3", ["learning_rate", "'1e-3'", "1.0e-3"]),

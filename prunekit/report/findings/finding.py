@@ -95,7 +95,7 @@ def _text(key: str, value: Any, digits: int) -> str:
     if isinstance(value, pd.Series):
         return shown(value, digits, share=key not in _NO_SHARES)
     if key in ("dataset", "pruner"):
-        return (words.DATASETS | words.PRUNERS)[value]
+        return (words.DATASETS if key == "dataset" else words.PRUNERS)[value]
     if key == "model":
         return words.model(value)
     if isinstance(value, float):

@@ -1,0 +1,160 @@
+"""What users bring: functions of their own, registered under a name or named as package.module:function.
+
+A function is known by its source, so that what an edit changes is run again; and it travels whole to other processes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import os
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Collection, Iterator
+from types import CodeType, FunctionType
+from typing import Any
+
+from .errors import UserError, quoted, says, suggestion
+
+_NAME = re.compile(r"[A-Za-z]\w{0,39}")
+_PATH = re.compile(r"(?=.{3,80}$)[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_registered: dict[tuple[str, str], FunctionType] = {}
+
+
+def register(kind: str, name: str, taken: Collection[str]) -> Callable[[FunctionType], FunctionType]:
+    """Return a decorator that makes a function known as the `kind` ("pruner") of that name; the latest counts.
+
+    Raises UserError for a name that is `taken` or none at all, and for what is not a function with a source.
+    """
+    if not _NAME.fullmatch(name):
+        raise UserError(f"{quoted(name)} cannot name a {kind}: it takes letters, digits and _, at most 40")
+    if name in taken:
+        raise UserError(f"{name} is a {kind} of prunekit's own; choose another name")
+
+    def keep(function: FunctionType) -> FunctionType:
+        _check(kind, name, function)
+        _registered[kind, name] = function
+        return function
+
+    return keep
+
+
+def find(kind: str, name: str, known: Collection[str] = ()) -> FunctionType:
+    """Return the function of that name; raises UserError if none is registered so, or it cannot be imported.
+
+    What a path names is looked for where Python looks, and in the folder PRUNEKIT_OWN, else the working folder. `known`
+    are names to suggest.
+    """
+    if (kind, name) in _registered:
+        return _registered[kind, name]
+    if not _PATH.fullmatch(name):
+        names = [*known, *(other for of, other in _registered if of == kind)]
+        hint = suggestion(name[:80], names)
+        raise UserError(f"unknown {kind} {quoted(name)}; {hint} Or name one of your own: package.module:function")
+    module, _, attribute = name.partition(":")
+    folder = os.environ.get("PRUNEKIT_OWN") or os.getcwd()
+    if folder not in sys.path:
+        sys.path.append(folder)  # which worker processes inherit
+    try:
+        function = getattr(importlib.import_module(module), attribute)
+    except (Exception, SystemExit) as error:  # of a user's module any kind comes
+        raise UserError(f"{kind} {name} cannot be imported ({type(error).__name__}: {says(error)})") from error
+    _check(kind, name, function)
+    return function
+
+
+def short(name: str) -> str:
+    """Return how a name is shown: of a path, the function."""
+    return name.rpartition(":")[2]
+
+
+def digest(kind: str, name: str) -> str:
+    """Return 16 hexadecimal digits that tell a function's source: its text, and what it uses of its own module.
+
+    Those are functions and classes, and numbers and words in variables, as far as they reach. Raises as `find`.
+    """
+    parts: dict[str, str] = {}
+    _collect(find(kind, name), parts)
+    return hashlib.sha256(repr(sorted(parts.items())).encode()).hexdigest()[:16]
+
+
+def packed(kind: str, names: Collection[str]) -> bytes:
+    """Return the functions of those names as bytes for `unpack`, in a process which need not have their modules."""
+    import cloudpickle
+
+    functions = {name: find(kind, name) for name in names}
+    homes = {sys.modules[home] for f in functions.values() if (home := inspect.unwrap(f).__module__) in sys.modules}
+    homes = {home for home in homes if home.__name__ != "__main__"}  # which travels whole anyway
+    for home in homes:
+        cloudpickle.register_pickle_by_value(home)
+    try:
+        return bytes(cloudpickle.dumps((kind, functions)))
+    except Exception as error:
+        problem = f"{kind} {', '.join(names)} cannot be sent to another process ({says(error)})"
+        raise UserError(f"{problem}; run with --workers 1") from error
+    finally:
+        for home in homes:
+            cloudpickle.unregister_pickle_by_value(home)
+
+
+def unpack(content: bytes) -> None:
+    """Make known here what was `packed` by the run that this process works for."""
+    import cloudpickle
+
+    kind, functions = cloudpickle.loads(content)
+    _registered.update({(kind, name): function for name, function in functions.items()})
+
+
+def _check(kind: str, name: str, function: Any) -> None:
+    if not isinstance(function, FunctionType):
+        raise UserError(f"{kind} {name} is a {type(function).__name__}; it must be a function")
+    try:
+        _collect(function, {})
+    except (OSError, TypeError) as error:
+        raise UserError(f"the source of {kind} {name} cannot be read ({says(error)}); write it to a file") from None
+
+
+def _collect(thing: Any, parts: dict[str, str]) -> None:
+    """Add the sources of a function or class, and of what it uses of its module, to `parts`."""
+    if isinstance(thing, type):
+        for base in thing.__bases__:
+            if base.__module__ == thing.__module__:
+                _collect(base, parts)
+        for name, value in vars(thing).items():
+            _add(f"{thing.__qualname__}.{name}", value, thing.__module__, parts)
+        return
+    function = inspect.unwrap(thing)
+    if function.__qualname__ in parts:
+        return
+    parts[function.__qualname__] = textwrap.dedent(inspect.getsource(function))
+    used = dict(inspect.getclosurevars(function).nonlocals)
+    used |= {name: function.__globals__[name] for name in _names(function.__code__) if name in function.__globals__}
+    for name, value in used.items():
+        _add(name, value, function.__module__, parts)
+
+
+def _add(name: str, value: Any, module: str, parts: dict[str, str]) -> None:
+    value = getattr(value, "__func__", getattr(value, "fget", value))  # of methods and properties
+    if isinstance(value, (FunctionType, type)):
+        if inspect.unwrap(value).__module__ == module and value.__qualname__ not in parts:
+            _collect(value, parts)
+    elif not name.endswith("__") and _plain(value):
+        parts[name] = repr(value)
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """Yield the names that a function's code looks up, and the functions in it."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
+
+
+def _plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_plain, [*value, *value.values()]))
+    if isinstance(value, (list, tuple)):
+        return all(map(_plain, value))
+    return value is None or isinstance(value, (bool, int, float, complex, str, bytes))
