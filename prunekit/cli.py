@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import __version__
 from .errors import UserError, advice, shown
 from .files import probe
 
@@ -36,6 +37,19 @@ Workers = Annotated[int | None, typer.Option(min=1, max=1024, help="Processes.  
 Cluster = Annotated[str | None, typer.Option(help="A dask scheduler, tcp://HOST:8786 or its file.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="key=value over the profile; values are YAML.")]
 Out = Annotated[Path | None, typer.Option(help="Folder of the report.  [default: reports/PROFILE, custom/ with --set]")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"prunekit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def top(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")] = False,
+) -> None:
+    pass
 
 
 @app.command()
@@ -157,6 +171,16 @@ def bench(
     errors = bench_room.run(rows or (), data_dir, folder, baseline, quick)
     typer.echo((folder / "bench.md").read_text(encoding="utf-8"))
     _finish(errors, f"{folder}/bench.md, .csv and a figure")
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(help="Where to.")] = Path(".")) -> None:
+    """Copy params/ and notebooks/ into a folder, to be edited: prunekit takes them wherever it is run inside it."""
+    from .study.params import copy_shipped
+
+    _check_writable("folder", folder)
+    copy_shipped(folder)
+    _say(0, f"params and notebooks in {folder}")
 
 
 def main() -> None:

@@ -3,11 +3,14 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
+import sys
+from importlib.metadata import version
 
 import pytest
 import yaml
-from conftest import TINY, TINY_TRIALS, command
+from conftest import ROOT, TINY, TINY_TRIALS, command
 
 from prunekit import cli
 from prunekit.study.params import load_params
@@ -177,3 +180,64 @@ def test_data_says_what_is_there(prunekit):
         "digits: 1,437 training and 360 test images 3x32x32, 10 classes",
         "digit-pairs: 4,000 training and 1,000 test images 3x32x32, 100 classes, 10 coarse",
     ]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The command of a wheel with the extra `report`, installed in an environment of its own with nothing else."""
+    uv = os.environ.get("UV") or shutil.which("uv") or shutil.which(ROOT / ".tools" / "bin" / "uv")
+    if not uv:
+        pytest.skip("no uv to build and install a wheel with")
+    folder = tmp_path_factory.mktemp("installed")
+
+    def call(*words):
+        done = subprocess.run([uv, *map(str, words)], cwd=ROOT, capture_output=True, text=True, timeout=600)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    versions = folder / "versions.txt"  # the lock file's, so that nothing is downloaded twice
+    versions.write_text(call("export", "--frozen", "--no-hashes", "--no-emit-project", "--all-extras"))
+    call("build", "--wheel", "--out-dir", folder)
+    call("venv", "--python", sys.executable, folder / "env")
+    (wheel,) = folder.glob("*.whl")
+    into = ("--python", folder / "env" / "bin" / "python")
+    call("pip", "install", *into, "--constraints", versions, f"prunekit[report] @ {wheel.as_uri()}")
+    return folder / "env" / "bin" / "prunekit"
+
+
+def test_wheel_makes_the_report_in_an_empty_folder_and_says_what_it_is(installed, tmp_path):
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("PRUNEKIT_", "VIRTUAL_ENV"))}
+    empty = tmp_path / "empty"
+    empty.mkdir()
+
+    def call(*words):
+        return subprocess.run([installed, *words], cwd=empty, env=env, capture_output=True, text=True, timeout=600)
+
+    assert call("--version").stdout == f"prunekit {version('prunekit')}\n"
+    small = {"width": 0.05, "train_subset": 100, "post_epochs": 1, "pruners": "[synflow, random]", "seeds": "[0]"}
+    small |= {"comparison": "[{dataset: digits, model: fc}]", "datasets": "[digits]", "model": "fc"}
+    small |= {"compressions": "[0.5, 1]", "described_compressions": "[1]", "described_prune_steps": 2}
+    done = call("report", *(word for key, value in small.items() for word in ("--set", f"{key}={value}")))
+    assert done.returncode == 0, done.stderr
+    (report,) = empty.glob("reports/custom/demo-*/report.html")
+    assert "Table II" in report.read_text()
+    assert sorted(path.name for path in empty.iterdir()) == ["reports", "runs"]
+
+
+def test_init_copies_what_is_to_be_edited_and_nothing_over_it(prunekit, tmp_path):
+    done = prunekit("init", "mine")
+    assert done.returncode == 0 and done.stderr == "prunekit: params and notebooks in mine\n"
+    copied = {str(file.relative_to(tmp_path / "mine")): file.read_bytes() for file in tmp_path.rglob("*.*")}
+    assert copied == {
+        f"{part}/{file.name}": file.read_bytes() for part in ("params", "notebooks") for file in (ROOT / part).iterdir()
+    }
+    edited = tmp_path / "mine" / "params" / "demo.yaml"
+    edited.write_text(edited.read_text().replace("profile: demo", "profile: other"))
+    again = prunekit("init", "mine")
+    assert (
+        again.returncode == 2
+        and again.stderr == "prunekit: mine/params/cpu.yaml is there already; name another folder\n"
+    )
+    assert "other" in edited.read_text()
+    assert prunekit("status", "demo", cwd=tmp_path / "mine").stdout.startswith("demo: ")
+    assert prunekit("init", "/proc/x").returncode == 2

@@ -13,7 +13,7 @@ from typing import Any
 from .. import datasets
 from ..errors import UserError, says, suggestion
 from ..files import replace, sweep
-from ..study.params import project_root
+from ..study.params import in_force
 from ..study.profile import Study
 from .notebook import NAMES
 from .page import ONLY_SHOW
@@ -50,10 +50,10 @@ def check_notebooks() -> None:
 
 def notebooks() -> list[Path]:
     """Return the report's notebooks in order, ours and the user's; raises UserError where there are none."""
-    folder = project_root() / "notebooks"
+    folder = in_force("notebooks")
     found = {path.name for path in folder.glob("[0-9][0-9]_*.ipynb")}
     if not found:
-        raise UserError(f"no notebooks in {folder}; run prunekit inside a checkout of it")
+        raise UserError(f"no notebooks in {folder}; prunekit init copies its own to a folder")
     return [folder / name for name in sorted(found.union(OURS))]
 
 

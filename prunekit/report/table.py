@@ -40,7 +40,9 @@ class Table:
         replace(folder / f"{self.name}.tex", tex.encode())
 
     def markdown(self) -> str:
-        """The caption and below it a pipe table, as GitHub shows it."""
+        """The caption and below it a pipe table, as GitHub shows it; a sentence in place of one without rows."""
+        if self.wide.empty:
+            return f"**{self.number}.** {self.caption}\n\nNo trial here is of this kind.\n"
         body = self.wide.to_markdown(index=False, disable_numparse=True)
         if self.widths:  # pandoc reads them from the dashes if a line is long
             header, _, *rows = body.splitlines()

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ..errors import UserError, describe, quoted, shown, suggestion
+from ..files import replace
 from . import plain_yaml, trial
 from .trial import Trial
 
@@ -162,6 +163,29 @@ def project_root() -> Path:
     return checkout if (checkout / "params" / "demo.yaml").exists() else here
 
 
+def shipped(part: str) -> Path:
+    """Return the folder of `part`, "params" or "notebooks", as it came: in the installed package, else the checkout."""
+    installed = Path(__file__).parents[1] / "share" / part
+    return installed if installed.is_dir() else Path(__file__).parents[2] / part
+
+
+def in_force(part: str) -> Path:
+    """Return the folder of `part` that counts here: the project's own, else as it came."""
+    own = project_root() / part
+    return own if own.is_dir() else shipped(part)
+
+
+def copy_shipped(folder: Path) -> None:
+    """Copy params and notebooks as they came into `folder`; raises UserError, and copies nothing, if one is there."""
+    sources = [file for part in ("params", "notebooks") for file in sorted(shipped(part).iterdir()) if file.is_file()]
+    targets = [folder / file.parent.name / file.name for file in sources]
+    if there := [target for target in targets if target.exists()]:
+        raise UserError(f"{shown(there[0])} is there already; name another folder")
+    for source, target in zip(sources, targets, strict=True):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        replace(target, source.read_bytes())
+
+
 def as_run(row: dict[str, Any], pruner: str = "") -> dict[str, Any]:
     before = "magnitude_pre_epochs" if pruner == "magnitude" else "pre_epochs"
     own = {key: value for key, value in row.items() if key in _TRIAL_KEYS}
@@ -177,7 +201,7 @@ def as_described(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _file(profile: str) -> Path:
-    return project_root() / "params" / f"{profile}.yaml"
+    return in_force("params") / f"{profile}.yaml"
 
 
 def _with_lists(value: Any) -> Any:

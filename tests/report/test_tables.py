@@ -3,7 +3,8 @@ import math
 import pandas as pd
 import pytest
 
-from prunekit.report import published, tables, words
+from prunekit.report import published, render, tables, words
+from prunekit.report.table import Table
 
 
 def frame(values, **columns):
@@ -169,3 +170,14 @@ def test_estimates_are_written_for_readers():
     assert words.estimate(99.4, 0.8, share=True) == "99.4 (98.6–100)"
     assert words.estimate(0.4, 1.25, digits=2, share=True) == "0.40 (0.00–1.65)"
     assert words.estimate(99.4, 0.6, share=True) == "99.4 ± 0.6"
+
+
+@pytest.mark.parametrize("wide", [pd.DataFrame(), pd.DataFrame(columns=["Pruner", "FLOPs"])])
+def test_a_table_without_rows_is_a_sentence_in_every_form(wide, tmp_path):
+    """As a study without magnitude pruning has in place of Table F2."""
+    empty = Table("empty", "Table F2", "What it would show.", pd.DataFrame(), wide)
+    assert empty.markdown() == "**Table F2.** What it would show.\n\nNo trial here is of this kind.\n"
+    empty.save(tmp_path)
+    caption, body = empty.markdown().strip().split("\n\n")
+    for flavour in (render._github, render._html, render._pdf):
+        assert "No trial here is of this kind." in flavour(render._Table(caption, body))
