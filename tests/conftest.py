@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -82,6 +83,14 @@ def tiny_profile(tmp_path):
     file = tmp_path / "tiny.yaml"
     file.write_text(yaml.safe_dump(TINY))
     return file
+
+
+@pytest.fixture
+def brought(tmp_path, monkeypatch):
+    """A module with pruners of a user's own, in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    return Path(shutil.copy(ROOT / "tests" / "study" / "brought.py", tmp_path))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 import pytest
 import yaml
-from conftest import ROOT, TINY, TINY_TRIALS, command
+from conftest import CAMPAIGN, FIGURES, ROOT, TINY, TINY_TRIALS, command
 
 from prunekit import cli
 from prunekit.study.params import load_params
@@ -205,7 +205,9 @@ def installed(tmp_path_factory):
     return folder / "env" / "bin" / "prunekit"
 
 
-def test_wheel_makes_the_report_in_an_empty_folder_and_says_what_it_is(installed, tmp_path):
+@pytest.mark.slow
+def test_wheel_works_in_an_empty_folder(installed, tmp_path):
+    """In a campaign it makes a report there."""
     env = {key: value for key, value in os.environ.items() if not key.startswith(("PRUNEKIT_", "VIRTUAL_ENV"))}
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -214,6 +216,11 @@ def test_wheel_makes_the_report_in_an_empty_folder_and_says_what_it_is(installed
         return subprocess.run([installed, *words], cwd=empty, env=env, capture_output=True, text=True, timeout=600)
 
     assert call("--version").stdout == f"prunekit {version('prunekit')}\n"
+    assert call("status").stdout.startswith("demo: 159 trials, 0 done, 159 missing")
+    assert call("init", "copies").returncode == 0 and len(list((empty / "copies" / "notebooks").iterdir())) == 7
+    if not CAMPAIGN:
+        return
+    shutil.rmtree(empty / "copies")
     small = {"width": 0.05, "train_subset": 100, "post_epochs": 1, "pruners": "[synflow, random]", "seeds": "[0]"}
     small |= {"comparison": "[{dataset: digits, model: fc}]", "datasets": "[digits]", "model": "fc"}
     small |= {"compressions": "[0.5, 1]", "described_compressions": "[1]", "described_prune_steps": 2}
@@ -222,6 +229,7 @@ def test_wheel_makes_the_report_in_an_empty_folder_and_says_what_it_is(installed
     (report,) = empty.glob("reports/custom/demo-*/report.html")
     assert "Table II" in report.read_text()
     assert sorted(path.name for path in empty.iterdir()) == ["reports", "runs"]
+    FIGURES["reports made by a wheel"] += 1
 
 
 def test_init_copies_what_is_to_be_edited_and_nothing_over_it(prunekit, tmp_path):

@@ -117,7 +117,19 @@ def test_modules_stay_small():
 
 
 STOREYS = {  # of each, its rooms in order; "" is the method, which lies in prunekit/ itself
-    "": ["errors", "files", "own", "datasets", "batches", "models", "masks", "pruners", "metrics", "training"],
+    "": [
+        "errors",
+        "files",
+        "own",
+        "datasets",
+        "batches",
+        "models",
+        "masks",
+        "pruners",
+        "baselines",
+        "metrics",
+        "training",
+    ],
     "study": [
         "trial",
         "plain_yaml",

@@ -1,7 +1,6 @@
 """What a notebook's parameters are, and which trials its page runs."""
 
 import json
-import shutil
 import subprocess
 import sys
 
@@ -124,8 +123,7 @@ def test_a_pruner_of_a_notebook_runs_in_two_workers_and_is_in_tables_figures_and
     assert json.loads(second) == [TINY_TRIALS, TINY_TRIALS - 3, []], "its own alone run again"
 
 
-def test_a_pruner_named_by_its_path_goes_through_papermill(tmp_path):
-    shutil.copy(ROOT / "tests" / "study" / "brought.py", tmp_path)
+def test_a_pruner_named_by_its_path_goes_through_papermill(tmp_path, brought):
     params = TINY | {"pruners": ["random", "brought:steep"], "out": "made"}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     done = subprocess.run(

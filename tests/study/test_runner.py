@@ -256,12 +256,14 @@ OTHER_VALUES = {
     "train_subset": None,
     "precision": "bfloat16",
     "reaugmented": True,
+    "source": "1" * 16,
 }
+WHERE_IT_MATTERS = {"reaugmented": {"pruner": "grasp"}, "source": {"pruner": "mine", "source": "0" * 16}}
 
 
 @pytest.mark.parametrize("field", Trial.model_fields)
 def test_every_field_is_part_of_the_id(field):
-    where_it_matters = {"prune_steps": 5} | ({"pruner": "grasp"} if field == "reaugmented" else {})
+    where_it_matters = {"prune_steps": 5} | WHERE_IT_MATTERS.get(field, {})
     assert trial(**where_it_matters | {field: OTHER_VALUES[field]}).id != trial(**where_it_matters).id
 
 
