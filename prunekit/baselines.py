@@ -9,9 +9,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from . import models
-
-Scores = dict[str, Tensor]
-Batches = list[tuple[Tensor, Tensor]]
+from .pruners import Batches, Scores
 
 
 def layerwise_random(net: nn.Module, batches: Batches, generator: Generator | None) -> Scores:

@@ -5,6 +5,7 @@ A function is known by its source, so that what an edit changes is run again; an
 
 from __future__ import annotations
 
+import dis
 import hashlib
 import importlib
 import inspect
@@ -52,7 +53,7 @@ def find(kind: str, name: str, known: Collection[str] = ()) -> FunctionType:
     if not _PATH.fullmatch(name):
         names = [*known, *(other for of, other in _registered if of == kind)]
         hint = suggestion(name[:80], names)
-        raise UserError(f"unknown {kind} {quoted(name)}; {hint} Or name one of your own: package.module:function")
+        raise UserError(f"unknown {kind} {quoted(name)}; {hint} (one of your own: package.module:function)")
     module, _, attribute = name.partition(":")
     folder = os.environ.get("PRUNEKIT_OWN") or os.getcwd()
     if folder not in sys.path:
@@ -119,10 +120,8 @@ def _check(kind: str, name: str, function: Any) -> None:
 def _collect(thing: Any, parts: dict[str, str]) -> None:
     """Add the sources of a function or class, and of what it uses of its module, to `parts`."""
     if isinstance(thing, type):
-        for base in thing.__bases__:
-            if base.__module__ == thing.__module__:
-                _collect(base, parts)
-        for name, value in vars(thing).items():
+        parts[thing.__qualname__] = _class_source(thing)
+        for name, value in [*(("", base) for base in thing.__bases__), *vars(thing).items()]:
             _add(f"{thing.__qualname__}.{name}", value, thing.__module__, parts)
         return
     function = inspect.unwrap(thing)
@@ -135,18 +134,28 @@ def _collect(thing: Any, parts: dict[str, str]) -> None:
         _add(name, value, function.__module__, parts)
 
 
+def _class_source(thing: type) -> str:
+    """Return the text of a class; the names of what it is made from where Python cannot tell, as in a notebook."""
+    try:
+        return textwrap.dedent(inspect.getsource(thing))
+    except (OSError, TypeError):
+        return repr([base.__qualname__ for base in thing.__bases__])
+
+
 def _add(name: str, value: Any, module: str, parts: dict[str, str]) -> None:
     value = getattr(value, "__func__", getattr(value, "fget", value))  # of methods and properties
     if isinstance(value, (FunctionType, type)):
-        if inspect.unwrap(value).__module__ == module and value.__qualname__ not in parts:
+        made = inspect.unwrap(value)
+        written = isinstance(made, type) or made.__code__.co_filename != "<string>"  # not by dataclass from its fields
+        if written and made.__module__ == module and value.__qualname__ not in parts:
             _collect(value, parts)
     elif not name.endswith("__") and _plain(value):
         parts[name] = repr(value)
 
 
 def _names(code: CodeType) -> Iterator[str]:
-    """Yield the names that a function's code looks up, and the functions in it."""
-    yield from code.co_names
+    """Yield the names that a function's code looks up in its module, and functions in it; not attributes."""
+    yield from (one.argval for one in dis.get_instructions(code) if one.opname in {"LOAD_GLOBAL", "LOAD_NAME"})
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _names(constant)

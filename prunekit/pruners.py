@@ -198,10 +198,10 @@ def _wrong(scores: object, weights: dict[str, Tensor]) -> str:
             return f"scores of shape {list(score.shape)} for {key}, whose shape is {list(weight.shape)}"
         if not score.isfinite().all():
             return f"scores for {key} that hold NaN or infinity"
-    first = next(iter(scores.values())).flatten()[0]
+    first = next(iter(scores.values())).flatten()[0].item()  # the others may lie on another device
     alike = all(bool((score == first).all()) for score in scores.values())
     lost = any(bool((weight == 0).any()) for weight in weights.values())  # and so perhaps all signal
-    return f"the same score for every weight, {float(first):g}" if alike and not lost else ""
+    return f"the same score for every weight, {first:g}" if alike and not lost else ""
 
 
 def _batches(images: Tensor, labels: Tensor, batch_size: int) -> Batches:

@@ -5,6 +5,7 @@ import itertools
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -70,6 +71,34 @@ def test_digest_tells_an_edit_of_a_function_and_of_what_it_uses(module, old, new
     before, after = module(), module(old, new)
     assert own.digest("pruner", f"{before}:first") != own.digest("pruner", f"{after}:first")
     assert own.digest("pruner", f"{before}:second") == own.digest("pruner", f"{after}:second")
+
+
+def test_digest_heeds_no_variable_that_only_an_attribute_is_called_like(module):
+    plain, same = (module("math.pi", f"math.pi\n\n\npi = {value}") for value in (1, 2))
+    assert own.digest("pruner", f"{plain}:second") == own.digest("pruner", f"{same}:second")
+
+
+def test_digest_of_what_uses_a_dataclass_or_classes_that_name_each_other(module):
+    made = """x
+
+@dataclasses.dataclass
+class Choice:
+    share: float = 0.5
+
+class Other:
+    choice = Choice
+
+Choice.other = Other
+
+"""
+    names = []
+    for share in ("0.5", "0.6"):
+        text = made.replace("0.5", share).replace("x\n", "import dataclasses\n")
+        names.append(module("import math\n\nPOWER = 2", f"import math\n{text}\nPOWER = 2"))
+        file = Path(f"{names[-1]}.py")
+        file.write_text(file.read_text().replace("return math.pi", "return Choice().share"))
+    one, other = (own.digest("pruner", f"{name}:second") for name in names)
+    assert one != other
 
 
 def test_digest_is_the_same_in_every_process(module):

@@ -98,7 +98,7 @@ def _here(
     if not all(machine.computes_in(trial.precision, device) for trial in trials if trial.id not in done):
         print(f"prunekit: {machine.processor(device)} has no bfloat16; going on in float32", file=sys.stderr)
     if workers > 1:
-        place = replace(place, brought=_brought(trials))
+        place = replace(place, brought=_brought(trial for trial in trials if trial.id not in done))
     yield from _spread(grouped((trial for trial in trials if trial.id not in timed), done), place, store)
     by_itself = replace(place, workers=1, threads=machine.threads(1))
     for group in _shuffled(trial for trial in trials if trial.id in timed and trial.id not in done):

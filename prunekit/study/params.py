@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from .. import own
 from ..errors import UserError, describe, quoted, shown, suggestion
 from ..files import replace
 from . import plain_yaml, trial
@@ -80,6 +81,13 @@ class Params(BaseModel):
         if len(set(values)) < len(values):
             raise ValueError(f"names a value twice: {quoted(values)}")
         return values
+
+    @field_validator("pruners")
+    @classmethod
+    def _told_apart(cls, names: list[str]) -> list[str]:
+        if len({own.short(name).lower() for name in names}) < len(names):
+            raise ValueError(f"two would look alike in tables: {quoted(names)}; rename one")
+        return names
 
     @field_validator("comparison")
     @classmethod
@@ -171,8 +179,8 @@ def shipped(part: str) -> Path:
 
 def in_force(part: str) -> Path:
     """Return the folder of `part` that counts here: the project's own, else as it came."""
-    own = project_root() / part
-    return own if own.is_dir() else shipped(part)
+    here = project_root() / part
+    return here if here.is_dir() else shipped(part)
 
 
 def copy_shipped(folder: Path) -> None:
@@ -188,8 +196,8 @@ def copy_shipped(folder: Path) -> None:
 
 def as_run(row: dict[str, Any], pruner: str = "") -> dict[str, Any]:
     before = "magnitude_pre_epochs" if pruner == "magnitude" else "pre_epochs"
-    own = {key: value for key, value in row.items() if key in _TRIAL_KEYS}
-    return own | ({"pre_epochs": row[before]} if before in row else {})
+    fields = {key: value for key, value in row.items() if key in _TRIAL_KEYS}
+    return fields | ({"pre_epochs": row[before]} if before in row else {})
 
 
 def at_initialisation(row: dict[str, Any]) -> list[dict[str, Any]]:

@@ -180,6 +180,7 @@ def test_later_assignment_wins(tiny_profile):
         ("seeds=[-1]", ["seeds", "-1", "at least 0"]),
         ("seeds=[0, 0]", ["seeds", "twice", "[0, 0]"]),
         ("pruners=[snip, snip]", ["pruners", "twice"]),
+        ("pruners=['prunekit.pruners:snip', snip]", ["pruners", "look alike", "rename one"]),
         ("width=0", ["width", "0", "greater than 0"]),
         ("learning_rate=-1", ["learning_rate", "-1", "greater than 0"]),
         ("train_subset=0", ["train_subset", "0", "at least 1"]),
