@@ -1,12 +1,14 @@
 """Masks from scores, their health, and how they are applied to a network."""
 
-import copy
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
 from . import models
 
@@ -89,14 +91,11 @@ def health(net: nn.Module, masks: Masks, input_shape: tuple[int, int, int]) -> H
 
     A weight is effective if some path of kept weights leads from an input through it to an output: in the network
     whose weights are the masks, its derivative of the summed output is then positive. Masks are collapsed when no
-    signal reaches the output: some layer keeps nothing, or nothing kept connects input and output. An output channel is
-    dead when none of its weights is effective.
+    signal reaches the output: nothing kept connects it to the input. A layer that keeps nothing may do that, but not
+    where a shortcut leads around it. An output channel is dead when none of its weights is effective.
     """
     kept = {name: _doubles(mask).requires_grad_() for name, mask in masks.items()}
-    rest = {name: torch.zeros_like(p, dtype=torch.float64) for name, p in net.named_parameters() if name not in masks}
-    image = torch.ones(1, *input_shape, device=next(net.parameters()).device)
-    paths = functional_call(_path_network(net), kept | rest, (_doubles(image),)).sum()
-    slopes = torch.autograd.grad(paths, list(kept.values()))
+    slopes = torch.autograd.grad(_paths(net, kept, input_shape), list(kept.values()))
     layers = {}
     for (name, mask), slope in zip(masks.items(), slopes, strict=True):
         live = ((slope > 0) & mask).count_nonzero(tuple(range(1, mask.ndim)))  # an output channel
@@ -104,8 +103,7 @@ def health(net: nn.Module, masks: Masks, input_shape: tuple[int, int, int]) -> H
         layers[name] = LayerHealth(mask.numel(), int(mask.count_nonzero()), int(live.sum()), mask.shape[0], dead)
     total = sum(layer.total for layer in layers.values())
     effective = sum(layer.effective for layer in layers.values()) / total
-    empty = any(layer.kept == 0 for layer in layers.values())
-    return Health(sum(layer.kept for layer in layers.values()) / total, effective, empty or effective == 0, layers)
+    return Health(sum(layer.kept for layer in layers.values()) / total, effective, effective == 0, layers)
 
 
 def _flatten(tensors: dict[str, Tensor]) -> Tensor:
@@ -167,21 +165,52 @@ def _bounds(flat: Tensor, within: Tensor | None, k: int) -> tuple[Tensor | float
     return low, high
 
 
+def _paths(net: nn.Module, kept: dict[str, Tensor], input_shape: tuple[int, int, int]) -> Tensor:
+    """Return, in float64, the summed output of `net` where nothing but the weights `kept` stops a signal."""
+    rest = {name: torch.zeros_like(p, dtype=torch.float64) for name, p in net.named_parameters() if name not in kept}
+    image = torch.ones(1, *input_shape, device=next(net.parameters()).device)
+    was_training = net.training
+    net.eval()
+    try:
+        with _PathsAlone():
+            return functional_call(net, kept | rest, (_doubles(image),)).sum()
+    finally:
+        net.train(was_training)
+
+
 def _doubles(tensor: Tensor) -> Tensor:
     """A convolution's weights or images go into the layout that CPUs convolve fastest."""
     layout = torch.channels_last if tensor.ndim == 4 else torch.preserve_format
     return tensor.to(torch.float64, memory_format=layout)
 
 
-def _path_network(net: nn.Module) -> nn.Module:
-    """Return a copy of `net` where only weights stop a signal: given 0 and 1 for them, its output counts paths."""
-    shared = {id(parameter): parameter for parameter in net.parameters()}  # others are put in their place
-    paths = copy.deepcopy(net, shared).eval()
-    for parent in list(paths.modules()):
-        for name, child in parent.named_children():
-            if isinstance(child, nn.MaxPool2d):  # a maximum hides the paths that it does not choose
-                average = nn.AvgPool2d(child.kernel_size, child.stride, child.padding, child.ceil_mode)
-                setattr(parent, name, average)
-            elif isinstance(child, nn.BatchNorm2d):
-                setattr(parent, name, nn.Identity())
-    return paths
+class _PathsAlone(TorchFunctionMode):
+    """While on, only weights stop a signal that is not negative: given 0 and 1 for them, a network counts paths."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if function in _PASSED_THROUGH:
+            return args[0].clone()  # as new as what the function returns, since the next may write over it
+        # A maximum hides the paths that it does not choose.
+        return _POOLS.get(function, function)(*args, **kwargs)
+
+
+def _average_pool(
+    image: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Tensor:
+    return F.avg_pool2d(image, kernel_size, stride, padding, ceil_mode)
+
+
+_PASSED_THROUGH = {
+    *(F.batch_norm, torch.batch_norm),
+    *(F.leaky_relu, F.elu, F.selu, F.celu, F.gelu, F.silu, F.mish, F.softplus, F.hardswish, F.hardsigmoid),
+    *(F.tanh, torch.tanh, Tensor.tanh, F.sigmoid, torch.sigmoid, Tensor.sigmoid, F.hardtanh, F.relu6),
+}
+_POOLS = {F.max_pool2d: _average_pool, torch.max_pool2d: _average_pool}
+_POOLS |= {F.adaptive_max_pool2d: lambda image, output_size, *_, **__: F.adaptive_avg_pool2d(image, output_size)}

@@ -1,6 +1,7 @@
 """What a pruned network is worth and costs: accuracy, FLOPs a layer, weight histograms."""
 
 import time
+from collections import Counter
 from collections.abc import Iterable
 from statistics import median
 
@@ -45,11 +46,11 @@ def flops(net: nn.Module, masks: Masks, input_shape: tuple[int, int, int]) -> pd
     multiply-add; each bias add counts one, and so does each scale and each shift of a normalisation. Dense VGG16 on
     32x32 images and 10 classes: 313,478,154.
     """
-    positions: dict[str, int] = {}
+    positions: Counter[str] = Counter()
 
     def note(name: str):
         def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            positions[name] = output[0, 0].numel()  # how often each weight is used: once an output position
+            positions[name] += output[0, 0].numel()  # how often each weight is used: once an output position
 
         return hook
 
@@ -71,7 +72,7 @@ def flops(net: nn.Module, masks: Masks, input_shape: tuple[int, int, int]) -> pd
             full_name = f"{name}.{part}" if name else part
             total = parameter.numel()
             kept = int(masks[full_name].count_nonzero()) if full_name in masks else total
-            kind = "norm" if isinstance(module, nn.BatchNorm2d) else part
+            kind = "norm" if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)) else part
             rows.append((full_name, kind, total, kept, total * positions[name], kept * positions[name]))
     return pd.DataFrame(rows, columns=["name", "kind", "total", "kept", "flops", "flops_kept"])
 

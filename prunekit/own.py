@@ -25,7 +25,7 @@ _registered: dict[tuple[str, str], FunctionType] = {}
 
 
 def register(kind: str, name: str, taken: Collection[str]) -> Callable[[FunctionType], FunctionType]:
-    """Return a decorator that makes a function known as the `kind` ("pruner") of that name; the latest counts.
+    """Return a decorator that makes a function known as the `kind` ("pruner", ...) of that name; the latest counts.
 
     Raises UserError for a name that is `taken` or none at all, and for what is not a function with a source.
     """
@@ -81,19 +81,19 @@ def digest(kind: str, name: str) -> str:
     return hashlib.sha256(repr(sorted(parts.items())).encode()).hexdigest()[:16]
 
 
-def packed(kind: str, names: Collection[str]) -> bytes:
-    """Return the functions of those names as bytes for `unpack`, in a process which need not have their modules."""
+def packed(brought: Collection[tuple[str, str]]) -> bytes:
+    """Return functions, each by kind and name, as bytes for `unpack` in a process that need not have their modules."""
     import cloudpickle
 
-    functions = {name: find(kind, name) for name in names}
+    functions = {(kind, name): find(kind, name) for kind, name in brought}
     homes = {sys.modules[home] for f in functions.values() if (home := inspect.unwrap(f).__module__) in sys.modules}
     homes = {home for home in homes if home.__name__ != "__main__"}  # which travels whole anyway
     for home in homes:
         cloudpickle.register_pickle_by_value(home)
     try:
-        return bytes(cloudpickle.dumps((kind, functions)))
+        return bytes(cloudpickle.dumps(functions))
     except Exception as error:
-        problem = f"{kind} {', '.join(names)} cannot be sent to another process ({says(error)})"
+        problem = f"{', '.join(' '.join(key) for key in functions)} cannot be sent to another process ({says(error)})"
         raise UserError(f"{problem}; run with --workers 1") from error
     finally:
         for home in homes:
@@ -104,8 +104,7 @@ def unpack(content: bytes) -> None:
     """Make known here what was `packed` by the run that this process works for."""
     import cloudpickle
 
-    kind, functions = cloudpickle.loads(content)
-    _registered.update({(kind, name): function for name, function in functions.items()})
+    _registered.update(cloudpickle.loads(content))
 
 
 def _check(kind: str, name: str, function: Any) -> None:

@@ -18,6 +18,7 @@ from .errors import UserError, quoted, says
 Scores = dict[str, Tensor]
 Batches = list[tuple[Tensor, Tensor]]
 SCHEDULES = ("exponential", "linear")
+_MOST_FLOW = 1e30  # in float32, whose largest is 3e38: slopes are larger by 1/|w|
 
 
 def random(net: nn.Module, batches: Batches, generator: Generator | None) -> Scores:
@@ -67,11 +68,18 @@ def grasp(net: nn.Module, batches: Batches, generator: Generator | None, again: 
 
 
 def synflow(net: nn.Module, batches: Batches, generator: Generator | None) -> Scores:
-    """|w dR/dw|, R the summed outputs for an all-ones image and |w| for w (Tanaka et al. 2020, arXiv:2006.05467)."""
+    """|w dR/dw|, R the summed outputs for an all-ones image and |w| for w (Tanaka et al. 2020, arXiv:2006.05467).
+
+    Of batch norm the scale and the shift count like weights and biases; the mean that it subtracts counts as 0, or R
+    would not grow with every weight. Where R nears the largest float32, scores are in float64.
+    """
     positive = {name: tensor.detach().abs() for name, tensor in net.state_dict().items()}
-    weights = {name: positive[name].requires_grad_() for name in models.prunable(net)}
+    positive |= {name: mean.zero_() for name, mean in positive.items() if name.endswith("running_mean")}
     ones = torch.ones_like(batches[0][0][:1])
-    flow = functional_call(net, positive, (ones,)).sum()
+    weights, flow = _flow(net, positive, ones)
+    if ones.dtype == torch.float32 and not flow.item() < _MOST_FLOW:
+        doubles = {name: tensor.detach().double() for name, tensor in positive.items()}
+        weights, flow = _flow(net, doubles, ones.double())
     slopes = torch.autograd.grad(flow, list(weights.values()))
     return {name: g.mul_(w.detach()).abs_() for (name, w), g in zip(weights.items(), slopes, strict=True)}
 
@@ -224,6 +232,12 @@ def _summed_gradients(net: nn.Module, weights: dict[str, Tensor], batches: Batch
     for batch in batches:
         torch._foreach_add_(total, _gradients(net, weights, batch, temperature))
     return total
+
+
+def _flow(net: nn.Module, positive: dict[str, Tensor], ones: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+    """Return the weights in `positive` that can be pruned, and the summed output of `net` with it for `ones`."""
+    weights = {name: positive[name].requires_grad_() for name in models.prunable(net)}
+    return weights, functional_call(net, positive, (ones,)).sum()
 
 
 def _gradients(

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from prunekit import masks
+from prunekit import masks, models
 
 torch.set_num_threads(1)
 
@@ -172,7 +172,7 @@ def test_health_asks_nothing_of_the_weights_and_changes_none():
     assert all(parameter.grad is None for parameter in net.parameters())
 
 
-def test_an_empty_layer_collapses_even_where_a_way_round_it_is_left():
+def test_an_empty_layer_collapses_nothing_where_a_way_round_it_is_left():
     class Residual(nn.Module):
         def __init__(self):
             super().__init__()
@@ -183,8 +183,48 @@ def test_an_empty_layer_collapses_even_where_a_way_round_it_is_left():
             return self.out(images + self.inside(images))
 
     health = masks.health(Residual(), {"inside.weight": mask("00 00"), "out.weight": mask("11")}, (2, 1, 1))
-    assert health.collapsed
+    assert not health.collapsed
     assert health.effective_density == pytest.approx(2 / 6)
+    assert health.layers["inside.weight"] == masks.LayerHealth(4, 0, 0, 2, 2)
+    assert masks.health(Residual(), {"inside.weight": mask("11 11"), "out.weight": mask("00")}, (2, 1, 1)).collapsed
+
+
+class Bare(nn.Module):
+    """A residual network that pools and squashes without modules of its own for it."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm, self.fc = nn.Conv2d(1, 1, 3, padding=1), nn.BatchNorm2d(1), nn.Linear(1, 1)
+
+    def forward(self, images):
+        normed = nn.functional.leaky_relu_(self.norm(images))
+        squashed = torch.tanh(100 * self.conv(normed)) + torch.sigmoid(images) * 0
+        return self.fc(nn.functional.max_pool2d(squashed, 2).flatten(1))
+
+
+def test_functions_hide_no_more_paths_than_modules_do():
+    """As with modules below; the hyperbolic tangent of many paths is flat, and is passed."""
+    made = {"conv.weight": mask("100 010 011").view(1, 1, 3, 3), "fc.weight": mask("1")}
+    net = Bare().train()
+    assert masks.health(net, made, (1, 2, 2)).layers["conv.weight"].effective == 4
+    assert net.training
+
+
+def test_every_weight_of_a_dense_residual_network_is_effective():
+    for name in ("resnet20", "resnet18"):
+        net = models.build(name, (3, 32, 32), 10, 1 / 8)
+        made = {key: torch.ones_like(weight, dtype=torch.bool) for key, weight in models.prunable(net).items()}
+        health = masks.health(net, made, (3, 32, 32))
+        assert health.effective_density == 1 and not health.collapsed
+        for key in made:
+            if key.startswith("stage") and key.endswith("conv2.weight"):
+                made[key][:] = False  # what is left are the shortcuts
+        health = masks.health(net, made, (3, 32, 32))
+        assert not health.collapsed
+        live = [key for key, layer in health.layers.items() if layer.effective]
+        assert live == [key for key in made if "conv2" not in key and (".conv1" not in key)]
+        made["conv1.weight"][:] = False
+        assert masks.health(net, made, (3, 32, 32)).collapsed
 
 
 def test_max_pooling_hides_no_path():

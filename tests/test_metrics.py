@@ -72,7 +72,7 @@ def all_kept(net):
     return {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in models.prunable(net).items()}
 
 
-@pytest.mark.parametrize("name", ["fc", "conv", "vgg16", "vgg11_bn"])
+@pytest.mark.parametrize("name", ["fc", "conv", "vgg16", "vgg11_bn", "resnet20", "resnet18"])
 def test_flops_agree_with_torch(name):
     """torch's counter knows products alone, and counts two for each multiply-add."""
     net = models.build(name, (3, 32, 32), 10)
@@ -108,6 +108,19 @@ def test_flops_by_hand():
     assert net.training
     assert torch.equal(net[1].running_mean, statistics)
     assert not any(module._forward_hooks for module in net)
+
+
+def test_flops_of_a_layer_that_is_used_twice():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.fc = nn.Conv2d(1, 1, 3, padding=1, bias=False), nn.Linear(16, 2)
+
+        def forward(self, images):
+            return self.fc(self.conv(self.conv(images)).flatten(1))
+
+    net = Twice()
+    assert metrics.flops(net, all_kept(net), (1, 4, 4)).flops.tolist() == [2 * 9 * 16, 32, 2]
 
 
 def test_histograms_count_every_kept_weight_once():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Generator, nn
 
-from prunekit import models
+from prunekit import models, own
 
 torch.set_num_threads(1)
 
@@ -81,6 +81,23 @@ def test_vgg_depth(depth, convs, suffix):
     assert count == {nn.Conv2d: convs, nn.BatchNorm2d: convs if suffix else 0, nn.MaxPool2d: 4}
 
 
+@pytest.mark.parametrize(("name", "parameters"), [("resnet20", 272_474), ("resnet18", 11_173_962)])
+def test_resnets_have_the_parameters_that_others_count(name, parameters):
+    """As in other implementations for CIFAR-10 with a convolution on the shortcuts that change shape."""
+    net = models.build(name, (3, 32, 32), 10)
+    assert sum(parameter.numel() for parameter in net.parameters()) == parameters
+    depth = int(name.removeprefix("resnet"))
+    assert len([key for key in models.prunable(net) if "shortcut" not in key]) == depth
+
+
+def test_a_block_adds_what_went_in():
+    """With the second batch norm at zero a block passes on what came in, through ReLU."""
+    block = models.build("resnet20", (3, 32, 32), 10, generator=seeded()).stage1_block2
+    nn.init.zeros_(block.bn2.weight)
+    images = torch.randn(2, 16, 5, 5, generator=seeded())
+    assert torch.equal(block(images), images.relu())
+
+
 @pytest.mark.parametrize(("width", "hidden"), [(0.5, 50), (2, 200), (0.254, 25), (1e-6, 1)])
 def test_width_multiplies_hidden_units_alone(width, hidden):
     net = shapes(models.build("fc", (1, 4, 4), 10, width))
@@ -103,7 +120,7 @@ def test_forward_of_other_image_shapes(name):
     assert models.build(name, shape, 3, 1 / 16)(torch.zeros(1, *shape)).shape == (1, 3)
 
 
-@pytest.mark.parametrize("name", ["fc", "conv", "vgg11_bn"])
+@pytest.mark.parametrize("name", ["fc", "conv", "vgg11_bn", "resnet20"])
 def test_seed_decides_the_weights(name):
     one, same, other = (
         models.build(name, (3, 32, 32), 10, 1 / 8, seeded(seed)).state_dict().values() for seed in (1, 1, 2)
@@ -172,7 +189,7 @@ def test_prunable_of_a_bare_layer_and_a_nested_net():
 @pytest.mark.parametrize(
     ("name", "shape", "width", "message"),
     [
-        ("vgg12", (3, 32, 32), 1.0, "unknown model 'vgg12'.*vgg16_bn"),
+        ("vgg12", (3, 32, 32), 1.0, "unknown model 'vgg12'; did you mean vgg1"),
         ("fc", (1, 28, 28), 0, "width must be positive, not 0"),
         ("fc", (1, 28, 28), -1.0, "width must be positive, not -1"),
         ("fc", (1, 28, 28), math.nan, "width must be positive, not nan"),
@@ -182,3 +199,84 @@ def test_prunable_of_a_bare_layer_and_a_nested_net():
 def test_errors(name, shape, width, message):
     with pytest.raises(ValueError, match=message):
         models.build(name, shape, 10, width)
+
+
+class Odd(nn.Module):
+    """Three layers, of which `forward` need not use all."""
+
+    def __init__(self, extra=None, forward=None):
+        super().__init__()
+        self.conv, self.fc, self.extra = nn.Conv2d(1, 2, 3), nn.Linear(8, 3), extra
+        self.call = forward or (lambda net, x: net.fc(net.conv(x).flatten(1)))
+
+    def forward(self, x):
+        return self.call(self, x)
+
+
+class Frozen(nn.Linear):
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        self.weight.requires_grad = False
+
+
+class Scaled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale, self.fc = nn.Parameter(torch.ones(1)), nn.Linear(16, 3)
+
+    def forward(self, x):
+        return self.scale * self.fc(x.flatten(1))
+
+
+def tied():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(16, 16), nn.Linear(16, 16), nn.Linear(16, 3))
+    net[2].weight = net[1].weight
+    return net
+
+
+@pytest.fixture
+def register(monkeypatch):
+    """Register a network "mine" that `make` makes, for one test."""
+    monkeypatch.setattr(own, "_registered", {})
+    return lambda make: models.register("mine")(make)
+
+
+def test_a_network_of_a_users_own(register):
+    """It gets what it asks for, draws from the generator alone, and is fit to train."""
+    asked = []
+
+    def make(*given):
+        asked.append(given)
+        return nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
+
+    register(make)
+    before = torch.get_rng_state()
+    one, same, other = (models.build("mine", (1, 4, 4), 3, 0.5, seeded(seed)) for seed in (1, 1, 2))
+    assert asked == [((1, 4, 4), 3, 0.5)] * 3
+    assert torch.equal(one[1].weight, same[1].weight) and not torch.equal(one[1].weight, other[1].weight)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert one.training and not any(module._forward_hooks for module in one.modules())
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda *_: 1 / 0, "raised ZeroDivisionError: division by zero"),
+        (lambda *_: "vgg", "returned 'vgg'; it must return an nn.Module"),
+        (lambda *_: nn.Linear(7, 3), "raised RuntimeError for images of 1x4x4: "),
+        (lambda *_: nn.Flatten().double(), r"gives \[2, 16\] for two images; it must give logits \[2, 3\]"),
+        (lambda *_: Odd(forward=lambda net, x: [net.fc(net.conv(x).flatten(1))]), "gives list for two images"),
+        (lambda *_: nn.Sequential(nn.Flatten(), nn.AdaptiveAvgPool1d(3)), "has nothing to prune"),
+        (lambda *_: Odd(nn.LayerNorm(3)), r"has a LayerNorm \(extra\) with parameters; prunekit knows"),
+        (lambda *_: Odd(nn.ConvTranspose2d(1, 1, 1)), r"has a ConvTranspose2d \(extra\)"),
+        (lambda *_: Scaled(), r"has a Scaled \(itself\) with parameters"),
+        (lambda *_: Odd(nn.Linear(2, 2)), "does not use its Linear extra"),
+        (lambda *_: nn.Sequential(nn.Flatten(), Frozen(16, 3)), r"has a Frozen \(1\) without gradients"),
+        (lambda *_: tied(), "has layers that share a weight"),
+    ],
+)
+def test_a_network_that_cannot_be_pruned_is_one_line(register, make, words):
+    register(make)
+    with pytest.raises(ValueError, match=f"^model mine {words}") as error:
+        models.build("mine", (1, 4, 4), 3)
+    assert "\n" not in str(error.value)

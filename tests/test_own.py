@@ -157,7 +157,7 @@ def test_what_cannot_be_registered(name, function, words):
 
 def test_functions_travel_without_their_module(module, tmp_path):
     name = f"{module()}:first"
-    (tmp_path / "packed").write_bytes(own.packed("pruner", [name]))
+    (tmp_path / "packed").write_bytes(own.packed([("pruner", name)]))
     assert own.find("pruner", name)({"w": 2}, None, None) == ({"w": 12}, [1, 2])
     (tmp_path / f"{name.split(':')[0]}.py").unlink()
     code = f"""
@@ -175,4 +175,4 @@ def test_what_cannot_travel_is_one_line(module, monkeypatch):
     function = own.find("pruner", f"{name}:second")
     monkeypatch.setattr(function, "__defaults__", (threading.Lock(),))
     with pytest.raises(UserError, match=f"{name}:second cannot be sent to another process .*--workers 1"):
-        own.packed("pruner", [f"{name}:second"])
+        own.packed([("pruner", f"{name}:second")])

@@ -173,6 +173,41 @@ def test_synflow_is_conserved(name, width):
     assert sums == pytest.approx([sums[0]] * len(sums), rel=1e-9)
 
 
+def test_synflow_is_conserved_round_shortcuts():
+    """All flow enters and leaves; each shortcut carries what the block beside it does not."""
+    net = models.build("resnet20", (3, 32, 32), 10, 0.25, torch.Generator().manual_seed(0)).double()
+    for parameter in net.parameters():
+        torch.nn.init.uniform_(parameter, 0.5, 1) if parameter.ndim == 1 else None
+    for parameter, value in net.named_parameters():
+        if parameter.endswith("bias"):
+            value.data.zero_()
+    for name, buffer in net.named_buffers():
+        if name.endswith("running_mean"):
+            buffer += 1000  # more than any flow of these small layers, were it subtracted
+    scores = pruners.score("synflow", net, torch.zeros(1, 3, 32, 32, dtype=torch.float64), LABEL)
+    sums = {name: score.sum().item() for name, score in scores.items()}
+    flow = sums["conv1.weight"]
+    assert sums["fc.weight"] == pytest.approx(flow, rel=1e-9)
+    for stage in (2, 3):
+        first = f"stage{stage}_block1"
+        assert sums[f"{first}.conv1.weight"] == pytest.approx(sums[f"{first}.conv2.weight"], rel=1e-9)
+        assert sums[f"{first}.conv2.weight"] + sums[f"{first}.shortcut.conv.weight"] == pytest.approx(flow, rel=1e-9)
+
+
+def test_synflow_beyond_float32_is_in_float64():
+    """With weights 1024 times as large, whose flow float32 cannot hold, the last layer ranks nearly as before."""
+    nets = [models.build("resnet20", (3, 32, 32), 10, 0.25, torch.Generator().manual_seed(0)) for _ in range(2)]
+    with torch.no_grad():
+        for weight in models.prunable(nets[1]).values():
+            weight *= 1024
+    small, large = (pruners.score("synflow", net, torch.zeros(1, 3, 32, 32), LABEL) for net in nets)
+    assert {score.dtype for score in small.values()} == {torch.float32}
+    assert {score.dtype for score in large.values()} == {torch.float64}
+    assert max(float(score.max()) for score in large.values()) > 1e38
+    kept, made = (masks.from_scores({"fc": scores["fc.weight"]}, 0.5)["fc"] for scores in (small, large))
+    assert (kept == made).float().mean() > 0.99
+
+
 @pytest.mark.parametrize("name", pruners.NAMES)
 def test_scores_fit_the_weights(name):
     net, images, labels = small_conv()

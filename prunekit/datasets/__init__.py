@@ -1,4 +1,4 @@
-"""Images and labels by name: digits and digit-pairs (embedded), mnist, cifar10 and cifar100 (read from disk).
+"""Images and labels by name: digits and digit-pairs (embedded), mnist, cifar10, cifar100 (from disk), a user's own.
 
 torch is imported only where tensors are asked for, so that a picture of the data can be drawn without it.
 """
@@ -8,13 +8,15 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..errors import UserError, quoted, says
+from .. import own
+from ..errors import UserError, says
 from ..files import load_arrays, save_arrays, sweep
-from . import sources
+from . import brought, sources
 from .sources import Arrays
 
 if TYPE_CHECKING:
@@ -74,12 +76,23 @@ TRANSFORMS = {
 NAMES = tuple(TRANSFORMS)
 
 
+def register(name: str) -> Callable[[Callable[[], Any]], Callable[[], Any]]:
+    """Return a decorator that makes a function known as the dataset `name`, here and in what is run from here.
+
+    The function takes nothing and returns the same each time: (images, labels), (test images, test labels), images
+    uint8 [N, C, H, W] and labels whole numbers [N] from 0, as arrays or tensors. Images are normalised by the mean and
+    standard deviation of the training images, a channel, and not augmented. Its source is part of a trial's id, what
+    it reads is not. Raises UserError for a name that is taken, and for what is not a function.
+    """
+    return own.register("dataset", name, NAMES)  # type: ignore[return-value]
+
+
 def load(name: str, root: str | Path | None = None) -> Dataset:
     """Return the named dataset as tensors.
 
     `root` is the folder that holds the datasets (PRUNEKIT_DATA, else ./data, if None); digits and digit-pairs need
     none. What is missing is downloaded there. Raises UserError for an unknown name, and when the data can neither be
-    read nor downloaded.
+    read nor downloaded, or a user's function fails or returns anything but images and labels.
     """
     import torch
 
@@ -88,14 +101,14 @@ def load(name: str, root: str | Path | None = None) -> Dataset:
         return Split(torch.from_numpy(part.images), torch.from_numpy(part.labels), coarse)
 
     arrays = read(name, root)
-    return Dataset(
-        name, split(arrays.train), split(arrays.test), arrays.classes, arrays.coarse_classes, TRANSFORMS[name]
-    )
+    transform = TRANSFORMS[name] if name in NAMES else Transform(*brought.scale(arrays))
+    return Dataset(name, split(arrays.train), split(arrays.test), arrays.classes, arrays.coarse_classes, transform)
 
 
 def read(name: str, root: str | Path | None = None) -> Arrays:
     """Return the named dataset as numpy arrays; otherwise as `load`."""
-    check(name)
+    if name not in NAMES:
+        return brought.read(name, NAMES)
     if name in sources.EMBEDDED:
         return sources.EMBEDDED[name]()
     try:
@@ -132,7 +145,7 @@ def distinct(arrays: Arrays) -> dict[bytes, tuple[str, int]]:
 def check(name: str) -> None:
     """Raise UserError for an unknown name."""
     if name not in NAMES:
-        raise UserError(f"unknown dataset {quoted(name)}; choose from {', '.join(NAMES)}")
+        own.find("dataset", name, NAMES)
 
 
 def data_root(root: str | Path | None = None) -> Path:

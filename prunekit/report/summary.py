@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..study.trial import Record
 from . import audit, words
-from .statistics import chance, difference, half_width, kendall, trained
+from .statistics import chance, difference, half_width, kendall, least, trained
 
 
 def leaders(frame: pd.DataFrame) -> str:
@@ -39,7 +39,7 @@ def stops(frame: pd.DataFrame) -> str:
         ]
         lines.append(
             f"- **{words.DATASETS[str(dataset)]}:** the first compression at which some seed no longer trains (top-1 "
-            f"at most {2 * chance(str(dataset)):g} %, twice chance): {', '.join(told)}."
+            f"at most {least(str(dataset)):.3g} %{', twice chance' * (chance(str(dataset)) < 50)}): {', '.join(told)}."
         )
     return "\n".join(lines)
 

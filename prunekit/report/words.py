@@ -8,29 +8,32 @@ from collections.abc import Iterable
 import pandas as pd
 
 from .. import own
+from ..study.trial import OURS
 
 
-class _Pruners(dict[str, str]):
-    """The study's, in its order; asked for one of a user's own, it gives its short name."""
+class _Named(dict[str, str]):
+    """Prunekit's own, in order; asked for one of a user's, it gives its short name."""
 
     def __missing__(self, name: str) -> str:
         return own.short(name)
 
 
-PRUNERS = _Pruners(
+PRUNERS = _Named(  # in the study's order
     synflow="SynFlow",
     magnitude="Magnitude",
     snip="SNIP",
     grasp="GraSP",
     random="Random",
 )
-DATASETS = {
-    "digits": "Digits",
-    "digit-pairs": "Digit pairs",
-    "mnist": "MNIST",
-    "cifar10": "CIFAR-10",
-    "cifar100": "CIFAR-100",
-}
+DATASETS = _Named(
+    {
+        "digits": "Digits",
+        "digit-pairs": "Digit pairs",
+        "mnist": "MNIST",
+        "cifar10": "CIFAR-10",
+        "cifar100": "CIFAR-100",
+    }
+)
 FIELDS = {  # of a trial
     "width": "width",
     "pre_epochs": "epochs before pruning",
@@ -60,8 +63,11 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 
 def model(name: str) -> str:
-    """fc -> FC, vgg16_bn -> VGG16 with batch norm."""
-    return name.removesuffix("_bn").upper() + (" with batch norm" if name.endswith("_bn") else "")
+    """fc -> FC, vgg16_bn -> VGG16 with batch norm, resnet20 -> ResNet-20; of one of a user's own its short name."""
+    if name not in OURS["model"]:
+        return own.short(name)
+    bare = name.removesuffix("_bn").upper().replace("RESNET", "ResNet-")
+    return bare + (" with batch norm" if name.endswith("_bn") else "")
 
 
 def estimate(mean: float, interval: float, digits: int = 1, share: bool = False) -> str:

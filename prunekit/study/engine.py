@@ -44,7 +44,8 @@ def run(
     cores (None: one a core, if there are as many groups to run); on a GPU one process is the default. Those whose ids
     are `timed` come last, one at a time with all cores, in random order: a machine that slows down must not seem to be
     a slow pruner. With `cluster`, the address or file of a dask scheduler, its workers run all trials, on data of their
-    own. Raises UserError for a device or a cluster that is not there, and a pruner edited since its trials were made.
+    own. Raises UserError for a device or a cluster that is not there, and if something of the user's own was edited
+    since its trials were made.
     """
     trials = list(trials)
     done = store.good(trial.id for trial in trials).keys() | set(done)
@@ -52,8 +53,8 @@ def run(
     store.sweep()
     if not missing:
         return {}
-    for trial in {trial.source: trial for trial in missing}.values():
-        trial.check_source()
+    for trial in {tuple(trial.sources.items()): trial for trial in missing}.values():
+        trial.check_sources()
     if cluster:
         made = _on_cluster(grouped(trials, done), cluster, device, store)
     else:
@@ -209,9 +210,9 @@ def _on_cluster(groups: list[Group], address: str, device: str, store: Store) ->
 
 
 def _brought(trials: Iterable[Trial]) -> bytes:
-    """Return the pruners of the user's own that `trials` need, for other processes."""
-    names = sorted({trial.pruner for trial in trials if trial.source})
-    return own.packed("pruner", names) if names else b""
+    """Return what `trials` need of the user's own, for other processes."""
+    needed = {brought for trial in trials for brought in trial.sources}
+    return own.packed(sorted(needed)) if needed else b""
 
 
 def _outcome(group: Group, future: Future[list[Record]]) -> list[Record]:

@@ -9,7 +9,7 @@ from .trial import Trial
 
 _SIDE_BY_SIDE = 10  # trials at most: what is in flight when a run is killed is lost
 _IMAGES = {"digits": 1437, "digit-pairs": 4000, "mnist": 60_000}  # to train on; CIFAR has 50,000
-_SIZES = {"fc": 0.001, "conv": 0.03}  # multiply-adds beside those of VGG16, about
+_SIZES = {"fc": 0.001, "conv": 0.03, "resnet20": 0.13, "resnet18": 1.8}  # multiply-adds beside those of VGG16, about
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,8 @@ def size(group: Group) -> float:
     one = trials[0]
     epochs = one.pre_epochs + one.post_epochs * len(trials)
     classes = 100 if one.dataset in {"cifar100", "digit-pairs"} else 10
-    scored = {"snip": 1, "grasp": 4}.get(one.pruner, 1 if one.source else 0) * one.scoring_images_per_class * classes
+    passes = {"snip": 1, "grasp": 4}.get(one.pruner, 1 if one.pruner_source else 0)
+    scored = passes * one.scoring_images_per_class * classes
     rounds = 1 if one.prune_steps == 1 else one.prune_steps * len(trials)
     trained = min(one.train_subset or 60_000, _IMAGES.get(one.dataset, 50_000))
     images = epochs * trained + rounds * scored + (rounds + len(trials)) * 20

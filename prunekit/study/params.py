@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from .. import own
 from ..errors import UserError, describe, quoted, shown, suggestion
@@ -15,18 +15,12 @@ from ..files import replace
 from . import plain_yaml, trial
 from .trial import Trial
 
-_NOT_GIVEN = {"pruner", "compression", "seed", "reaugmented", "source"}  # with a row, or at all
+_NOT_GIVEN = {"pruner", "compression", "seed", "reaugmented"}  # with a row, or at all
+_NOT_GIVEN |= {f"{kind}_source" for kind in trial.OURS}
 _TRIAL_KEYS = [key for key in Trial.model_fields if key not in _NOT_GIVEN]
 _NAME = re.compile(r"\w[\w.-]{0,63}")  # of a profile, and so of a folder in reports/
 _TAKEN = {"bench", "custom"}  # folders in reports/ that are of no profile
 _ROW_KEYS = [*_TRIAL_KEYS, "magnitude_pre_epochs", "described_pre_epochs"]
-
-
-def _pruner(name: str) -> str:
-    try:
-        return trial.check_pruner(name)
-    except UserError as error:
-        raise ValueError(str(error)) from None
 
 
 class Params(BaseModel):
@@ -39,7 +33,7 @@ class Params(BaseModel):
     comparison_compression: trial.Compression
     datasets: Annotated[list[trial.DatasetName], Field(min_length=1)]
     model: trial.ModelName
-    pruners: Annotated[list[Annotated[str, AfterValidator(_pruner)]], Field(min_length=1)]
+    pruners: Annotated[list[trial.PrunerName], Field(min_length=1)]
     compressions: Annotated[list[trial.Compression], Field(min_length=1)]
     layer_compression: trial.Compression
     seeds: Annotated[list[trial.Seed], Field(min_length=1)]
@@ -82,7 +76,7 @@ class Params(BaseModel):
             raise ValueError(f"names a value twice: {quoted(values)}")
         return values
 
-    @field_validator("pruners")
+    @field_validator("datasets", "pruners")
     @classmethod
     def _told_apart(cls, names: list[str]) -> list[str]:
         if len({own.short(name).lower() for name in names}) < len(names):

@@ -68,7 +68,7 @@ class Study:
             ),
             "described_flops": self._trials(p.datasets, compressions, self._among("synflow"), **untrained | in_steps),
             "reaugmented": self._trials(
-                [dataset for dataset in p.datasets if TRANSFORMS[dataset].augments],
+                [name for name in p.datasets if name in TRANSFORMS and TRANSFORMS[name].augments],
                 compressions,
                 self._among("grasp"),
                 **_untrained(p.width if p.flops_width is None else p.flops_width),

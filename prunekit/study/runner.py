@@ -19,12 +19,12 @@ STAGES = ("data", "pretrain", "score", "train", "test", "measure")
 
 
 def run_trial(trial: Trial, shared: Shared | None = None, where: dict[str, Any] | None = None) -> Record:
-    """Run `trial` and return its record; raises what the rooms raise, and UserError for a pruner edited since.
+    """Run `trial` and return its record; raises what the rooms raise, and UserError for what a user edited since.
 
     Load data -> build from the seed -> train before pruning, if asked -> score -> mask -> check the masks' health ->
     train -> evaluate -> measure. A trial that trains nothing is not evaluated: its accuracy would mean nothing.
     """
-    trial.check_source()
+    trial.check_sources()
     (record,) = run_together([trial], shared, where)
     return record
 

@@ -64,9 +64,7 @@ class Shared:
 
         def make() -> tuple[tuple[nn.Module, list[dict[str, float]]], Cost]:
             data, _ = self.data(trial)
-            net: nn.Module = models.build(
-                trial.model, data.image_shape, data.num_classes, trial.width, stream(trial.seed, "init")
-            )
+            net = models.build(trial.model, data.image_shape, data.num_classes, trial.width, stream(trial.seed, "init"))
             net = net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
             def pretrain() -> cache.Made:
@@ -89,7 +87,7 @@ class Shared:
     def scores(self, trial: Trial) -> tuple[tuple[pruners.Scores, dict[str, int]], Cost]:
         """The one-shot scores of the network as it stands before pruning, and how many of each layer are zero."""
         images = (trial.scoring_images_per_class, trial.scoring_batch_size, trial.reaugmented)
-        key = (*self._network_key(trial), trial.pruner, trial.source, *images)
+        key = (*self._network_key(trial), trial.pruner, trial.pruner_source, *images)
 
         def score() -> cache.Made:
             examples, again = self.examples(trial), self.augmented_anew(trial)
@@ -139,7 +137,8 @@ class Shared:
 
     def _network_key(self, trial: Trial) -> tuple[Hashable, ...]:
         training_words = (trial.optimizer, trial.learning_rate, trial.batch_size, self.precision(trial))
-        return *_data_key(trial), trial.model, trial.width, trial.seed, trial.pre_epochs, *training_words
+        drawn = (trial.model, trial.model_source, trial.width, trial.seed)
+        return *_data_key(trial), *drawn, trial.pre_epochs, *training_words
 
     def _once(self, kind: str, key: Hashable, make: Callable[[], tuple[T, Cost]]) -> tuple[T, Cost]:
         if kind not in self._latest or self._latest[kind][0] != key:
@@ -159,7 +158,7 @@ def _examples(trial: Trial, data: Data, augmentation: str) -> tuple[Tensor, Tens
 
 
 def _data_key(trial: Trial) -> tuple[Hashable, ...]:
-    return trial.dataset, trial.train_subset, trial.seed if trial.train_subset else None
+    return trial.dataset, trial.dataset_source, trial.train_subset, trial.seed if trial.train_subset else None
 
 
 def _load(trial: Trial, shared: Shared) -> Data:

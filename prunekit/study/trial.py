@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 from .. import own
 from ..errors import UserError
@@ -19,9 +20,14 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-DatasetName = Literal["digits", "digit-pairs", "mnist", "cifar10", "cifar100"]
-ModelName = Literal["fc", "conv", "vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"]
-PRUNERS = ("random", "magnitude", "snip", "grasp", "synflow")  # prunekit's own; others come from users
+_VGGS = ("vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn")
+OURS = {  # prunekit's own names, by field of a trial; others come from users
+    "dataset": ("digits", "digit-pairs", "mnist", "cifar10", "cifar100"),
+    "model": ("fc", "conv", *_VGGS, "resnet18", "resnet20"),
+    "pruner": ("random", "magnitude", "snip", "grasp", "synflow"),
+}
+_Name = Annotated[str, Field(max_length=80)]
+_Source = Annotated[str, Field(pattern=r"^([0-9a-f]{16})?$")]
 Width = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
 Compression = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
 Seed = Annotated[int, BeforeValidator(_whole), Field(ge=0, lt=2**63)]
@@ -35,11 +41,18 @@ _ONLY_SHOWN_IMAGES = ("scoring_images_per_class", "scoring_batch_size")
 _SEE_NO_IMAGES = {"random", "magnitude", "synflow"}
 
 
-def check_pruner(name: str) -> str:
-    """Return `name` if it is of a pruner, ours or a user's; raises UserError for others."""
-    if name not in PRUNERS:
-        own.find("pruner", name, PRUNERS)
+def _known(kind: str, name: str) -> str:
+    if name not in OURS[kind]:
+        try:
+            own.find(kind, name, OURS[kind])
+        except UserError as error:
+            raise ValueError(str(error)) from None
     return name
+
+
+DatasetName = Annotated[str, AfterValidator(partial(_known, "dataset"))]
+ModelName = Annotated[str, AfterValidator(partial(_known, "model"))]
+PrunerName = Annotated[str, AfterValidator(partial(_known, "pruner"))]
 
 
 class Trial(BaseModel):
@@ -49,16 +62,16 @@ class Trial(BaseModel):
     Fields that cannot matter take their defaults, so equal work has equal ids: what trains, of a trial that trains
     nothing (which scores on all training images), the schedule of one step, the images of a pruner that sees none.
     `reaugmented`: the second of GraSP's two passes sees its images augmented anew, as the study's code has it.
-    `source` tells the source of a pruner of the user's own, and is found where it is not given, but for JSON: to read
-    a record runs no code. Raises ValidationError, a ValueError, for what cannot be.
+    `dataset_source`, `model_source` and `pruner_source` tell the source of a user's own, and are found where they are
+    not given, but for JSON: to read a record runs no code. Raises ValidationError, a ValueError, for what cannot be.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    dataset: DatasetName
-    model: ModelName
+    dataset: _Name
+    model: _Name
     width: Width = 1.0
-    pruner: Annotated[str, Field(max_length=80)]
+    pruner: _Name
     compression: Compression
     seed: Seed = 0
     pre_epochs: Epochs = 0
@@ -74,19 +87,20 @@ class Trial(BaseModel):
     train_subset: Count | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     reaugmented: bool = False
-    source: Annotated[str, Field(pattern=r"^([0-9a-f]{16})?$")] = ""
+    dataset_source: _Source = ""
+    model_source: _Source = ""
+    pruner_source: _Source = ""
 
     @model_validator(mode="after")
     def _has_the_source_of_what_is_brought(self, info: ValidationInfo) -> Self:
-        if self.pruner in PRUNERS:
-            self.__dict__["source"] = ""
-        elif not self.source and info.mode == "json":
-            raise ValueError("it lacks the source of its pruner")
-        elif not self.source:
-            try:
-                self.__dict__["source"] = own.digest("pruner", check_pruner(self.pruner))
-            except UserError as error:
-                raise ValueError(str(error)) from None
+        for kind, names in OURS.items():
+            name, field = getattr(self, kind), f"{kind}_source"
+            if name in names:
+                self.__dict__[field] = ""
+            elif not getattr(self, field) and info.mode == "json":
+                raise ValueError(f"it lacks the source of its {kind}")
+            elif not getattr(self, field):
+                self.__dict__[field] = own.digest(kind, _known(kind, name))
         return self
 
     @model_validator(mode="after")
@@ -103,10 +117,17 @@ class Trial(BaseModel):
         text = json.dumps(self.model_dump(exclude_defaults=True), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def check_source(self) -> None:
-        """Raise UserError if the trial's pruner is a user's, and was edited since the trial was made."""
-        if self.source and own.digest("pruner", self.pruner) != self.source:
-            raise UserError(f"pruner {self.pruner} was edited after its trials were made; make them again")
+    @property
+    def sources(self) -> dict[tuple[str, str], str]:
+        """What it has of the user's own, as (kind, name), and the source of each."""
+        found = {(kind, getattr(self, kind)): getattr(self, f"{kind}_source") for kind in OURS}
+        return {brought: source for brought, source in found.items() if source}
+
+    def check_sources(self) -> None:
+        """Raise UserError if something of the user's own was edited since the trial was made."""
+        for (kind, name), source in self.sources.items():
+            if own.digest(kind, name) != source:
+                raise UserError(f"{kind} {name} was edited after its trials were made; make them again")
 
     @property
     def density(self) -> float:

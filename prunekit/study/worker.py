@@ -37,7 +37,7 @@ class Place:
     data_dir: Path | str | None = None
     runs: Path | None = None
     version: str = __version__
-    brought: bytes = b""  # pruners of the user's own
+    brought: bytes = b""  # of the user's own
 
 
 def work(group: Group, place: Place) -> list[Record]:

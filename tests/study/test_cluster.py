@@ -52,6 +52,9 @@ def scheduler(tmp_path, dask):
     return file
 
 
+BROUGHT = {"pruners": ["synflow", "brought:steep"], "datasets": ["brought:bright"], "model": "brought:around"}
+
+
 def worker(dask, scheduler, *more, **options):
     words = ("--host", "127.0.0.1", "--nthreads", 1, "--no-dashboard", "--scheduler-file", scheduler)
     return dask("worker", "--no-nanny", *words, *more, **options)
@@ -61,7 +64,7 @@ def worker(dask, scheduler, *more, **options):
 def test_records_are_those_of_a_local_run(tmp_path, dask, scheduler, brought, lost):
     """Two workers of one thread, as two local processes on two cores; no folder is shared, and no module of ours."""
     pool = [worker(dask, scheduler) for _ in range(2)]
-    more = {"seeds": [0, 1], "post_epochs": 2} if lost else {"pruners": ["synflow", "brought:steep"]}
+    more = {"seeds": [0, 1], "post_epochs": 2} if lost else BROUGHT
     there, here = tiny(tmp_path / "there", **more), tiny(tmp_path / "here", **more)
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(TINY | more))
     process = subprocess.Popen(

@@ -434,19 +434,23 @@ def test_two_runs_at_once_in_one_folder(tmp_path, tiny_profile):
     assert len(whole_records(tmp_path / "runs")) == TINY_TRIALS
 
 
-def test_pruners_of_a_users_own_run_in_workers_and_again_only_when_edited(tmp_path, brought, prunekit, tiny_profile):
-    words = ("run", tiny_profile, "--runs-dir", "runs", "--workers", 2, "--set", "pruners=[random, 'brought:steep']")
+def test_what_users_bring_runs_in_workers_and_again_only_when_edited(tmp_path, brought, prunekit, tiny_profile):
+    own = {"pruners": "[random, 'brought:steep']", "datasets": "['brought:bright']", "model": "brought:around"}
+    what = (tiny_profile, "--runs-dir", "runs", *(word for key in own for word in ("--set", f"{key}={own[key]}")))
+    words = ("run", *what, "--workers", 2)
     first = prunekit(*words)
-    assert first.returncode == 0 and "6 trials, 0 done, 6 to run" in first.stderr, first.stderr
+    assert first.returncode == 0 and "8 trials, 0 done, 8 to run" in first.stderr, first.stderr
     before = whole_records(tmp_path / "runs")
     brought.write_text(brought.read_text().replace("POWER = 2", "POWER = 3"))
     second = prunekit(*words)
-    assert second.returncode == 0 and "6 trials, 3 done, 3 to run" in second.stderr, second.stderr
+    assert second.returncode == 0 and "8 trials, 4 done, 4 to run" in second.stderr, second.stderr
     after = whole_records(tmp_path / "runs")
-    assert before.items() < after.items() and len(after) == 9
+    assert before.items() < after.items() and len(after) == 12
     brought.write_text(brought.read_text().replace("POWER = 3", "POWER = 2"))
-    again = prunekit("status", tiny_profile, "--runs-dir", "runs", "--set", "pruners=[random, 'brought:steep']")
-    assert "6 done, 0 missing" in again.stdout, "what was is known again"
+    assert "8 done, 0 missing" in prunekit("status", *what).stdout, "what was is known again"
+    for old, new in (("range(count) ", "range(count)[::1] "), ("F.relu(", "F.silu(")):
+        brought.write_text(brought.read_text().replace(old, new))
+        assert "4 done, 4 missing" in prunekit("status", *what).stdout, "all with that data, or that network"
 
 
 def test_pruner_of_a_users_own_that_fails_costs_its_own_trials(brought, prunekit, tiny_profile):
@@ -462,7 +466,7 @@ def test_pruner_of_a_users_own_that_fails_costs_its_own_trials(brought, prunekit
 
 def test_a_pruner_edited_after_its_trials_were_made_runs_under_no_old_name(tmp_path, brought, monkeypatch):
     study_ = tiny(tmp_path / "runs", pruners=["brought:steep"])
-    assert {trial.source for trial in study_.trials.values()} == {own.digest("pruner", "brought:steep")}
+    assert {trial.pruner_source for trial in study_.trials.values()} == {own.digest("pruner", "brought:steep")}
     monkeypatch.setattr(sys.modules["brought"], "POWER", 3)
     with pytest.raises(UserError, match="brought:steep was edited after its trials were made"):
         run(study_)
@@ -480,7 +484,7 @@ def test_a_record_of_a_users_pruner_is_read_without_the_pruner(tmp_path, brought
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert result.stdout.strip() == trial.id, result.stderr
-    bare = sealed.replace(trial.source, "")
+    bare = sealed.replace(trial.pruner_source, "")
     (study_.store.folder / f"{trial.id}.json").write_text(bare)
     result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 0 and not result.stdout.strip() and "lacks the source" in result.stderr

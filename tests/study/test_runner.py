@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from prunekit import pruners
+from prunekit import datasets, models, own, pruners
 from prunekit.study import machine, runner
 from prunekit.study.shared import Shared, stream
-from prunekit.study.trial import Trial, failed
+from prunekit.study.trial import OURS, Trial, failed
 
 torch.set_num_threads(1)
 SMALL = {
@@ -256,15 +256,52 @@ OTHER_VALUES = {
     "train_subset": None,
     "precision": "bfloat16",
     "reaugmented": True,
-    "source": "1" * 16,
+    **{f"{kind}_source": "1" * 16 for kind in OURS},
 }
-WHERE_IT_MATTERS = {"reaugmented": {"pruner": "grasp"}, "source": {"pruner": "mine", "source": "0" * 16}}
+WHERE_IT_MATTERS = {"reaugmented": {"pruner": "grasp"}}
+WHERE_IT_MATTERS |= {f"{kind}_source": {kind: "mine", f"{kind}_source": "0" * 16} for kind in OURS}
 
 
 @pytest.mark.parametrize("field", Trial.model_fields)
 def test_every_field_is_part_of_the_id(field):
     where_it_matters = {"prune_steps": 5} | WHERE_IT_MATTERS.get(field, {})
     assert trial(**where_it_matters | {field: OTHER_VALUES[field]}).id != trial(**where_it_matters).id
+
+
+def test_names_of_ours_are_those_of_the_rooms():
+    assert OURS["dataset"] == datasets.NAMES
+    assert sorted(OURS["model"]) == sorted(models.NAMES)
+    assert sorted(OURS["pruner"]) == sorted(pruners.NAMES)
+
+
+def test_what_a_user_brought_is_told_by_its_source(brought):
+    made = trial(dataset="brought:bright", model="brought:around", pruner="brought:steep")
+    assert list(made.sources) == [
+        ("dataset", "brought:bright"),
+        ("model", "brought:around"),
+        ("pruner", "brought:steep"),
+    ]
+    assert made.sources == {(kind, name): own.digest(kind, name) for kind, name in made.sources}
+    assert len(set(made.sources.values())) == 3 and not trial().sources
+    with pytest.raises(ValueError, match="unknown model 'arond'"):
+        trial(model="arond")
+    with pytest.raises(ValueError, match="lacks the source of its model"):
+        Trial.model_validate_json(made.model_dump_json().replace(made.model_source, ""))
+
+
+def test_networks_and_data_of_a_users_own_run(brought):
+    """And pruners share what does not depend on them: the network is made once."""
+    shared = Shared()
+    asked = {"dataset": "brought:bright", "model": "brought:around", "width": 1.0, "train_subset": None}
+    records = [
+        runner.run_trial(trial(**asked, pruner=name, post_epochs=20), shared) for name in ("snip", "brought:steep")
+    ]
+    for record in records:
+        assert [layer.name for layer in record.layers] == ["0.inside.weight", "3.weight"]
+        assert record.parameters == 9 + 1 + 2 + 48 + 3 and record.top5 == 100
+        assert record.flops == 64 * 10 + 64 * 2 + 48 + 3
+    keys = {shared._network_key(record.trial) for record in records}
+    assert len(keys) == 1
 
 
 def test_a_field_at_its_default_is_not_part_of_the_id():

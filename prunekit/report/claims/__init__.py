@@ -131,7 +131,7 @@ def _trials(claim: Claim, study: Study, records: Mapping[str, Record]) -> pd.Dat
 
 def _protocol(frame: pd.DataFrame) -> pd.Series:
     """What the trials of a row of Table I have in common, whichever the pruner."""
-    fields = [field for field in Trial.model_fields if field not in ("pruner", "source", "pre_epochs")]
+    fields = [field for field in Trial.model_fields if field not in ("pruner", "pruner_source", "pre_epochs")]
     return pd.Series(list(frame[fields].fillna(0).itertuples(index=False, name=None)), index=frame.index, dtype=object)
 
 

@@ -11,7 +11,7 @@ from ...study.profile import Study
 from ...study.trial import Record
 from .. import words
 from ..audit import untestable
-from ..statistics import EXPLODED, LEAST_SIGNAL, MOST_SIGNAL, PASSES, SEVERED, VANISHED, chance, fate
+from ..statistics import EXPLODED, LEAST_SIGNAL, MOST_SIGNAL, PASSES, SEVERED, VANISHED, fate, least
 from .finding import Finding, Row, cells, done, in_print, known, made, said
 
 _PRINTED_CHANCE = {"cifar10": 10.0, "cifar100": 5.0}  # CIFAR-100's is top-5: see finding 4
@@ -68,7 +68,7 @@ def _ours(records: list[Record]) -> str:
     learnt: dict[bool, list[bool]] = {True: [], False: []}
     for record in records:
         if record.top1 is not None and (name := fate(record)):
-            learnt[name != PASSES].append(record.top1 > 2 * chance(record.trial.dataset))
+            learnt[name != PASSES].append(record.top1 > least(record.trial.dataset))
     lost, others = learnt[True], learnt[False]
     return (
         f"Of {len(lost)} networks of ours whose signal was severed, vanished or exploded, {len(lost) - sum(lost)} did "

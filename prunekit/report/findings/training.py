@@ -111,7 +111,7 @@ def top_five(study: Study, records: Mapping[str, Record]) -> Finding:
         rows.append(
             cell
             | {"published": in_print("table1_accuracy_by_dataset", cell), "top1": group.top1, "top5": group.top5}
-            | {"chance": "1 / 5" if chance(cell["dataset"]) == 1 else "10 / 50"}
+            | {"chance": f"{(one := chance(cell['dataset'])):.3g} / {min(5 * one, 100):.3g}"}
         )
     titles = {
         "pruner": "Pruner",

@@ -1,0 +1,70 @@
+"""Datasets of a user's own: what their function returns, checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import own
+from ..errors import UserError, quoted, says
+from .sources import Arrays, Part
+
+
+def read(name: str, known: tuple[str, ...]) -> Arrays:
+    """Return what the user's function of that name returns; raises UserError, a line with its name, if that is wrong.
+
+    `known` are names to suggest where there is no such function.
+    """
+    function = own.find("dataset", name, known)
+    try:
+        returned = function()
+    except (Exception, SystemExit) as error:
+        raise UserError(f"dataset {name} raised {type(error).__name__}: {says(error)}") from error
+    try:
+        (images, labels), (test_images, test_labels) = returned
+    except (TypeError, ValueError):
+        problem = f"returned {quoted(returned)}; it must return (images, labels), (test images, test labels)"
+        raise UserError(f"dataset {name} {problem}") from None
+    train, test = (
+        _part(f"dataset {name}: the {which}", *both)
+        for which, *both in (("training", images, labels), ("test", test_images, test_labels))
+    )
+    if train.images.shape[1:] != test.images.shape[1:]:
+        shapes = " and ".join("x".join(map(str, part.images.shape[1:])) for part in (train, test))
+        raise UserError(f"dataset {name}: training and test images differ in shape ({shapes})")
+    count = int(train.labels.max()) + 1
+    if count < 2:
+        raise UserError(f"dataset {name}: the training labels are of one class; it takes two or more")
+    if lacking := set(range(count)) - set(train.labels.tolist()):
+        raise UserError(f"dataset {name}: no training label is {min(lacking)}; they must run from 0 to {count - 1}")
+    if test.labels.max() >= count:
+        raise UserError(f"dataset {name}: a test label is {test.labels.max()}, yet training has 0 to {count - 1}")
+    return Arrays(train, test, tuple(map(str, range(count))), ())
+
+
+def scale(arrays: Arrays) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the mean and the standard deviation of the training images' pixels, from 0 to 1, a channel."""
+    channels = arrays.train.images.swapaxes(0, 1).reshape(arrays.train.images.shape[1], -1) / np.float32(255)
+    spread = channels.std(1, dtype=np.float64).clip(1 / 255)  # a channel may be constant
+    return tuple(channels.mean(1, dtype=np.float64).tolist()), tuple(spread.tolist())
+
+
+def _part(what: str, images: Any, labels: Any) -> Part:
+    """Return images and labels of one split as arrays; `what` they are of begins the line if they are wrong."""
+    try:
+        images, labels = np.asarray(images), np.asarray(labels)
+    except (TypeError, ValueError, RuntimeError) as error:  # as of rows that differ in length, or on a GPU
+        raise UserError(f"{what} images or labels cannot be an array ({says(error)})") from None
+    if images.dtype != np.uint8:
+        raise UserError(f"{what} images are {images.dtype}; they must be uint8, 0 to 255")
+    if images.ndim != 4 or not images.size:
+        raise UserError(f"{what} images have the shape {list(images.shape)}; it must be [N, channels, height, width]")
+    if images.shape[1] > 4 >= images.shape[3]:
+        raise UserError(f"{what} images have the shape {list(images.shape)}, channels last; move them to [N, C, H, W]")
+    if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]:
+        problem = f"labels are {labels.dtype} of shape {list(labels.shape)}"
+        raise UserError(f"{what} {problem}; they must be whole numbers, one for each of {len(images)} images")
+    if labels.min() < 0:
+        raise UserError(f"{what} labels hold {labels.min()}; they must run from 0")
+    return Part(np.ascontiguousarray(images), labels.astype(np.int64))

@@ -1,0 +1,119 @@
+"""Networks by name: those of `families`, and a user's own (`register`)."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor, nn
+
+from .. import own
+from ..errors import UserError, quoted, says
+from .families import NAMES, make
+from .together import Linears, side_by_side, tear_apart
+
+__all__ = ["NAMES", "build", "prunable", "register", "side_by_side", "tear_apart"]
+
+_KNOWN = (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d)  # layers with parameters
+
+
+def register(name: str) -> Callable[[Callable[..., nn.Module]], Callable[..., nn.Module]]:
+    """Return a decorator that makes a function known as the network `name`, here and in what is run from here.
+
+    The function takes the shape of an image (channels, height, width), the number of classes and a width, by which it
+    may multiply its layers'; and returns a network of convolutions, linear layers and batch norm on the CPU, whose
+    output for images [N, C, H, W] is logits [N, classes]. What it draws from torch's global generator is a trial's own,
+    and its source is part of a trial's id. Raises UserError for a name that is taken, and for what is not a function.
+    """
+    return own.register("model", name, NAMES)  # type: ignore[return-value]
+
+
+def build(
+    name: str,
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    width: float = 1.0,
+    generator: Generator | None = None,
+) -> nn.Module:
+    """Return the named network for images of `input_shape` (channels, height, width), initialised.
+
+    `width` multiplies every hidden layer's number of units or channels (at least one is kept). `generator` draws the
+    initial weights (torch's global one if None). Layers are named conv1, conv2, ... and fc, or fc1 to fc6; those of
+    ResNets lie in stage1_block1 and so on. Raises ValueError for an unknown name, a width that is not positive, images
+    too small for the network, and if a function that was registered, or is named as package.module:function, fails or
+    returns what cannot be pruned.
+    """
+    if not width > 0:
+        raise ValueError(f"width must be positive, not {width}")
+    if name in NAMES:
+        return make(name, input_shape, num_classes, width, generator)
+    try:
+        function = own.find("model", name, NAMES)
+    except UserError as error:
+        raise ValueError(str(error)) from None
+    return _built_by(name, function, input_shape, num_classes, width, generator)
+
+
+def prunable(net: nn.Module) -> dict[str, Tensor]:
+    """Return the weights that pruning may remove, by parameter name in definition order.
+
+    Those are the weights of convolutions and linear layers, never biases or normalisation.
+    """
+    return {
+        f"{name}.weight" if name else "weight": module.weight
+        for name, module in net.named_modules()
+        if isinstance(module, (nn.Conv2d, nn.Linear, Linears))
+    }
+
+
+def _built_by(
+    name: str,
+    function: Callable[..., nn.Module],
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    width: float,
+    generator: Generator | None,
+) -> nn.Module:
+    """Return the network that a user's function makes, checked; raises ValueError with its name for what is wrong."""
+    seed = int(torch.randint(2**62, (), generator=generator))
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        try:
+            net = function(input_shape, num_classes, width)
+        except Exception as error:
+            raise ValueError(f"model {name} raised {type(error).__name__}: {says(error)}") from error
+        if not isinstance(net, nn.Module):
+            raise ValueError(f"model {name} returned {quoted(net)}; it must return an nn.Module")
+        used: set[nn.Module] = set()
+        hooks = [module.register_forward_hook(lambda module, *_: used.add(module)) for module in net.modules()]
+        try:
+            with torch.no_grad():
+                output = net.eval()(torch.zeros(2, *input_shape))
+        except Exception as error:
+            given = f"for images of {'x'.join(map(str, input_shape))}"
+            raise ValueError(f"model {name} raised {type(error).__name__} {given}: {says(error)}") from error
+        finally:
+            for hook in hooks:
+                hook.remove()
+    if problem := _wrong(net, used, output, num_classes):
+        raise ValueError(f"model {name} {problem}")
+    return net.train()
+
+
+def _wrong(net: nn.Module, used: set[nn.Module], output: object, num_classes: int) -> str:
+    """Return why `net`, whose modules `used` made the `output` for two images, cannot be pruned; "" if it can."""
+    shape = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
+    if shape != [2, num_classes]:
+        return f"gives {shape} for two images; it must give logits [2, {num_classes}]"
+    for name, module in net.named_modules():
+        kind, parameters = type(module).__name__, list(module.parameters(recurse=False))
+        if parameters and not isinstance(module, _KNOWN):
+            return f"has a {kind} ({name or 'itself'}) with parameters; prunekit knows Conv2d, Linear and BatchNorm"
+        if parameters and module not in used:
+            return f"does not use its {kind} {name}; leave it out"
+        if not all(parameter.requires_grad for parameter in parameters):
+            return f"has a {kind} ({name}) without gradients; nothing may be frozen"
+    weights = prunable(net)
+    if not weights:
+        return "has nothing to prune, neither a Conv2d nor a Linear"
+    if len({id(weight) for weight in weights.values()}) < len(weights):
+        return "has layers that share a weight; give each its own"
+    return ""

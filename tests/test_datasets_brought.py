@@ -1,0 +1,83 @@
+"""Datasets of a user's own: used as they are, or one line that says what is wrong with them."""
+
+import numpy as np
+import pytest
+import torch
+
+from prunekit import datasets, own
+from prunekit.errors import UserError
+
+
+@pytest.fixture
+def register(monkeypatch):
+    """Register a dataset "mine" of what is given, for one test."""
+    monkeypatch.setattr(own, "_registered", {})
+
+    def call(returned):
+        @datasets.register("mine")
+        def mine():
+            if isinstance(returned, BaseException):
+                raise returned
+            return returned
+
+    return call
+
+
+def split(count=6, shape=(1, 4, 4), classes=3, **changes):
+    images = np.arange(count * np.prod(shape), dtype=np.uint8).reshape(count, *shape)
+    return tuple(({"images": images, "labels": np.arange(count) % classes} | changes).values())
+
+
+def test_it_is_loaded_normalised_and_never_augmented(register):
+    """Of the first channel half of the pixels are 0 and half 255, the second is the same everywhere."""
+    images = np.zeros((4, 2, 2, 2), np.uint8)
+    images[::2, 0], images[:, 1] = 255, 51
+    labels = torch.tensor([0, 1, 1, 0], dtype=torch.int32)
+    register(((torch.from_numpy(images), labels), (images[:3], [0, 1, 1])))
+    data = datasets.load("mine")
+    assert data.train.images.dtype == torch.uint8 and torch.equal(data.train.images, torch.from_numpy(images))
+    assert data.train.labels.tolist() == [0, 1, 1, 0] and data.train.labels.dtype == torch.int64
+    assert (data.classes, data.coarse_classes, data.image_shape) == (("0", "1"), (), (2, 2, 2))
+    assert data.transform.mean == pytest.approx((0.5, 0.2), rel=1e-6)
+    assert data.transform.std == pytest.approx((0.5, 1 / 255), rel=1e-6)
+    assert not data.transform.augments
+
+
+@pytest.mark.parametrize(
+    ("returned", "words"),
+    [
+        (OSError("no such disk"), "raised OSError: no such disk"),
+        (SystemExit("bye"), "raised SystemExit: bye"),
+        (None, r"returned None; it must return \(images, labels\), \(test images, test labels\)"),
+        (split(), "must return"),
+        ((split(), split(), split()), "must return"),
+        ((split(classes=1), split(classes=1)), "of one class"),
+        ((split(labels=np.array([0, 1, 3, 0, 1, 3])), split()), "no training label is 2; they must run from 0 to 3"),
+        ((split(labels=np.array([0, 1, -1, 0, 1, 2])), split()), "training labels hold -1"),
+        ((split(classes=2), split(classes=3)), "a test label is 2, yet training has 0 to 1"),
+        ((split(labels=np.arange(6.0)), split()), "training labels are float64"),
+        ((split(labels=np.arange(5)), split()), "one for each of 6 images"),
+        (
+            (split(images=np.zeros((6, 1, 4, 4), np.float32)), split()),
+            "training images are float32; they must be uint8",
+        ),
+        ((split(), split(images=np.zeros((6, 4, 4), np.uint8))), r"test images have the shape \[6, 4, 4\]"),
+        ((split(), split(images=np.zeros((0, 1, 4, 4), np.uint8), labels=[])), r"test images have the shape \[0, "),
+        ((split(shape=(32, 32, 3)), split(shape=(32, 32, 3))), "channels last; move them"),
+        ((split(), split(shape=(1, 5, 4))), r"differ in shape \(1x4x4 and 1x5x4\)"),
+        ((split(images=object()), split()), "training images are object"),
+        ((split(images=[[1], [1, 2]]), split()), "images or labels cannot be an array"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line(register, returned, words):
+    register(returned)
+    with pytest.raises(UserError, match=words) as error:
+        datasets.read("mine")
+    assert str(error.value).startswith("dataset mine") and "\n" not in str(error.value)
+
+
+def test_names():
+    with pytest.raises(UserError, match="unknown dataset 'cifar'; did you mean cifar10"):
+        datasets.check("cifar")
+    with pytest.raises(UserError, match="digits is a dataset of prunekit's own"):
+        datasets.register("digits")
