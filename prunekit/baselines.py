@@ -1,15 +1,18 @@
 """Pruners that others are compared with, in no table unless asked for: `prunekit.baselines:erk_random`.
 
-They come through the door that is open to a user's own, and are written as one of these would be. With the schedule of
-`prune_steps`, SNIP is iterative SNIP (de Jorge et al. 2021, arXiv:2006.09081); with epochs before pruning, magnitude is
-magnitude pruning after training.
+They come through the door that is open to a user's own, and are written as one of these would be. With `prune_steps`,
+SNIP is iterative SNIP (de Jorge et al. 2021, arXiv:2006.09081); with epochs before pruning, magnitude is magnitude
+pruning after training.
 """
 
 import torch
 from torch import Generator, Tensor, nn
+from torch.nn import functional as F
 
-from . import models
+from . import masks, models
 from .pruners import Batches, Scores
+
+ROUNDS = 20  # of FORCE
 
 
 def layerwise_random(net: nn.Module, batches: Batches, generator: Generator | None) -> Scores:
@@ -27,6 +30,27 @@ def erk_random(net: nn.Module, batches: Batches, generator: Generator | None) ->
         name: sum(weight.shape) / weight.numel() / _places(weight, generator)
         for name, weight in models.prunable(net).items()
     }
+
+
+def force(net: nn.Module, batches: Batches, generator: Generator | None, density: float) -> Scores:
+    """|w dL/dw|, dL/dw of the pruned network, pruned anew in ROUNDS rounds (de Jorge et al. 2021, arXiv:2006.09081).
+
+    That is FORCE: unlike in iterative SNIP, all weights are scored in each round, so that a pruned one may come back.
+    The share kept goes down exponentially to `density`; L is the sum of the batches' losses.
+    """
+    weights = models.prunable(net)
+    whole = {name: weight.detach().clone() for name, weight in weights.items()}
+    scores: Scores = {}
+    for number in range(ROUNDS):
+        if scores:
+            kept = masks.from_scores(scores, density ** (number / ROUNDS), ties=generator)
+            with torch.no_grad():
+                for name, weight in weights.items():
+                    weight.copy_(whole[name] * kept[name])
+        loss = torch.stack([F.cross_entropy(net(images), labels) for images, labels in batches]).sum()
+        slopes = torch.autograd.grad(loss, list(weights.values()))
+        scores = {name: (w * slope).abs() for (name, w), slope in zip(whole.items(), slopes, strict=True)}
+    return scores
 
 
 def _places(weight: Tensor, generator: Generator | None) -> Tensor:

@@ -5,7 +5,9 @@ elsewhere. Scores are computed in the network's own precision, with the network 
 """
 
 import copy
+import inspect
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import torch
 from torch import Generator, Tensor, nn
@@ -98,10 +100,16 @@ def register(name: str) -> Callable[[Callable[..., Scores]], Callable[..., Score
     """Return a decorator that makes a function known as the pruner `name`, here and in what is run from here.
 
     The function takes what those above take: a copy of the network, batches [(images, labels)], a generator on the CPU;
-    and returns what they return. What it draws without the generator comes from it all the same. Its source is part of
-    a trial's id. Raises UserError for a name that is taken, and for what is not a function.
+    and returns what they return. If it takes a `density`, it is told what share is to be kept. What it draws without
+    the generator comes from it all the same. Its source is part of a trial's id. Raises UserError for a name that is
+    taken, and for what is not a function.
     """
     return own.register("pruner", name, NAMES)  # type: ignore[return-value]
+
+
+def takes_density(name: str) -> bool:
+    """Return whether the named pruner's scores depend on the density; raises UserError for an unknown name."""
+    return name not in _PRUNERS and "density" in inspect.signature(own.find("pruner", name, NAMES)).parameters
 
 
 def score(
@@ -112,14 +120,16 @@ def score(
     batch_size: int = 256,
     generator: Generator | None = None,
     again: Tensor | None = None,
+    density: float | None = None,
 ) -> Scores:
     """Return the named pruner's scores, {parameter name: tensor of its shape} in definition order; higher = keep.
 
     `images` are normalised, [N, C, H, W] on the network's device, `labels` int64 [N]; they are scored in batches of
     `batch_size`. `generator`, on the CPU, draws the scores of `random` (torch's global one if None). `again` are the
-    same images, augmented anew, for the second pass of `grasp`, the one pruner that makes two. Raises ValueError for an
-    unknown name or no images, if another pruner is given `again`, and if one that was registered, or is named as
-    package.module:function, fails or returns anything but a finite score for each weight.
+    same images, augmented anew, for the second pass of `grasp`, the one pruner that makes two; `density` is for those
+    that take it. Raises ValueError for an unknown name or no images, if another pruner is given `again` or one that
+    takes a density is given none, and if one that was registered, or is named as package.module:function, fails or
+    returns anything but a finite score for each weight.
     """
     try:
         pruner = _PRUNERS[name] if name in _PRUNERS else own.find("pruner", name, NAMES)
@@ -136,7 +146,12 @@ def score(
     try:
         if name in _PRUNERS:
             return pruner(net, batches, generator, *second)
-        return _scored_by(name, pruner, net, batches, generator)
+        told = {}
+        if takes_density(name):
+            if density is None:
+                raise ValueError(f"pruner {name} takes a density; give one")
+            told = {"density": density}
+        return _scored_by(name, partial(pruner, **told), net, batches, generator)
     finally:
         net.train(was_training)
 
@@ -164,7 +179,7 @@ def prune(
     pruned = copy.deepcopy(net)
     kept: masks.Masks | None = None
     for target in _densities(density, steps, schedule):
-        scores = score(name, pruned, images, labels, batch_size, generator, again)
+        scores = score(name, pruned, images, labels, batch_size, generator, again, target)
         kept = masks.from_scores(scores, target, scope, within=kept, ties=ties)
         masks.apply(pruned, kept)
     assert kept is not None

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from prunekit import masks, models, pruners
+from prunekit import baselines, masks, models, pruners
 
 LABEL = torch.tensor([0])
 
@@ -48,6 +48,39 @@ def test_erk_counts_the_kernel():
     assert [int(m.count_nonzero()) for m in masks.from_scores(scores, 20 / 42).values()] == pytest.approx(
         [9, 11], abs=1
     )
+
+
+def pruned(name, density, steps=1):
+    """Three classes, one image of the first: logits 2, 0.3 and -1; a class's score is |logit| |p - truth|."""
+    net = nn.Linear(1, 3, bias=False)
+    net.weight.data = torch.tensor([[2.0], [0.3], [-1.0]])
+    made = pruners.prune(name, net, torch.ones(1, 1), LABEL, density, steps)
+    return made["weight"].flatten().int().tolist()
+
+
+def test_force_brings_a_weight_back():
+    """p is as e^logit, and e^0 of a pruned one: of the last two first -1 goes, 1 e^-1 = 0.37 to 0.3 e^0.3 = 0.40.
+
+    Without it, it would have 1, and comes back for the other, which then has 0.3.
+    """
+    assert pruned("snip", 0.5) == pruned("snip", 0.5, steps=baselines.ROUNDS) == [1, 1, 0], "iterative SNIP as well"
+    assert pruned("prunekit.baselines:force", 0.5) == [1, 0, 1]
+    assert pruned("prunekit.baselines:force", 0.3) == [1, 0, 0]
+
+
+def test_force_of_one_round_is_snip(monkeypatch):
+    monkeypatch.setattr(baselines, "ROUNDS", 1)
+    net, images, labels = linear(4, 6, 3), torch.rand(5, 4), torch.tensor([0, 1, 2, 0, 1])
+    force = pruners.score("prunekit.baselines:force", net, images, labels, batch_size=2, density=0.1)
+    snip = pruners.score("snip", net, images, labels, batch_size=2)
+    total = sum(score.sum() for score in force.values())
+    for name, score in snip.items():
+        torch.testing.assert_close(score, force[name] / total)
+
+
+def test_a_pruner_that_takes_a_density_must_be_given_one():
+    with pytest.raises(ValueError, match="force takes a density; give one"):
+        pruners.score("prunekit.baselines:force", nn.Linear(1, 3), torch.ones(1, 1), LABEL)
 
 
 def test_which_are_kept_is_random():

@@ -87,11 +87,12 @@ class Shared:
     def scores(self, trial: Trial) -> tuple[tuple[pruners.Scores, dict[str, int]], Cost]:
         """The one-shot scores of the network as it stands before pruning, and how many of each layer are zero."""
         images = (trial.scoring_images_per_class, trial.scoring_batch_size, trial.reaugmented)
-        key = (*self._network_key(trial), trial.pruner, trial.pruner_source, *images)
+        told = trial.density if pruners.takes_density(trial.pruner) else None
+        key = (*self._network_key(trial), trial.pruner, trial.pruner_source, *images, told)
 
         def score() -> cache.Made:
-            examples, again = self.examples(trial), self.augmented_anew(trial)
-            return pruners.score(trial.pruner, *examples, trial.scoring_batch_size, noise(trial), again), []
+            size, again = trial.scoring_batch_size, self.augmented_anew(trial)
+            return pruners.score(trial.pruner, *self.examples(trial), size, noise(trial), again, told), []
 
         def make() -> tuple[tuple[pruners.Scores, dict[str, int]], Cost]:
             (scores, _), cost = cache.once(self.cache_dir, ("scores", key), self.device, score)

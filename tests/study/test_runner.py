@@ -268,6 +268,16 @@ def test_every_field_is_part_of_the_id(field):
     assert trial(**where_it_matters | {field: OTHER_VALUES[field]}).id != trial(**where_it_matters).id
 
 
+def test_scores_that_depend_on_the_density_serve_one_compression():
+    """The same records together as alone, though others' scores serve all compressions."""
+    shared, name = Shared(), "prunekit.baselines:force"
+    together = [runner.run_trial(trial(pruner=name, compression=c), shared) for c in (0.5, 1.5, 0.5)]
+    alone = runner.run_trial(trial(pruner=name, compression=1.5))
+    kept = [[layer.kept for layer in record.layers] for record in (*together, alone)]
+    assert kept[0] == kept[2] and kept[1] == kept[3]
+    assert together[1].top1 == alone.top1
+
+
 def test_names_of_ours_are_those_of_the_rooms():
     assert OURS["dataset"] == datasets.NAMES
     assert sorted(OURS["model"]) == sorted(models.NAMES)
