@@ -1,5 +1,7 @@
 """Trial -> Record: the one path through the rooms."""
 
+from __future__ import annotations
+
 import copy
 import math
 from collections.abc import Sequence
@@ -24,9 +26,7 @@ def run_trial(trial: Trial, shared: Shared | None = None, where: dict[str, Any] 
     Load data -> build from the seed -> train before pruning, if asked -> score -> mask -> check the masks' health ->
     train -> evaluate -> measure. A trial that trains nothing is not evaluated: its accuracy would mean nothing.
     """
-    trial.check_sources()
-    (record,) = run_together([trial], shared, where)
-    return record
+    return run_and_keep(trial, shared or Shared(), where)[0]
 
 
 def run_together(
@@ -36,7 +36,19 @@ def run_together(
 
     Several must be of `fc` and differ in nothing but how they are pruned and how far. Raises what the rooms raise.
     """
-    shared = shared or Shared()
+    return [record for record, _ in _run(trials, shared or Shared(), where)]
+
+
+def run_and_keep(
+    trial: Trial, shared: Shared, where: dict[str, Any] | None = None
+) -> tuple[Record, nn.Module, masks.Masks]:
+    """Run `trial` as `run_trial` does; return its record, the network that was pruned and trained, and its masks."""
+    trial.check_sources()
+    ((record, pruned),) = _run([trial], shared, where)
+    return record, pruned.net, pruned.kept
+
+
+def _run(trials: Sequence[Trial], shared: Shared, where: dict[str, Any] | None) -> list[tuple[Record, _Pruned]]:
     pruned = [_pruned(trial, shared) for trial in trials]
     curves, train_peak = _trained(pruned, shared)
     where = dict(where or {})
@@ -44,7 +56,7 @@ def run_together(
         where["together"] = len(trials)
     if (precision := shared.precision(trials[0])) != trials[0].precision:
         where["precision"] = precision
-    return [_record(one, curve, train_peak, shared, where) for one, curve in zip(pruned, curves, strict=True)]
+    return [(_record(one, curve, train_peak, shared, where), one) for one, curve in zip(pruned, curves, strict=True)]
 
 
 @dataclass(frozen=True)

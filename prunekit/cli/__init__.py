@@ -1,4 +1,4 @@
-"""The command line: report, run, status, data, bench. Exit status: 0 done, 1 something failed, 2 bad usage."""
+"""The command line of prunekit. Exit status: 0 done, 1 something failed, 2 bad usage."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import __version__
-from .errors import UserError, advice, shown
-from .files import probe
+from .. import __version__
+from ..errors import UserError, advice, shown
+from . import places
 
 if TYPE_CHECKING:
-    from .study.profile import Study
+    from ..study.profile import Study
 
 app = typer.Typer(
     add_completion=False,
@@ -64,16 +64,16 @@ def report(
     assignments: Set = None,
 ) -> None:
     """Run what is missing, execute the notebooks, and write report.html, report.pdf and report.md."""
-    from .report import build
+    from ..report import build
 
     study = _study(profile, runs_dir, assignments)
-    _check_folder(data_dir)
-    usual = _usual_folder(study, profile)
+    places.check_data(data_dir)
+    usual = places.usual(study, profile)
     folder = out or usual
-    _check_not_published(folder, usual)
+    places.check_not_published(folder, usual)
     for part in ("", *build.PARTS):
-        _check_writable("--out", folder / part)
-    _check_writable("--runs-dir", study.store.folder)
+        places.check_writable("--out", folder / part)
+    places.check_writable("--runs-dir", study.store.folder)
     build.check_notebooks()
     errors = _run_missing(study, data_dir, device, workers, cluster)
     errors += build.build(study, folder, data_dir)
@@ -93,11 +93,11 @@ def run(
 ) -> None:
     """Run the trials that are missing, no Jupyter needed; with --out, also write OUT/trials.parquet."""
     study = _study(profile, runs_dir, assignments)
-    _check_folder(data_dir)
+    places.check_data(data_dir)
     if out:
-        _check_not_published(out, _usual_folder(study, profile))
-        _check_writable("--out", out)
-    _check_writable("--runs-dir", study.store.folder)
+        places.check_not_published(out, places.usual(study, profile))
+        places.check_writable("--out", out)
+    places.check_writable("--runs-dir", study.store.folder)
     errors = _run_missing(study, data_dir, device, workers, cluster)
     if out:
         study.publish(out)
@@ -110,7 +110,7 @@ def run(
 def status(profile: Profile = "demo", runs_dir: RunsDir = None, assignments: Set = None) -> None:
     """Show how many trials are done, missing and failed, and why, and about how long the rest will take."""
     study = _study(profile, runs_dir, assignments)
-    _check_readable("--runs-dir", study.store.folder)
+    places.check_readable("--runs-dir", study.store.folder)
     records = study.store.load(study.trials)
     failures = [record for record in records.values() if record.status == "failed"]
     done = len(records) - len(failures)
@@ -131,7 +131,7 @@ def data(
     data_dir: DataDir = None,
 ) -> None:
     """Read datasets, downloading what is missing, and say what is there."""
-    from . import datasets
+    from .. import datasets
 
     for name in names or ():
         datasets.check(name)
@@ -160,25 +160,50 @@ def bench(
     quick: Annotated[bool, typer.Option("--quick", help="Once each, without what takes minutes.")] = False,
 ) -> None:
     """Measure prunekit beside the straightforward way; write bench.md, bench.csv and a figure."""
-    from . import bench as bench_room
-    from .study.params import project_root
+    from .. import bench as bench_room
+    from ..study.params import project_root
 
-    _check_folder(data_dir)
+    places.check_data(data_dir)
     bench_room.check(rows or ())
     baseline = bench_room.load_baseline()
     folder = out or project_root() / "reports" / "bench"
-    _check_writable("--out", folder)
+    places.check_writable("--out", folder)
     errors = bench_room.run(rows or (), data_dir, folder, baseline, quick)
     typer.echo((folder / "bench.md").read_text(encoding="utf-8"))
     _finish(errors, f"{folder}/bench.md, .csv and a figure")
 
 
 @app.command()
+def export(
+    trial: Annotated[str, typer.Argument(help="A trial's id, or as much of it as no other has; its record's file.")],
+    out: Annotated[Path, typer.Option(help="FILE.safetensors, or FILE.pt for torch.nn.utils.prune.")],
+    data_dir: DataDir = None,
+    runs_dir: RunsDir = None,
+    device: Device = "auto",
+) -> None:
+    """Train a trial's network once more, and write it with its masks to a file."""
+    from .. import saved
+    from ..study import machine
+    from ..study.params import project_root
+    from ..study.store import Store
+
+    saved.check(out)
+    places.check_data(data_dir)
+    places.check_writable("--out", out.parent)
+    store = Store(runs_dir or project_root() / "runs")
+    from ..study import export as export_room
+
+    record = export_room.find(trial, store, sorted(project_root().glob("reports/*/trials.parquet")))
+    shared = export_room.Shared(data_dir, machine.device(device), store.folder / "cache")
+    _finish([], export_room.export(record, out, shared))
+
+
+@app.command()
 def init(folder: Annotated[Path, typer.Argument(help="Where to.")] = Path(".")) -> None:
     """Copy params/ and notebooks/ into a folder, to be edited: prunekit takes them wherever it is run inside it."""
-    from .study.params import copy_shipped
+    from ..study.params import copy_shipped
 
-    _check_writable("folder", folder)
+    places.check_writable("folder", folder)
     copy_shipped(folder)
     _say(0, f"params and notebooks in {folder}")
 
@@ -224,55 +249,16 @@ def _say(status: int, message: str) -> int:
 
 
 def _study(profile: str, runs_dir: Path | None, assignments: list[str] | None) -> Study:
-    from .study.params import load_params
-    from .study.profile import Study
+    from ..study.params import load_params
+    from ..study.profile import Study
 
     return Study(load_params(profile, assignments or ()), runs_dir)
-
-
-def _check_folder(data_dir: Path | None) -> None:
-    if data_dir:
-        _check_readable("--data-dir", data_dir, absent_too=False)
-
-
-def _check_readable(option: str, folder: Path, absent_too: bool = True) -> None:
-    try:
-        os.scandir(folder).close()
-    except OSError as error:
-        if not (absent_too and isinstance(error, FileNotFoundError)):
-            raise UserError(f"{option} {shown(folder)} cannot be read ({error.strerror}); name another") from None
-
-
-def _check_writable(option: str, folder: Path) -> None:
-    """Before anything runs: what has taken hours is to find its place."""
-    try:
-        probe(folder)
-    except OSError as error:
-        problem = f"cannot be written to ({error.strerror}); {advice(error)}"
-        raise UserError(f"{option} {shown(folder)} {problem}") from None
-
-
-def _usual_folder(study: Study, profile: str) -> Path:
-    """Where a report goes unless --out says so: a file of the user's own never writes over what params/ describes."""
-    from .study.params import stands
-
-    return study.folder if stands(profile, study.params) else study.own_folder
-
-
-def _check_not_published(out: Path, usual: Path) -> None:
-    from .study.params import project_root, standing
-
-    published = out.resolve().parent == project_root() / "reports" and standing(out.resolve().name)
-    if published and out.resolve() != usual:
-        raise UserError(
-            f"--out {shown(out)}: is for the profile {out.name} as it stands in params/; name another folder"
-        )
 
 
 def _run_missing(
     study: Study, data_dir: Path | None, device: str, workers: int | None, cluster: str | None
 ) -> list[str]:
-    from .study import machine
+    from ..study import machine
 
     if cluster and workers:
         raise UserError("--workers is of this machine; with --cluster, start as many dask workers as are wanted")
@@ -284,7 +270,7 @@ def _run_missing(
     if not missing:
         study.store.sweep()
         return []
-    from .study import engine
+    from ..study import engine
 
     trials, timed = study.trials.values(), study.timed
     errors = engine.run(trials, study.store, data_dir, device, workers, cluster, timed=timed)

@@ -1,0 +1,52 @@
+"""Folders that a command is given: whether they will do, before anything runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import UserError, advice, shown
+from ..files import probe
+
+if TYPE_CHECKING:
+    from ..study.profile import Study
+
+
+def check_data(data_dir: Path | None) -> None:
+    if data_dir:
+        check_readable("--data-dir", data_dir, absent_too=False)
+
+
+def check_readable(option: str, folder: Path, absent_too: bool = True) -> None:
+    try:
+        os.scandir(folder).close()
+    except OSError as error:
+        if not (absent_too and isinstance(error, FileNotFoundError)):
+            raise UserError(f"{option} {shown(folder)} cannot be read ({error.strerror}); name another") from None
+
+
+def check_writable(option: str, folder: Path) -> None:
+    """Before anything runs: what has taken hours is to find its place."""
+    try:
+        probe(folder)
+    except OSError as error:
+        problem = f"cannot be written to ({error.strerror}); {advice(error)}"
+        raise UserError(f"{option} {shown(folder)} {problem}") from None
+
+
+def usual(study: Study, profile: str) -> Path:
+    """Where a report goes unless --out says so: a file of the user's own never writes over what params/ describes."""
+    from ..study.params import stands
+
+    return study.folder if stands(profile, study.params) else study.own_folder
+
+
+def check_not_published(out: Path, usual: Path) -> None:
+    from ..study.params import project_root, standing
+
+    published = out.resolve().parent == project_root() / "reports" and standing(out.resolve().name)
+    if published and out.resolve() != usual:
+        raise UserError(
+            f"--out {shown(out)}: is for the profile {out.name} as it stands in params/; name another folder"
+        )
