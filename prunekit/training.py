@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 import torch._dynamo  # the first optimiser imports it for seconds, which would count as the first trial's training
@@ -19,12 +19,12 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 }
 
 
-def train(
+def epochs(
     net: nn.Module,
     masks: Masks | None,
     train_batches: Batches,
     test_batches: Batches,
-    epochs: int,
+    count: int,
     *,
     optimizer: str,
     learning_rate: float,
@@ -32,8 +32,8 @@ def train(
     order: Generator,
     augmentation: Generator,
     precision: str = "float32",
-) -> list[list[dict[str, float]]]:
-    """Train `net` in place and return a list of rows for each epoch, tested after it.
+) -> Iterator[list[dict[str, float]]]:
+    """Train `net` in place for `count` epochs and yield a list of rows after each, in which it is tested.
 
     An epoch has one row, or one a network of `models.side_by_side`, which share the seconds equally. Columns: epoch
     (from 1), train_loss and test_loss (nats), top1 and top5 (percent), train_seconds and test_seconds.
@@ -44,14 +44,13 @@ def train(
         raise ValueError(f"unknown optimizer {optimizer!r}; choose from {', '.join(OPTIMIZERS)}")
     masks = masks or {}
     apply(net, masks)
-    if epochs == 0:
-        return []
+    if count == 0:
+        return
     step = OPTIMIZERS[optimizer](net.parameters(), learning_rate)
     weights = [models.prunable(net)[name].detach() for name in masks]
     # In the weights' own layout: products of two layouts are slow.
     kept = [torch.empty_like(weight).copy_(mask) for mask, weight in zip(masks.values(), weights, strict=True)]
-    rows = []
-    for epoch in range(1, epochs + 1):
+    for epoch in range(1, count + 1):
         start = time.perf_counter()
         net.train()
         total = torch.zeros((), device=train_batches.labels.device)
@@ -72,13 +71,10 @@ def train(
                 raise FloatingPointError(
                     f"the loss is {loss} after epoch {epoch}; try a learning rate below {learning_rate:g}"
                 )
-        rows.append(
-            [
-                {"epoch": epoch, "train_loss": loss, "train_seconds": seconds, **test}
-                for loss, test in zip(train_losses, tested, strict=True)
-            ]
-        )
-    return rows
+        yield [
+            {"epoch": epoch, "train_loss": loss, "train_seconds": seconds, **test}
+            for loss, test in zip(train_losses, tested, strict=True)
+        ]
 
 
 def evaluation_batch(device: torch.device | str) -> int:

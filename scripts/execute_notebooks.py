@@ -1,4 +1,7 @@
-"""Execute the committed notebooks in place, from the records published with the demo profile and no others."""
+"""Execute the committed notebooks in place, from the records published with the demo profile.
+
+Those beside the report's run what no record is published of.
+"""
 
 import os
 import tempfile
@@ -11,7 +14,7 @@ from prunekit.study import store
 
 with tempfile.TemporaryDirectory() as runs:
     os.environ["PRUNEKIT_RUNS"] = runs
-    for path in build.notebooks():
+    for path in sorted(build.notebooks()[0].parent.glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         nbclient.NotebookClient(
             notebook, extra_arguments=["--log-level=CRITICAL"], resources={"metadata": {"path": str(path.parent)}}

@@ -217,7 +217,7 @@ def test_wheel_works_in_an_empty_folder(installed, tmp_path):
 
     assert call("--version").stdout == f"prunekit {version('prunekit')}\n"
     assert call("status").stdout.startswith("demo: 159 trials, 0 done, 159 missing")
-    assert call("init", "copies").returncode == 0 and len(list((empty / "copies" / "notebooks").iterdir())) == 7
+    assert call("init", "copies").returncode == 0 and len(list((empty / "copies" / "notebooks").iterdir())) == 9
     if not CAMPAIGN:
         return
     shutil.rmtree(empty / "copies")

@@ -13,7 +13,8 @@ from prunekit.study import profile
 from prunekit.study.params import Params, load_params
 
 ROOT = Path(__file__).parent.parent
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))  # of the report
+BESIDE = [ROOT / "notebooks" / f"{name}.ipynb" for name in ("explore", "extend")]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
@@ -38,8 +39,9 @@ def test_conda_names_what_pyproject_names():
     assert f"python{project['requires-python']}" in conda
 
 
-def test_there_are_seven_notebooks():
+def test_there_are_seven_notebooks_in_a_report_and_two_beside_it():
     assert [path.name[:2] for path in NOTEBOOKS] == [f"{i:02d}" for i in range(7)]
+    assert sorted((ROOT / "notebooks").glob("*.ipynb")) == NOTEBOOKS + BESIDE
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
@@ -81,7 +83,7 @@ def test_notebook_takes_the_parameters_that_matter_to_it_and_no_others(notebook)
         assert (before != after) == (name in own), name
 
 
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("notebook", NOTEBOOKS + BESIDE, ids=lambda path: path.stem)
 def test_notebook_is_committed_executed_and_clean(notebook):
     """nbval skips a cell without an execution count without a word, so there must be none."""
     nb = read(notebook)
@@ -90,6 +92,20 @@ def test_notebook_is_committed_executed_and_clean(notebook):
     assert any(cell.outputs for cell in code)
     assert "papermill" not in str(nb.metadata) + str([cell.metadata for cell in nb.cells])
     assert not [output for cell in code for output in cell.outputs if output.output_type in {"error", "stream"}]
+
+
+@pytest.mark.parametrize("notebook", BESIDE, ids=lambda path: path.stem)
+def test_what_is_computed_anew_is_not_compared(notebook):
+    """Its last bits are the processor's; and what stands there is to be seen without running anything."""
+    nb = read(notebook)
+    shown = [cell for cell in nb.cells if cell.cell_type == "code" and cell.outputs]
+    assert any("image/png" in output.data for cell in shown for output in cell.outputs)
+    for cell in shown:
+        known = [
+            output.data["text/plain"] == "Menus and sliders: run this notebook to have them." for output in cell.outputs
+        ]
+        assert all(known) or "nbval-ignore-output" in cell.metadata.tags
+    assert "widget-view" not in str(nb.cells)
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
@@ -162,6 +178,8 @@ STOREYS = {  # of each, its rooms in order; "" is the method, which lies in prun
         "claims",
         "findings",
         "summary",
+        "look",
+        "explorer",
         "notebook",
         "page",
         "render",

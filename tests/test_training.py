@@ -41,7 +41,7 @@ def train(net, kept, batches, epochs=2, optimizer="adam", learning_rate=0.01, **
 
 
 def train_all(net, kept, batches, epochs=2, optimizer="adam", learning_rate=0.01, **options):
-    return training.train(
+    made = training.epochs(
         net,
         kept,
         batches,
@@ -54,6 +54,7 @@ def train_all(net, kept, batches, epochs=2, optimizer="adam", learning_rate=0.01
         augmentation=seeded(6),
         **options,
     )
+    return list(made)
 
 
 def pruned_weights(net, kept):

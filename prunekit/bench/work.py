@@ -244,7 +244,7 @@ def _one_image() -> list[tuple[torch.Tensor, torch.Tensor]]:
 
 def _train(net: nn.Module, kept: masks.Masks, train: Batches, test: Batches, precision: str) -> float:
     """Return the seconds of training the second of two epochs."""
-    *_, (last,) = training.train(
+    *_, (last,) = training.epochs(
         net,
         kept,
         train,

@@ -23,6 +23,7 @@ OURS = (
     *("00_findings.ipynb", "01_dataset_comparison.ipynb", "02_compression_sweep.ipynb", "03_timing.ipynb"),
     *("04_flops.ipynb", "05_layers_and_histograms.ipynb", "06_audit.ipynb"),
 )
+_WIDGET = "application/vnd.jupyter.widget-view+json"
 PARTS = ("tables", "figures", "notebooks")  # folders of a report
 
 
@@ -161,3 +162,7 @@ def strip(nb: Any) -> None:
     for cell in nb.cells:
         for key in ("papermill", "execution"):
             cell.metadata.pop(key, None)
+        if "outputs" in cell:
+            cell.outputs = [one for one in cell.outputs if one.output_type != "display_data" or _WIDGET not in one.data]
+        for output in cell.get("outputs", ()):  # widgets are of a kernel that is no more: bars go, others leave words
+            output.get("data", {}).pop(_WIDGET, None)

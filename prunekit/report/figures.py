@@ -169,7 +169,7 @@ def _curves(
     data = data[~((data.shown == "top-5") & (data.dataset.map(chance) > 1))]
     panels = [rows for _, rows in data.groupby(["dataset", "shown"], sort=False)]
     panels.sort(key=lambda rows: list(dict.fromkeys(frame.dataset)).index(rows.dataset.iloc[0]))
-    styles = _styles(data.pruner)
+    styles = styles_of(data.pruner)
     drawing = Drawing(figsize=(7.2, 3.4), layout="constrained")
     for axes, rows in zip(drawing.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True):
         _panel(axes, rows, styles)
@@ -230,7 +230,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, styles: Mapping[str, _Style]) -> None
         )
 
 
-def _styles(pruners: Iterable[str]) -> dict[str, _Style]:
+def styles_of(pruners: Iterable[str]) -> dict[str, _Style]:
     """Return the colour and the mark of each pruner: the study's have theirs, a user's own take what is left."""
     own = [pruner for pruner in words.in_order(pruners) if pruner not in words.PRUNERS]
     given = {pruner: {"color": c, "marker": m} for pruner, c, m in zip(words.PRUNERS, _COLOURS, _MARKERS, strict=True)}

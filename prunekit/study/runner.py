@@ -79,7 +79,7 @@ class _Pruned:
 def _pruned(trial: Trial, shared: Shared) -> _Pruned:
     data, data_cost = shared.data(trial)
     (dense, pre_curve), pretrain_cost = shared.network(trial)
-    (kept, zero_scores), score_cost = _prune(trial, shared)
+    (kept, zero_scores), score_cost = prune(trial, shared)
     dense_signal, dense_cost = shared.signal(trial)
     net = copy.deepcopy(dense)
     masks.apply(net, kept)
@@ -102,7 +102,7 @@ def _trained(pruned: list[_Pruned], shared: Shared) -> tuple[list[list[dict[str,
     if others:
         net = models.side_by_side(nets)
         kept = {name: torch.stack([one.kept[name] for one in pruned]) for name in kept}
-    rows, cost = shared.measured(lambda: shared.train(first.trial, net, kept, first.trial.post_epochs))
+    rows, cost = shared.measured(lambda: list(shared.epochs(first.trial, net, kept, first.trial.post_epochs)))
     if others:
         models.tear_apart(net, nets)
     return [[epoch[i] for epoch in rows] for i in range(len(pruned))], cost.peak_memory
@@ -152,7 +152,7 @@ def _record(
     )
 
 
-def _prune(trial: Trial, shared: Shared) -> tuple[tuple[masks.Masks, dict[str, int] | None], Cost]:
+def prune(trial: Trial, shared: Shared) -> tuple[tuple[masks.Masks, dict[str, int] | None], Cost]:
     """Return the trial's masks, how many scores of each layer are zero (one-shot only), and what it cost."""
     ties = stream(trial.seed, "ties")
     if trial.prune_steps == 1:  # one set of scores serves every compression

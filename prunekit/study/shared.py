@@ -1,7 +1,7 @@
 """What trials have in common, made once: data on a device, pretrained networks, one-shot scores."""
 
 import hashlib
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -68,7 +68,7 @@ class Shared:
             net = net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
             def pretrain() -> cache.Made:
-                rows = self.train(trial, net, None, trial.pre_epochs, "pre ")
+                rows = list(self.epochs(trial, net, None, trial.pre_epochs, "pre "))
                 return net.state_dict(), [row for (row,) in rows]
 
             (state, curve), cost = cache.once(self.cache_dir, ("network", key), self.device, pretrain)
@@ -110,17 +110,17 @@ class Shared:
         data, _ = self.data(trial)
         return _examples(trial, data, "scoring augmentation, second pass")[0] if trial.reaugmented else None
 
-    def train(
-        self, trial: Trial, net: nn.Module, kept: masks.Masks | None, epochs: int, stage: str = ""
-    ) -> list[list[dict[str, float]]]:
-        """Train `net` in place as `trial` says, for `epochs`, on random streams of the `stage`'s own."""
+    def epochs(
+        self, trial: Trial, net: nn.Module, kept: masks.Masks | None, count: int, stage: str = ""
+    ) -> Iterator[list[dict[str, float]]]:
+        """Train `net` in place as `trial` says, on random streams of the `stage`'s own; yield what `training` does."""
         data, _ = self.data(trial)
-        return training.train(
+        return training.epochs(
             net,
             kept,
             data.train,
             data.test,
-            epochs,
+            count,
             optimizer=trial.optimizer,
             learning_rate=trial.learning_rate,
             batch_size=trial.batch_size,

@@ -41,13 +41,18 @@ _ONLY_SHOWN_IMAGES = ("scoring_images_per_class", "scoring_batch_size")
 _SEE_NO_IMAGES = {"random", "magnitude", "synflow"}
 
 
-def _known(kind: str, name: str) -> str:
+def check(kind: str, name: str) -> str:
+    """Return `name` if it is of a `kind` among OURS or of a user's own; raises UserError for others."""
     if name not in OURS[kind]:
-        try:
-            own.find(kind, name, OURS[kind])
-        except UserError as error:
-            raise ValueError(str(error)) from None
+        own.find(kind, name, OURS[kind])
     return name
+
+
+def _known(kind: str, name: str) -> str:
+    try:
+        return check(kind, name)
+    except UserError as error:
+        raise ValueError(str(error)) from None
 
 
 DatasetName = Annotated[str, AfterValidator(partial(_known, "dataset"))]

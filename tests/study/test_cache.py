@@ -41,13 +41,13 @@ def test_what_is_found_is_what_was_made(tmp_path, monkeypatch, fields):
     alone = run(None, **fields)
     first = run(tmp_path, **fields)
     assert len(files(tmp_path)) == 2
-    train = training.train
+    epochs = training.epochs
 
     def after_pruning_only(net, kept, *words, **options):
         assert kept is not None
-        return train(net, kept, *words, **options)
+        return epochs(net, kept, *words, **options)
 
-    monkeypatch.setattr(training, "train", after_pruning_only)
+    monkeypatch.setattr(training, "epochs", after_pruning_only)
     monkeypatch.setattr(pruners, "score", None)
     second = run(tmp_path, **fields)
     other_compression = run(tmp_path, **fields, compression=0.5)

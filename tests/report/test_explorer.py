@@ -1,0 +1,130 @@
+"""What the explorer shows is what trials do; and its menus, moved as a hand would move them."""
+
+import nbclient
+import nbformat
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from prunekit import models, own, pruners
+from prunekit.errors import UserError
+from prunekit.report import look
+from prunekit.report.explorer import Explorer
+from prunekit.study import runner
+from prunekit.study.shared import Shared
+from prunekit.study.trial import Trial
+
+SMALL = {"dataset": "digits", "model": "fc", "width": 0.2}
+
+
+@pytest.mark.parametrize("pruner", ["grasp", "magnitude"])
+def test_a_look_is_what_a_trial_records(pruner):
+    trial = Trial(**SMALL, pruner=pruner, compression=1.0, post_epochs=0)
+    made, record = look.look(trial, Shared()), runner.run_trial(trial)
+    shown = look.table([made]).tidy.set_index("layer")
+    assert list(shown.index) == [*(f"fc{i}" for i in range(1, 7)), "all"]
+    for layer in record.layers:
+        row = shown.loc[layer.name.removesuffix(".weight")]
+        assert (row.weights, row.kept, row.dead, row.channels) == (
+            *(layer.total, layer.kept),
+            *(layer.dead_channels, layer.channels),
+        )
+        assert row.effective == pytest.approx(100 * layer.effective / layer.total)
+    whole = shown.loc["all"]
+    assert (whole.flops_kept, whole.kept) == (record.flops_kept, sum(layer.kept for layer in record.layers))
+    assert whole.density == pytest.approx(100 * record.density)
+    assert (made.scores >= made.threshold).mean() == pytest.approx(0.1, abs=0.001)
+
+
+def test_the_figure_counts_every_score_but_zero():
+    looks = [
+        look.look(Trial(**SMALL, pruner=name, compression=0.5, post_epochs=0), Shared())
+        for name in ("grasp", "synflow")
+    ]
+    data = look.figure(looks).data
+    for one in looks:
+        rows = data[data.pruner == one.trial.pruner]
+        few = 1 - rows.scores.sum() / np.count_nonzero(one.scores)
+        assert 0 <= few < 0.002, "the smallest thousandth lies beside the bins"
+        assert (rows["from"].to_numpy()[1:] == rows["to"].to_numpy()[:-1]).all()
+    assert (data["from"].min() < 0) and (data[data.pruner == "synflow"]["from"] > 0).all()
+
+
+def explorer(**changes):
+    return Explorer(**SMALL | changes)
+
+
+def test_moving_the_slider_shows_another_compression():
+    made = explorer(compression=1)
+    assert "compression 1)" in made.table().caption
+    made._menus["compression"].value = 0.5
+    assert "compression 0.5)" in made.table().caption and made._said.value == ""
+    assert made.table().tidy.set_index(["pruner", "layer"]).density["snip", "all"] == pytest.approx(31.6, abs=0.1)
+    assert bytes(made._drawn.value).startswith(b"\x89PNG") and "31.6" in made._kept.value
+    made._menus["beside"].value = "synflow"
+    assert set(made.table().tidy.pruner) == {"synflow"}, "one beside itself is shown once"
+    assert made._repr_mimebundle_()["text/plain"] == "Menus and sliders: run this notebook to have them."
+
+
+def test_both_are_trained_with_a_bar():
+    made = explorer()
+    table = made.train(2)
+    assert list(table.wide) == ["Epoch", "SynFlow", "SNIP"] and len(table.wide) == 2
+    trial = made._trials(2)[0]
+    assert table.tidy.query("pruner == 'SynFlow' and epoch == 2").top1.item() == runner.run_trial(trial).top1
+    made._epochs.value = 1
+    made._button.click()
+    assert (made._bar.value, made._bar.max, made._bar.layout.visibility) == (2, 2, "hidden")
+    assert made._said.value == "" and "<td>1</td>" in made._learnt.value
+
+
+def test_a_pruner_of_ones_own_is_offered_and_what_is_wrong_with_it_said(monkeypatch):
+    monkeypatch.setattr(own, "_registered", {})
+
+    @pruners.register("mine")
+    def mine(net, batches, generator):
+        return {name: weight.detach() ** 2 for name, weight in models.prunable(net).items()}
+
+    made = explorer()
+    made.offer("mine")
+    assert [one.trial.pruner for one in made._look()] == ["synflow", "mine"]
+    kept = made.table().tidy.set_index(["pruner", "layer"]).kept
+    made._menus["pruner"].value = "magnitude"
+    assert (kept["mine"] == made.table().tidy.set_index(["pruner", "layer"]).kept["magnitude"]).all()
+
+    @pruners.register("mine")
+    def edited(net, batches, generator):
+        return {"fc1.weight": None}
+
+    made.offer("mine")
+    assert (
+        made._said.value
+        == "<b>pruner mine returned no scores for fc2.weight; it must score what models.prunable(net) names</b>"
+    )
+    for call, words in (
+        (lambda: made.offer("yours"), "unknown pruner 'yours'"),
+        (lambda: made.offer("mine", "prunner"), "'prunner' is no kind; choose from dataset, model, pruner"),
+        (lambda: explorer(model="fcc"), "unknown model 'fcc'; did you mean fc"),
+        (lambda: explorer(width=-1.0), "width"),
+    ):
+        with pytest.raises(UserError, match=words):
+            call()
+
+
+@pytest.mark.parametrize("name", ["explore", "extend"])
+def test_the_notebook_runs(tmp_path, monkeypatch, name):
+    """With fewer trials than it shows; what a reader would do with it, as well."""
+    monkeypatch.chdir(tmp_path)
+    nb = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+    for cell in nb.cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            cell.source += "\ncompressions: list = [1]\nseeds: list = [0]"
+    if name == "explore":
+        nb.cells.append(nbformat.v4.new_code_cell("explorer._menus['compression'].value = 2\nexplorer.table()"))
+    nbclient.NotebookClient(nb, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    shown = [output.data for cell in nb.cells for output in cell.get("outputs", ()) if "data" in output]
+    assert sum("image/png" in data for data in shown) >= 1
+    tables = [data["text/plain"] for data in shown if "text/html" in data]
+    assert len(tables) >= 3 and "levelled" in " ".join(tables)
+    if name == "explore":
+        assert "compression 2)" in tables[-1]
