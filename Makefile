@@ -7,7 +7,7 @@ UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 # Where the environment forbids keeping compiled modules, each of a dozen processes would compile torch for seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: report test campaign lint notebooks lab clean
+.PHONY: report test campaign lowest lint notebooks lab clean
 
 report: $(UV)  ## run what is missing and write reports/PROFILE (PROFILE=demo, cpu or paper)
 	$(UV) run --locked prunekit report $(PROFILE)
@@ -17,6 +17,11 @@ test: $(UV)  ## the whole test suite
 
 campaign: $(UV)  ## kill, damage and misuse it for half an hour, and count what it survives
 	PRUNEKIT_CAMPAIGN=1 $(UV) run --locked pytest -m slow
+
+lowest: $(UV)  ## the tests with the oldest versions that pyproject allows, in an environment of their own
+	$(UV) venv --clear .tools/lowest
+	$(UV) pip install --python .tools/lowest --resolution lowest-direct -e '.[cluster,report]' 'pytest>=8.3' 'nbval>=0.11'
+	PATH=$(CURDIR)/.tools/lowest/bin:$$PATH .tools/lowest/bin/python -m pytest -m "not slow"
 
 lint: $(UV)  ## style and types
 	$(UV) run --locked ruff check .

@@ -1,6 +1,7 @@
 """What the repository promises about itself."""
 
 import ast
+import re
 import tomllib
 from pathlib import Path
 
@@ -29,14 +30,23 @@ def parameters(notebook):
     return {line.target.id: ast.literal_eval(line.value) for line in ast.parse(cells[0].source).body}
 
 
+CONDA = {"torch": "pytorch", "matplotlib": "matplotlib-base", "seaborn": "seaborn-base"}  # its names for what PyPI has
+CONDA |= {"typst": "typst-py", "pypandoc_binary": "pypandoc"}
+
+
 def test_conda_names_what_pyproject_names():
-    conda = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
-    named = set(next(item["pip"] for item in conda if isinstance(item, dict)))
+    def listed(file):
+        return set(yaml.safe_load((ROOT / file).read_text())["dependencies"])
+
+    def named(requirements):
+        return {re.sub(r"^\w+", lambda name: CONDA.get(name[0], name[0]), one) for one in requirements}
+
     project = PROJECT["project"]
     extras = [item for extra in project["optional-dependencies"].values() for item in extra]
     dev = [item for item in PROJECT["dependency-groups"]["dev"] if not item.startswith("prunekit")]
-    assert named == {*project["dependencies"], *extras, *dev}
-    assert f"python{project['requires-python']}" in conda
+    python = f"python{project['requires-python']}"
+    assert listed("environment.yml") == named([*project["dependencies"], *extras]) | {python, "pip", "pandoc"}
+    assert listed("environment-dev.yml") == named(dev)
 
 
 def test_there_are_seven_notebooks_in_a_report_and_two_beside_it():
@@ -92,6 +102,19 @@ def test_notebook_is_committed_executed_and_clean(notebook):
     assert any(cell.outputs for cell in code)
     assert "papermill" not in str(nb.metadata) + str([cell.metadata for cell in nb.cells])
     assert not [output for cell in code for output in cell.outputs if output.output_type in {"error", "stream"}]
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS + BESIDE, ids=lambda path: path.stem)
+def test_notebook_says_what_to_do_where_prunekit_is_not_installed(notebook, monkeypatch):
+    """Before it imports anything of it, or what comes with it."""
+    imports = next(cell.source for cell in read(notebook).cells if cell.cell_type == "code" and "import" in cell.source)
+    guard = ast.Module(ast.parse(imports).body[:2], [])
+    names = {}
+    exec(compile(guard, notebook.name, "exec"), names)
+    assert set(names) - {"__builtins__"} == {"find_spec"}
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match=r"^no prunekit here: %pip install '\.\.\[report\]' .*run again$"):
+        exec(compile(guard, notebook.name, "exec"), names)
 
 
 @pytest.mark.parametrize("notebook", BESIDE, ids=lambda path: path.stem)

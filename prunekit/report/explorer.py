@@ -53,6 +53,7 @@ class Explorer:
         self._menus["compression"] = widgets.FloatSlider(
             compression, min=0, max=_TOO_FAR, step=0.05, description="Compression", continuous_update=False
         )
+        self._menus["compression"].style.description_width = "initial"
         self._menus["seed"] = widgets.BoundedIntText(seed, min=0, max=10**6, description="Seed")
         self._epochs = widgets.IntSlider(2, min=1, max=10, description="Epochs", continuous_update=False)
         self._button = widgets.Button(description="Train both", button_style="primary")
@@ -152,7 +153,8 @@ class Explorer:
 
 
 def _html(table: Table) -> str:
-    return str(table._repr_mimebundle_()["text/html"])
+    """As JupyterLab shows tables elsewhere."""
+    return f'<div class="jp-RenderedHTMLCommon">{table._repr_mimebundle_()["text/html"]}</div>'
 
 
 def _offered(key: str, name: str) -> list[tuple[str, str]]:
