@@ -20,14 +20,15 @@ _WIDTHS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 _KINDS = {"dataset": "Data", "model": "Network", "pruner": "Pruner", "beside": "beside"}
 _ROWS = (("dataset", "model", "width"), ("pruner", "beside", "seed"), ("compression",))
 _TOO_FAR = 3.0  # the slider's last compression
+_SCORED = 100  # images, by which the slowest answers soon
 _TRAINED = {"learning_rate": 3e-3, "batch_size": 32}  # by which small networks learn digits in an epoch or two
 
 
 class Explorer:
     """Two pruners beside each other on one network: shown last in a cell, it is menus, a slider and what they choose.
 
-    `table` and `figure` give the same without them; `offer` adds a pruner, network or dataset of your own to a menu.
-    Raises UserError for an unknown name or a wrong value.
+    Scores are computed from a hundred images, or one a class. `table` and `figure` give the same without menus; `offer`
+    adds a pruner, network or dataset of your own to a menu. Raises UserError for an unknown name or a wrong value.
     """
 
     def __init__(
@@ -109,11 +110,12 @@ class Explorer:
     def _trials(self, epochs: int = 0) -> list[Trial]:
         """Return the two trials that are chosen; raises UserError for what cannot be."""
         chosen = {key: menu.value for key, menu in self._menus.items()}
-        sides = chosen["pruner"], chosen.pop("beside")
+        sides = dict.fromkeys((chosen.pop("pruner"), chosen.pop("beside")))
         try:
-            return [
-                Trial(**chosen | _TRAINED | {"pruner": side, "post_epochs": epochs}) for side in dict.fromkeys(sides)
-            ]
+            chosen |= _TRAINED | {"post_epochs": epochs}
+            data, _ = self._shared[0].data(Trial(**chosen, pruner="random"))
+            chosen["scoring_images_per_class"] = max(1, _SCORED // data.num_classes)
+            return [Trial(**chosen, pruner=side) for side in sides]
         except ValueError as error:
             raise UserError(says(error)) from None
 

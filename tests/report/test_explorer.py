@@ -121,7 +121,7 @@ def test_the_notebook_runs(tmp_path, monkeypatch, name):
             cell.source += "\ncompressions: list = [1]\nseeds: list = [0]"
     if name == "explore":
         nb.cells.append(nbformat.v4.new_code_cell("explorer._menus['compression'].value = 2\nexplorer.table()"))
-    nbclient.NotebookClient(nb, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    nbclient.NotebookClient(nb, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = [output.data for cell in nb.cells for output in cell.get("outputs", ()) if "data" in output]
     assert sum("image/png" in data for data in shown) >= 1
     tables = [data["text/plain"] for data in shown if "text/html" in data]
