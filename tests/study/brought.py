@@ -45,3 +45,8 @@ def bright():
         return images, labels
 
     return split(90), split(30)
+
+
+def floats():
+    (images, labels), test = bright()
+    return (images / 255, labels), test

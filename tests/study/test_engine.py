@@ -453,15 +453,16 @@ def test_what_users_bring_runs_in_workers_and_again_only_when_edited(tmp_path, b
         assert "4 done, 4 missing" in prunekit("status", *what).stdout, "all with that data, or that network"
 
 
-def test_pruner_of_a_users_own_that_fails_costs_its_own_trials(brought, prunekit, tiny_profile):
-    words = ("run", tiny_profile, "--runs-dir", "runs", "--set", "pruners=[random, 'brought:failing']")
-    result = prunekit(*words)
-    assert result.returncode == 1
-    lines = [line for line in result.stderr.splitlines() if line.startswith("prunekit: ")]
-    failure, last = lines[1:]
-    assert failure.startswith("prunekit: failed: 3 trials (first: digit")
-    assert failure.endswith("): pruner brought:failing raised KeyError: 'conv7'")
-    assert last == "prunekit: 3 of 6 trials in runs"
+def test_what_fails_of_a_users_own_costs_its_own_trials(tmp_path, brought):
+    study_ = tiny(tmp_path / "runs", pruners=["random", "brought:failing"], datasets=["digits", "brought:floats"])
+    failures = sorted(engine.lines(run(study_)), key=len)
+    assert failures[0].endswith("): pruner brought:failing raised KeyError: 'conv7'")
+    assert failures[1].endswith(
+        "): dataset brought:floats: the training images are float64; they must be uint8, 0 to 255"
+    )
+    assert failures[1].startswith("4 trials (first: brought:floats/fc ") and len(failures) == 2
+    good = study_.store.good(study_.trials).values()
+    assert len(good) == 3 and {record.trial.pruner for record in good} == {"random"}
 
 
 def test_a_pruner_edited_after_its_trials_were_made_runs_under_no_old_name(tmp_path, brought, monkeypatch):
