@@ -12,7 +12,7 @@ import pytest
 import yaml
 from conftest import CAMPAIGN, FIGURES, ROOT, TINY, TINY_TRIALS, command
 
-from prunekit import cli
+from prunekit.cli import places as folders
 from prunekit.study.params import load_params
 from prunekit.study.profile import Study
 
@@ -120,7 +120,7 @@ def test_a_file_of_the_users_own_never_writes_over_a_profile_of_that_name(prunek
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "demo.yaml").write_text(yaml.safe_dump(TINY | {"profile": "demo"}))
     monkeypatch.chdir(tmp_path)
-    mine, ours = (cli._usual_folder(Study(load_params(name)), name) for name in ("mine/demo.yaml", "params/demo.yaml"))
+    mine, ours = (folders.usual(Study(load_params(name)), name) for name in ("mine/demo.yaml", "params/demo.yaml"))
     assert ours == tmp_path / "reports" / "demo" and mine.parent == tmp_path / "reports" / "custom"
     refused = prunekit("run", "mine/demo.yaml", "--out", tmp_path / "reports" / "demo")
     assert refused.returncode == 2 and "is for the profile demo as it stands in params/" in refused.stderr
