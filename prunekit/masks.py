@@ -190,7 +190,9 @@ class _PathsAlone(TorchFunctionMode):
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if function in _PASSED_THROUGH:
-            return args[0].clone()  # as new as what the function returns, since the next may write over it
+            return (
+                args[0] if args else kwargs["input"]
+            ).clone()  # as new as what the function returns, since the next may write over it
         # A maximum hides the paths that it does not choose.
         return _POOLS.get(function, function)(*args, **kwargs)
 
@@ -204,12 +206,15 @@ def _average_pool(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Tensor:
+    if dilation not in (1, (1, 1), [1, 1]):
+        raise ValueError("paths through a max pool with dilation are not known; use one without")
     return F.avg_pool2d(image, kernel_size, stride, padding, ceil_mode)
 
 
 _PASSED_THROUGH = {
     *(F.batch_norm, torch.batch_norm),
     *(F.leaky_relu, F.elu, F.selu, F.celu, F.gelu, F.silu, F.mish, F.softplus, F.hardswish, F.hardsigmoid),
+    *(F.softmax, F.log_softmax, torch.softmax, torch.log_softmax, Tensor.softmax, Tensor.log_softmax),
     *(F.tanh, torch.tanh, Tensor.tanh, F.sigmoid, torch.sigmoid, Tensor.sigmoid, F.hardtanh, F.relu6),
 }
 _POOLS = {F.max_pool2d: _average_pool, torch.max_pool2d: _average_pool}

@@ -50,11 +50,16 @@ def flops(net: nn.Module, masks: Masks, input_shape: tuple[int, int, int]) -> pd
 
     def note(name: str):
         def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            positions[name] += output[0, 0].numel()  # how often each weight is used: once an output position
+            channels = len(next(module.parameters()))  # of the output; each weight is used once a position of it
+            positions[name] += output[0].numel() // channels
 
         return hook
 
-    leaves = {name: module for name, module in net.named_modules() if not list(module.children())}
+    leaves = {
+        name: module
+        for name, module in net.named_modules()
+        if not list(module.children()) and any(True for _ in module.parameters())
+    }
     hooks = [module.register_forward_hook(note(name)) for name, module in leaves.items()]
     was_training = net.training
     parameter = next(net.parameters())

@@ -210,6 +210,15 @@ def test_functions_hide_no_more_paths_than_modules_do():
     assert net.training
 
 
+def test_a_softmax_at_the_end_hides_no_path_and_a_dilated_pool_is_refused():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.Softmax(1))
+    made = {"1.weight": torch.ones(3, 4, dtype=torch.bool)}
+    assert masks.health(net, made, (1, 2, 2)).effective_density == 1
+    net = nn.Sequential(nn.MaxPool2d(2, 1, dilation=2), nn.Flatten(), nn.Linear(1, 3))
+    with pytest.raises(ValueError, match="max pool with dilation"):
+        masks.health(net, {"2.weight": torch.ones(3, 1, dtype=torch.bool)}, (1, 3, 3))
+
+
 def test_every_weight_of_a_dense_residual_network_is_effective():
     for name in ("resnet20", "resnet18"):
         net = models.build(name, (3, 32, 32), 10, 1 / 8)

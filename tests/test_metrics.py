@@ -123,6 +123,11 @@ def test_flops_of_a_layer_that_is_used_twice():
     assert metrics.flops(net, all_kept(net), (1, 4, 4)).flops.tolist() == [2 * 9 * 16, 32, 2]
 
 
+def test_flops_of_a_linear_layer_that_sees_each_row():
+    net = nn.Linear(4, 3)
+    assert metrics.flops(net, all_kept(net), (5, 4)).flops.tolist() == [5 * 12, 5 * 3]
+
+
 def test_histograms_count_every_kept_weight_once():
     """The first bin starts at -1.5, each is 0.02 wide, and what lies outside counts in the end bins."""
     net = nn.Linear(4, 2)

@@ -183,18 +183,18 @@ def export(
 ) -> None:
     """Train a trial's network once more, and write it with its masks to a file."""
     from .. import saved
+    from ..study import export as export_room
     from ..study import machine
     from ..study.params import project_root
+    from ..study.shared import Shared
     from ..study.store import Store
 
     saved.check(out)
     places.check_data(data_dir)
     places.check_writable("--out", out.parent)
     store = Store(runs_dir or project_root() / "runs")
-    from ..study import export as export_room
-
     record = export_room.find(trial, store, sorted(project_root().glob("reports/*/trials.parquet")))
-    shared = export_room.Shared(data_dir, machine.device(device), store.folder / "cache")
+    shared = Shared(data_dir, machine.device(device), store.folder / "cache")
     _finish([], export_room.export(record, out, shared))
 
 

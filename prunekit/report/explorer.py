@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import ipywidgets as widgets
+from pydantic import ValidationError
 
-from ..errors import UserError, quoted, says
+from ..errors import UserError, describe, quoted
 from ..study.shared import Shared
 from ..study.trial import OURS, Trial, check
+from ..study.worker import one_line
 from . import look, words
 from .figures import Figure
 from .table import Table
@@ -43,6 +45,10 @@ class Explorer:
     ):
         self._shared = Shared(), Shared()  # one a side: each holds the scores of its own pruner
         chosen = {"dataset": dataset, "model": model, "pruner": pruner, "beside": beside}
+        try:  # before a slider makes it fit
+            Trial(dataset=dataset, model=model, width=width, pruner=pruner, compression=compression, seed=seed)
+        except ValidationError as error:
+            raise UserError(describe(error, list(Trial.model_fields))) from None
         self._menus = {
             key: widgets.Dropdown(options=_offered(key, name), value=name, description=_KINDS[key])
             for key, name in chosen.items()
@@ -52,10 +58,15 @@ class Explorer:
             options=[(f"{size:g}", size) for size in sizes], value=width, description="Width"
         )
         self._menus["compression"] = widgets.FloatSlider(
-            compression, min=0, max=_TOO_FAR, step=0.05, description="Compression", continuous_update=False
+            compression,
+            min=0,
+            max=max(_TOO_FAR, compression),
+            step=0.05,
+            description="Compression",
+            continuous_update=False,
         )
         self._menus["compression"].style.description_width = "initial"
-        self._menus["seed"] = widgets.BoundedIntText(seed, min=0, max=10**6, description="Seed")
+        self._menus["seed"] = widgets.BoundedIntText(seed, min=0, max=max(10**6, seed), description="Seed")
         self._epochs = widgets.IntSlider(2, min=1, max=10, description="Epochs", continuous_update=False)
         self._button = widgets.Button(description="Train both", button_style="primary")
         self._bar = widgets.IntProgress(0, 0, 1, layout={"visibility": "hidden"})
@@ -116,8 +127,8 @@ class Explorer:
             data, _ = self._shared[0].data(Trial(**chosen, pruner="random"))
             chosen["scoring_images_per_class"] = max(1, _SCORED // data.num_classes)
             return [Trial(**chosen, pruner=side) for side in sides]
-        except ValueError as error:
-            raise UserError(says(error)) from None
+        except ValidationError as error:
+            raise UserError(describe(error, list(Trial.model_fields))) from None
 
     def _look(self, epochs: int = 0) -> list[look.Look]:
         trials = self._trials(epochs)
@@ -134,11 +145,11 @@ class Explorer:
 
     def _pressed(self) -> None:
         """Train, and show accuracies as they come."""
-        looks = self._trials(self._epochs.value)
-        self._bar.value, self._bar.max = 0, len(looks) * self._epochs.value
-        self._bar.layout.visibility = "visible"
         with self._told():
-            for table in look.learning(self._look(self._epochs.value), self._shared[0]):
+            looks = self._look(self._epochs.value)
+            self._bar.value, self._bar.max = 0, len(looks) * self._epochs.value
+            self._bar.layout.visibility = "visible"
+            for table in look.learning(looks, self._shared[0]):
                 self._bar.value += 1
                 self._learnt.value = _html(table)
         self._bar.layout.visibility = "hidden"
@@ -150,8 +161,8 @@ class Explorer:
         try:
             yield
             self._said.value = ""
-        except (UserError, ValueError, FloatingPointError) as error:
-            self._said.value = f"<b>{html.escape(says(error))}</b>"
+        except Exception as error:  # there is no other place where it would be seen
+            self._said.value = f"<b>{html.escape(one_line(error))}</b>"
 
 
 def _html(table: Table) -> str:

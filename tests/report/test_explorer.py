@@ -66,6 +66,11 @@ def test_moving_the_slider_shows_another_compression():
     assert made._repr_mimebundle_()["text/plain"] == "Menus and sliders: run this notebook to have them."
 
 
+def test_what_is_asked_for_is_shown_beyond_the_sliders_usual_end():
+    made = explorer(compression=4, seed=10**7)
+    assert "compression 4), seed 10000000" in made.table().caption
+
+
 def test_both_are_trained_with_a_bar():
     made = explorer()
     table = made.train(2)
@@ -105,7 +110,9 @@ def test_a_pruner_of_ones_own_is_offered_and_what_is_wrong_with_it_said(monkeypa
         (lambda: made.offer("yours"), "unknown pruner 'yours'"),
         (lambda: made.offer("mine", "prunner"), "'prunner' is no kind; choose from dataset, model, pruner"),
         (lambda: explorer(model="fcc"), "unknown model 'fcc'; did you mean fc"),
-        (lambda: explorer(width=-1.0), "width"),
+        (lambda: explorer(width=-1.0), "^width: must be greater than 0, not -1.0$"),
+        (lambda: explorer(compression=11), "^compression: must be at most 10, not 11$"),
+        (lambda: explorer(seed=-1), "^seed: must be at least 0, not -1$"),
     ):
         with pytest.raises(UserError, match=words):
             call()
