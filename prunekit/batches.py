@@ -11,12 +11,21 @@ from .datasets import Transform
 class Batches:
     """A split's images and labels on `device`, given out as normalised float32 batches in channels-last layout.
 
-    `images` are uint8 [N, C, H, W] and `labels` int64 [N]. Random numbers are drawn on the CPU, an epoch at a time, so
-    every device sees the same batches.
+    `images` are uint8 [N, C, H, W] and `labels` int64 [N]; with `groups`, int64 [classes], what is given out as labels
+    are the classes' groups, while samples are still drawn a class. Random numbers are drawn on the CPU, an epoch at a
+    time, so every device sees the same batches.
     """
 
-    def __init__(self, images: Tensor, labels: Tensor, transform: Transform, device: torch.device | str = "cpu"):
-        self.labels = labels.to(device)
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        transform: Transform,
+        device: torch.device | str = "cpu",
+        groups: Tensor | None = None,
+    ):
+        self._classes = labels.cpu()
+        self.labels = (labels if groups is None else groups[labels]).to(device)
         count, channels, height, width = images.shape
         self._border, self._flip, self._augments = transform.crop_padding, transform.flip, transform.augments
         # Channels come last, so a pixel is one gather; after all others a black one, for what crops show of no image.
@@ -48,7 +57,7 @@ class Batches:
 
     def sample(self, per_class: int, order: Generator, augmentation: Generator) -> tuple[Tensor, Tensor]:
         """Return `per_class` images of each class, augmented, and their labels, in an order drawn from `order`."""
-        chosen = per_class_indices(self.labels.cpu(), per_class, order)
+        chosen = per_class_indices(self._classes, per_class, order)
         rows, columns = self._windows(len(chosen), augmentation)
         chosen = chosen.to(self.labels.device)
         return self._augmented(chosen, rows, columns), self.labels[chosen]
@@ -81,6 +90,26 @@ class Batches:
 
     def _normalised(self, images: Tensor) -> Tensor:
         return (images * self._scale).add_(self._shift).permute(0, 3, 1, 2)
+
+
+def random_groups(classes: int, count: int, order: Generator) -> Tensor:
+    """Return the group of each class, int64 [classes]: `count` groups, drawn from `order`, of sizes at most one apart.
+
+    Raises ValueError for fewer than two groups, and for more than there are classes.
+    """
+    if not 2 <= count <= classes:
+        raise ValueError(f"{classes} classes make 2 to {classes} groups, not {count}")
+    return torch.randperm(classes, generator=order) % count
+
+
+def coarse_groups(labels: Tensor, coarse_labels: Tensor | None) -> Tensor:
+    """Return the coarse class of each class, int64 [classes], from the images' labels and coarse labels, int64 [N].
+
+    Raises ValueError where there are no coarse labels.
+    """
+    if coarse_labels is None:
+        raise ValueError("this dataset has no coarse labels; choose fine, or a number of groups")
+    return torch.zeros(int(labels.max()) + 1, dtype=torch.int64).scatter_(0, labels, coarse_labels)
 
 
 def per_class_indices(labels: Tensor, per_class: int, order: Generator) -> Tensor:

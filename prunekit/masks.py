@@ -86,6 +86,17 @@ def apply(net: nn.Module, masks: Masks) -> None:
         weights[name].mul_(mask)
 
 
+def shuffled(masks: Masks, order: torch.Generator) -> Masks:
+    """Return masks that keep as many weights of each layer, at places drawn from `order`, a generator on the CPU.
+
+    The control of Frankle et al. 2021, arXiv:2009.08576, section 5: layers keep their densities.
+    """
+    return {
+        name: mask.flatten()[torch.randperm(mask.numel(), generator=order).to(mask.device)].view(mask.shape)
+        for name, mask in masks.items()
+    }
+
+
 def health(net: nn.Module, masks: Masks, input_shape: tuple[int, int, int]) -> Health:
     """Return the health of `masks` on `net` for images of `input_shape` (channels, height, width).
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from prunekit.batches import Batches, per_class_indices
+from prunekit.batches import Batches, coarse_groups, per_class_indices, random_groups
 from prunekit.datasets import TRANSFORMS, Transform
 
 torch.set_num_threads(1)
@@ -145,3 +145,39 @@ def test_per_class_indices_reach_every_example():
     labels = torch.arange(12) % 3
     picked = [per_class_indices(labels, 1, seeded(seed)) for seed in range(100)]
     assert torch.cat(picked).unique().tolist() == list(range(12))
+
+
+@pytest.mark.parametrize(("classes", "count"), [(10, 2), (10, 3), (100, 20), (100, 100), (7, 7)])
+def test_groups_partition_the_classes_evenly_and_each_seed_otherwise(classes, count):
+    groups = random_groups(classes, count, seeded())
+    assert groups.shape == (classes,)
+    sizes = groups.bincount(minlength=count)
+    assert len(sizes) == count and sizes.min() >= 1 and sizes.max() - sizes.min() <= 1
+    assert torch.equal(groups, random_groups(classes, count, seeded()))
+    assert not torch.equal(groups, random_groups(classes, count, seeded(1)))
+
+
+@pytest.mark.parametrize("count", [0, 1, 11])
+def test_groups_that_cannot_be_are_refused(count):
+    with pytest.raises(ValueError, match=f"10 classes make 2 to 10 groups, not {count}"):
+        random_groups(10, count, seeded())
+
+
+def test_coarse_groups_are_read_from_the_images():
+    labels, coarse = torch.tensor([2, 0, 1, 0, 3]), torch.tensor([1, 0, 1, 0, 0])
+    assert coarse_groups(labels, coarse).tolist() == [0, 1, 1, 0]
+    with pytest.raises(ValueError, match="no coarse labels; choose fine"):
+        coarse_groups(labels, None)
+
+
+def test_groups_change_labels_and_not_images():
+    """Neither those of an epoch, nor which are drawn a class to score on."""
+    images = random_images()
+    labels, groups = torch.arange(40) % 4, torch.tensor([1, 0, 0, 1])
+    fine, grouped = Batches(images, labels, AUGMENTED), Batches(images, labels, AUGMENTED, groups=groups)
+    for (x, y), (same, group) in (
+        (epoch(fine), epoch(grouped)),
+        (fine.sample(3, seeded(1), seeded(2)), grouped.sample(3, seeded(1), seeded(2))),
+    ):
+        assert torch.equal(x, same) and torch.equal(groups[y], group)
+    assert len(grouped.sample(3, seeded(), seeded())[1]) == 12

@@ -274,3 +274,25 @@ def test_kept_are_those_that_sorting_finds(size, levels):
                 assert torch.equal(found.nonzero().squeeze(1), ranked[removed:].sort().values)
                 if inside.all():
                     assert torch.equal(masks.from_scores({"w": flat}, density)["w"], found)
+
+
+def test_shuffled_keeps_counts_of_layers_and_changes_places():
+    """Unlike the shuffle of SynFlow's public code, which leaves every weight where it was."""
+    draws = torch.Generator().manual_seed(0)
+    kept = {"a": torch.rand(20, 30, generator=draws) < 0.2, "b": torch.rand(10, 4, 3, 3, generator=draws) < 0.5}
+    moved = masks.shuffled(kept, torch.Generator().manual_seed(1))
+    for name, mask_ in kept.items():
+        assert moved[name].dtype == torch.bool and moved[name].shape == mask_.shape
+        assert moved[name].sum() == mask_.sum()
+        common = (moved[name] & mask_).sum() / mask_.sum()
+        assert abs(common - mask_.float().mean()) < 0.15  # as many places in common as chance leaves
+    again = masks.shuffled(kept, torch.Generator().manual_seed(1))
+    assert all(torch.equal(moved[name], again[name]) for name in kept)
+    other = masks.shuffled(kept, torch.Generator().manual_seed(2))
+    assert not torch.equal(moved["a"], other["a"])
+
+
+def test_shuffled_keeps_each_place_as_often_as_any_other():
+    draws = torch.Generator().manual_seed(0)
+    seen = sum(masks.shuffled({"w": mask("1100 0000")}, draws)["w"].int() for _ in range(800))
+    assert seen.min() > 150 and seen.max() < 250  # of 200 each, standard deviation 12

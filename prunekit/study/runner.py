@@ -81,7 +81,7 @@ def _pruned(trial: Trial, shared: Shared) -> _Pruned:
     (dense, pre_curve), pretrain_cost = shared.network(trial)
     (kept, zero_scores), score_cost = prune(trial, shared)
     dense_signal, dense_cost = shared.signal(trial)
-    net = copy.deepcopy(dense)
+    net = shared.drawn(trial, "init, again") if trial.control == "reinitialised" else copy.deepcopy(dense)
     masks.apply(net, kept)
     (health, flops, signal), cost = shared.measured(
         lambda: (
@@ -153,7 +153,22 @@ def _record(
 
 
 def prune(trial: Trial, shared: Shared) -> tuple[tuple[masks.Masks, dict[str, int] | None], Cost]:
-    """Return the trial's masks, how many scores of each layer are zero (one-shot only), and what it cost."""
+    """Return the trial's masks, how many scores of each layer are zero (one-shot only), and what it cost.
+
+    Raises ValueError for a control of collapsed masks: what does not compute anything has no choice to be destroyed.
+    """
+    (kept, zero_scores), cost = _chosen(trial, shared)
+    if trial.control != "none":
+        (data, _), ((dense, _), _) = shared.data(trial), shared.network(trial)
+        if masks.health(dense, kept, data.image_shape).collapsed:
+            raise ValueError("its own mask is collapsed, so a control of it would tell nothing; lower the compression")
+    if trial.control == "shuffled":
+        kept = masks.shuffled(kept, stream(trial.seed, "shuffle"))
+    return (kept, zero_scores), cost
+
+
+def _chosen(trial: Trial, shared: Shared) -> tuple[tuple[masks.Masks, dict[str, int] | None], Cost]:
+    """Return what `prune` does, before any control."""
     ties = stream(trial.seed, "ties")
     if trial.prune_steps == 1:  # one set of scores serves every compression
         (scores, zero_scores), scored = shared.scores(trial)

@@ -63,9 +63,7 @@ class Shared:
         key = self._network_key(trial)
 
         def make() -> tuple[tuple[nn.Module, list[dict[str, float]]], Cost]:
-            data, _ = self.data(trial)
-            net = models.build(trial.model, data.image_shape, data.num_classes, trial.width, stream(trial.seed, "init"))
-            net = net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            net = self.drawn(trial, "init")
 
             def pretrain() -> cache.Made:
                 rows = list(self.epochs(trial, net, None, trial.pre_epochs, "pre "))
@@ -76,6 +74,12 @@ class Shared:
             return (net, curve), cost
 
         return self._once("network", key, make)
+
+    def drawn(self, trial: Trial, name: str) -> nn.Module:
+        """A new network with weights from the seed's stream of that name."""
+        data, _ = self.data(trial)
+        net = models.build(trial.model, data.image_shape, data.num_classes, trial.width, stream(trial.seed, name))
+        return net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def signal(self, trial: Trial) -> tuple[float, Cost]:
         """The signal of the network as it stands before pruning; see `metrics.signal`."""
@@ -159,7 +163,8 @@ def _examples(trial: Trial, data: Data, augmentation: str) -> tuple[Tensor, Tens
 
 
 def _data_key(trial: Trial) -> tuple[Hashable, ...]:
-    return trial.dataset, trial.dataset_source, trial.train_subset, trial.seed if trial.train_subset else None
+    drawn = trial.train_subset or trial.labels.isdigit()
+    return trial.dataset, trial.dataset_source, trial.train_subset, trial.labels, trial.seed if drawn else None
 
 
 def _load(trial: Trial, shared: Shared) -> Data:
@@ -169,6 +174,16 @@ def _load(trial: Trial, shared: Shared) -> Data:
         per_class = max(1, trial.train_subset // len(data.classes))
         chosen = batches.per_class_indices(labels, per_class, stream(trial.seed, "subset"))
         images, labels = images[chosen], labels[chosen]
-    train = batches.Batches(images, labels, data.transform, shared.device)
-    test = batches.Batches(data.test.images, data.test.labels, data.transform, shared.device)
-    return Data(train, test, data.image_shape, len(data.classes))
+    groups = _groups(trial, data)
+    train = batches.Batches(images, labels, data.transform, shared.device, groups)
+    test = batches.Batches(data.test.images, data.test.labels, data.transform, shared.device, groups)
+    return Data(train, test, data.image_shape, len(data.classes) if groups is None else int(groups.max()) + 1)
+
+
+def _groups(trial: Trial, data: datasets.Dataset) -> Tensor | None:
+    """Return the group of each class whose label stands for it, None where each has its own."""
+    if trial.labels == "fine":
+        return None
+    if trial.labels == "coarse":
+        return batches.coarse_groups(data.train.labels, data.train.coarse_labels)
+    return batches.random_groups(len(data.classes), int(trial.labels), stream(trial.seed, "labels"))

@@ -26,6 +26,8 @@ OURS = {  # prunekit's own names, by field of a trial; others come from users
     "model": ("fc", "conv", *_VGGS, "resnet18", "resnet20"),
     "pruner": ("random", "magnitude", "snip", "grasp", "synflow"),
 }
+CLASSES = {"digits": 10, "digit-pairs": 100, "mnist": 10, "cifar10": 10, "cifar100": 100}  # of prunekit's own
+COARSE = {"digit-pairs": 10, "cifar100": 20}  # coarse classes, where there are any
 _Name = Annotated[str, Field(max_length=80)]
 _Source = Annotated[str, Field(pattern=r"^([0-9a-f]{16})?$")]
 Width = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
@@ -35,6 +37,7 @@ Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=1_000_000)]  # no
 Epochs = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=1_000_000)]
 HISTOGRAM_CENTRES = np.linspace(-1.49, 1.49, 150).round(2)  # of the bins of a record's histograms
 LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Labels = Annotated[str, BeforeValidator(str), Field(pattern=r"^(fine|coarse|[2-9]|[1-9]\d{1,5})$")]
 SCHEMA_VERSION: Literal[5] = 5
 _ONLY_TRAINED = ("optimizer", "learning_rate", "batch_size", "precision", "train_subset")
 _ONLY_SHOWN_IMAGES = ("scoring_images_per_class", "scoring_batch_size")
@@ -66,6 +69,10 @@ class Trial(BaseModel):
     Its id is a digest of the fields that differ from their defaults, so a new field with a default changes no id.
     Fields that cannot matter take their defaults, so equal work has equal ids: what trains, of a trial that trains
     nothing (which scores on all training images), the schedule of one step, the images of a pruner that sees none.
+    `labels`: the dataset's own ("fine"), those of its coarse classes, or a number of groups of like size that the
+    classes are put into at random, drawn from the seed's own stream; the images are the same. `control`: the mask
+    "shuffled" within each layer, or all weights drawn anew ("reinitialised") beneath it, as Frankle et al. 2021
+    (arXiv:2009.08576) did. `passes`: what zeros are worth is measured too, see `Record.passes`.
     `reaugmented`: the second of GraSP's two passes sees its images augmented anew, as the study's code has it.
     `dataset_source`, `model_source` and `pruner_source` tell the source of a user's own, and are found where they are
     not given, but for JSON: to read a record runs no code. Raises ValidationError, a ValueError, for what cannot be.
@@ -92,6 +99,9 @@ class Trial(BaseModel):
     train_subset: Count | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     reaugmented: bool = False
+    labels: Labels = "fine"
+    control: Literal["none", "shuffled", "reinitialised"] = "none"
+    passes: bool = False
     dataset_source: _Source = ""
     model_source: _Source = ""
     pruner_source: _Source = ""
@@ -106,6 +116,16 @@ class Trial(BaseModel):
                 raise ValueError(f"it lacks the source of its {kind}")
             elif not getattr(self, field):
                 self.__dict__[field] = own.digest(kind, _known(kind, name))
+        return self
+
+    @model_validator(mode="after")
+    def _has_the_labels(self) -> Self:
+        if self.labels == "coarse" and self.dataset in CLASSES and self.dataset not in COARSE:
+            raise ValueError(f"labels: {self.dataset} has no coarse classes; choose fine, or a number of groups")
+        if self.labels.isdigit() and int(self.labels) >= (classes := CLASSES.get(self.dataset, 1_000_000)):
+            if int(self.labels) > classes:
+                raise ValueError(f"labels: {self.dataset} has {classes} classes, which make no {self.labels} groups")
+            self.__dict__["labels"] = "fine"  # a group a class
         return self
 
     @model_validator(mode="after")
@@ -141,7 +161,8 @@ class Trial(BaseModel):
 
     @property
     def label(self) -> str:
-        return f"{self.dataset}/{self.model} {self.pruner} c={self.compression:g} seed={self.seed}"
+        more = f", {self.labels} labels" * (self.labels != "fine") + f", {self.control}" * (self.control != "none")
+        return f"{self.dataset}/{self.model} {self.pruner} c={self.compression:g} seed={self.seed}{more}"
 
 
 class Epoch(BaseModel):

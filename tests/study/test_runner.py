@@ -50,6 +50,9 @@ def run(one, shared=None):
         {"pre_epochs": 1, "pruner": "magnitude"},
         {"pruner": "synflow", "prune_steps": 3},
         {"dataset": "digit-pairs", "model": "vgg11", "width": 0.05, "train_subset": 200},
+        {"dataset": "digit-pairs", "labels": "7", "train_subset": 200},
+        {"control": "shuffled"},
+        {"control": "reinitialised", "pre_epochs": 1},
     ],
     ids=str,
 )
@@ -80,6 +83,10 @@ def test_sharing_tells_trials_apart():
         {"train_subset": 50},
         {"pre_epochs": 1},
         {"dataset": "digit-pairs"},
+        {"labels": "2"},
+        {"labels": "3"},
+        {"control": "shuffled"},
+        {"control": "reinitialised"},
     ]
     for change in changes:
         run(trial(), shared)
@@ -256,6 +263,9 @@ OTHER_VALUES = {
     "train_subset": None,
     "precision": "bfloat16",
     "reaugmented": True,
+    "labels": "5",
+    "control": "shuffled",
+    "passes": True,
     **{f"{kind}_source": "1" * 16 for kind in OURS},
 }
 WHERE_IT_MATTERS = {"reaugmented": {"pruner": "grasp"}}
@@ -373,3 +383,81 @@ def test_failed_record():
     record = failed(trial(), "no luck", {"device": "here"})
     assert (record.id, record.status, record.error, record.top1) == (trial().id, "failed", "no luck", None)
     assert record.trial_seconds == 0
+
+
+def test_other_labels_are_of_the_same_images():
+    """Trained on, tested on and scored on; of as many groups as were asked for, each seed's its own."""
+    pairs = {"dataset": "digit-pairs", "train_subset": 300}
+    shared = Shared()
+    fine, _ = shared.data(trial(**pairs))
+    _, images, truth = shared.examples(trial(**pairs))
+    maps = {}
+    for labels, count in (("2", 2), ("coarse", 10), ("30", 30)):
+        one = trial(**pairs, labels=labels)
+        data, _ = shared.data(one)
+        assert data.num_classes == count == shared.network(one)[0][0].fc6.out_features
+        for split in ("train", "test"):
+            (x, y), (same, group) = (next(getattr(d, split).in_order(5000)) for d in (fine, data))
+            assert torch.equal(x, same)
+            of = dict(zip(y.tolist(), group.tolist(), strict=True))
+            assert [of[label] for label in y.tolist()] == group.tolist()  # a class lies in one group
+            assert set(of.values()) == set(range(count))
+            maps.setdefault(labels, of)
+            assert maps[labels] == of
+        _, again, groups = shared.examples(one)
+        assert torch.equal(images, again)
+        assert [maps[labels][label] for label in truth.tolist()] == groups.tolist()
+    assert maps["coarse"] == {label: label // 10 for label in range(100)}
+    other, _ = shared.data(trial(**pairs, labels="2", seed=1))
+    assert not torch.equal(next(other.test.in_order(1000))[1], torch.tensor([maps["2"][i % 100] for i in range(1000)]))
+
+
+@pytest.mark.parametrize("pruner", ["snip", "random"])
+def test_a_shuffled_mask_keeps_the_layers_densities_and_not_the_choice(pruner):
+    shared = Shared()
+    plain, control = trial(pruner=pruner, compression=0.5), trial(pruner=pruner, compression=0.5, control="shuffled")
+    (first, _), _ = runner.prune(plain, shared)
+    (second, _), _ = runner.prune(control, shared)
+    assert all(first[name].sum() == second[name].sum() for name in first)
+    assert not any(torch.equal(first[name], second[name]) for name in first)
+    one, two = (runner.run_and_keep(t, shared) for t in (plain, control))
+    assert all(torch.equal(two[2][name], second[name]) for name in second)
+    assert one[0].flops_kept == two[0].flops_kept and one[0].curve != two[0].curve
+
+
+def test_a_reinitialised_network_has_the_mask_and_other_weights():
+    shared = Shared()
+    plain, control = (trial(post_epochs=0, pre_epochs=1, control=name) for name in ("none", "reinitialised"))
+    one, two = (runner.run_and_keep(t, shared) for t in (plain, control))
+    for name, mask in one[2].items():
+        assert torch.equal(mask, two[2][name])
+        first, second = (models.prunable(net)[name] for net in (one[1], two[1]))
+        assert not torch.equal(first, second) and not second[~mask].any()
+        assert abs(second[mask]).max() <= second[0].numel() ** -0.5  # of torch's default, and no epoch
+
+
+@pytest.mark.parametrize("control", ["shuffled", "reinitialised"])
+def test_a_control_of_a_collapsed_mask_is_refused(control):
+    with pytest.raises(ValueError, match=r"its own mask is collapsed.*lower the compression"):
+        runner.run_trial(trial(compression=10.0, control=control))
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"labels": "coarse"}, "digits has no coarse classes; choose fine"),
+        ({"labels": "11"}, "digits has 10 classes, which make no 11 groups"),
+        ({"labels": "1"}, "labels"),
+        ({"labels": "many"}, "labels"),
+        ({"control": "none at all"}, "control"),
+    ],
+    ids=str,
+)
+def test_labels_and_controls_that_cannot_be_are_refused(fields, problem):
+    with pytest.raises(ValueError, match=problem):
+        trial(**fields)
+
+
+def test_a_group_a_class_is_the_classes_themselves():
+    assert trial(labels="10") == trial(labels=10) == trial()
+    assert trial(labels=5).labels == "5" and trial(labels=5).id != trial().id
