@@ -1,5 +1,8 @@
 """Images on a device: kept there as uint8, augmented and normalised a batch at a time, with no per-image Python."""
 
+from __future__ import annotations
+
+import copy
 from collections.abc import Iterator
 
 import torch
@@ -11,21 +14,13 @@ from .datasets import Transform
 class Batches:
     """A split's images and labels on `device`, given out as normalised float32 batches in channels-last layout.
 
-    `images` are uint8 [N, C, H, W] and `labels` int64 [N]; with `groups`, int64 [classes], what is given out as labels
-    are the classes' groups, while samples are still drawn a class. Random numbers are drawn on the CPU, an epoch at a
-    time, so every device sees the same batches.
+    `images` are uint8 [N, C, H, W] and `labels` int64 [N]. Random numbers are drawn on the CPU, an epoch at a time, so
+    every device sees the same batches.
     """
 
-    def __init__(
-        self,
-        images: Tensor,
-        labels: Tensor,
-        transform: Transform,
-        device: torch.device | str = "cpu",
-        groups: Tensor | None = None,
-    ):
+    def __init__(self, images: Tensor, labels: Tensor, transform: Transform, device: torch.device | str = "cpu"):
+        self.labels = labels.to(device)
         self._classes = labels.cpu()
-        self.labels = (labels if groups is None else groups[labels]).to(device)
         count, channels, height, width = images.shape
         self._border, self._flip, self._augments = transform.crop_padding, transform.flip, transform.augments
         # Channels come last, so a pixel is one gather; after all others a black one, for what crops show of no image.
@@ -39,6 +34,12 @@ class Batches:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def grouped(self, groups: Tensor) -> Batches:
+        """Return the same images with their classes' `groups`, int64 [classes], for labels; samples stay a class's."""
+        other = copy.copy(self)
+        other.labels = groups[self._classes].to(self.labels.device)
+        return other
 
     def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield all (images, labels) as they stand, not augmented."""
@@ -102,13 +103,8 @@ def random_groups(classes: int, count: int, order: Generator) -> Tensor:
     return torch.randperm(classes, generator=order) % count
 
 
-def coarse_groups(labels: Tensor, coarse_labels: Tensor | None) -> Tensor:
-    """Return the coarse class of each class, int64 [classes], from the images' labels and coarse labels, int64 [N].
-
-    Raises ValueError where there are no coarse labels.
-    """
-    if coarse_labels is None:
-        raise ValueError("this dataset has no coarse labels; choose fine, or a number of groups")
+def coarse_groups(labels: Tensor, coarse_labels: Tensor) -> Tensor:
+    """Return the coarse class of each class, int64 [classes], from the images' labels and coarse labels, int64 [N]."""
     return torch.zeros(int(labels.max()) + 1, dtype=torch.int64).scatter_(0, labels, coarse_labels)
 
 

@@ -166,15 +166,14 @@ def test_groups_that_cannot_be_are_refused(count):
 def test_coarse_groups_are_read_from_the_images():
     labels, coarse = torch.tensor([2, 0, 1, 0, 3]), torch.tensor([1, 0, 1, 0, 0])
     assert coarse_groups(labels, coarse).tolist() == [0, 1, 1, 0]
-    with pytest.raises(ValueError, match="no coarse labels; choose fine"):
-        coarse_groups(labels, None)
 
 
 def test_groups_change_labels_and_not_images():
     """Neither those of an epoch, nor which are drawn a class to score on."""
     images = random_images()
     labels, groups = torch.arange(40) % 4, torch.tensor([1, 0, 0, 1])
-    fine, grouped = Batches(images, labels, AUGMENTED), Batches(images, labels, AUGMENTED, groups=groups)
+    fine = Batches(images, labels, AUGMENTED)
+    grouped = fine.grouped(groups)
     for (x, y), (same, group) in (
         (epoch(fine), epoch(grouped)),
         (fine.sample(3, seeded(1), seeded(2)), grouped.sample(3, seeded(1), seeded(2))),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -15,16 +15,21 @@ from ..files import replace
 from . import plain_yaml, trial
 from .trial import Trial
 
-_NOT_GIVEN = {"pruner", "compression", "seed", "reaugmented"}  # with a row, or at all
+_NOT_GIVEN = {"pruner", "compression", "seed", "reaugmented", "labels", "control", "passes"}  # with a row, or at all
 _NOT_GIVEN |= {f"{kind}_source" for kind in trial.OURS}
 _TRIAL_KEYS = [key for key in Trial.model_fields if key not in _NOT_GIVEN]
 _NAME = re.compile(r"\w[\w.-]{0,63}")  # of a profile, and so of a folder in reports/
 _TAKEN = {"bench", "custom"}  # folders in reports/ that are of no profile
+_BEYOND = ["labels", "label_compressions", "control_compressions", "step_counts", "step_compressions"]
+_BEYOND += ["pass_compressions"]
 _ROW_KEYS = [*_TRIAL_KEYS, "magnitude_pre_epochs", "described_pre_epochs"]
 
 
 class Params(BaseModel):
-    """What a profile runs. The keys are the notebooks' parameters and the words of `--set`."""
+    """What a profile runs. The keys are the notebooks' parameters and the words of `--set`.
+
+    Those of what goes beyond the study may be left out, and so may what they are of: an empty list runs nothing.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -47,7 +52,7 @@ class Params(BaseModel):
     described_compressions: Annotated[list[trial.Compression], Field(min_length=1)]
     described_pre_epochs: trial.Epochs
     described_prune_steps: trial.Count
-    schedule: Literal["exponential", "linear"]
+    schedule: trial.Schedule
     scope: Literal["global", "local"]
     optimizer: Literal["adam", "sgd"]
     learning_rate: trial.LearningRate
@@ -56,6 +61,14 @@ class Params(BaseModel):
     scoring_batch_size: trial.Count
     precision: Literal["float32", "bfloat16"]
     timed_alone: bool
+    labels_on: dict[str, Any] = {}
+    labels: list[trial.Labels] = []
+    label_compressions: list[trial.Compression] = []
+    controls_on: dict[str, Any] = {}
+    control_compressions: list[trial.Compression] = []
+    step_counts: list[trial.Count] = []
+    step_compressions: list[trial.Compression] = []
+    pass_compressions: list[trial.Compression] = []
 
     @model_validator(mode="before")
     @classmethod
@@ -69,7 +82,7 @@ class Params(BaseModel):
             raise ValueError(f"{quoted(name)} cannot name a profile: it takes letters, digits, _ . -, at most 64")
         return name
 
-    @field_validator("datasets", "pruners", "compressions", "described_compressions", "seeds")
+    @field_validator("datasets", "pruners", "compressions", "described_compressions", "seeds", *_BEYOND)
     @classmethod
     def _no_repeats(cls, values: list[Any]) -> list[Any]:
         if len(set(values)) < len(values):
@@ -87,17 +100,21 @@ class Params(BaseModel):
     @classmethod
     def _known_rows(cls, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for row in rows:
-            if missing := {"dataset", "model"} - row.keys():
-                raise ValueError(f"row {quoted(row)} lacks {' and '.join(sorted(missing))}")
-            if unknown := row.keys() - set(_ROW_KEYS):
-                key = shown(min(unknown))
-                raise ValueError(f"row {quoted(row)} has the unknown key {key}; {suggestion(key, _ROW_KEYS)}")
-            try:
-                for fields in (as_run(row), as_run(row, "magnitude"), as_described(row)):
-                    Trial(**fields, pruner="random", compression=0.0)
-            except ValidationError as error:
-                raise ValueError(f"row {quoted(row)}: {describe(error, _ROW_KEYS)}") from error
+            _check(row)
         return rows
+
+    @model_validator(mode="after")
+    def _known_rows_beyond(self) -> Self:
+        for key, row, wanted in (
+            ("labels_on", self.labels_on, self.labels),
+            ("controls_on", self.controls_on, self.control_compressions or self.step_compressions),
+        ):
+            try:
+                if row or wanted:
+                    _check(row, self.labels if key == "labels_on" else [])
+            except ValueError as error:
+                raise ValueError(f"{key}: {error}") from None
+        return self
 
     def budget(self, pruner: str) -> dict[str, Any]:
         """The fields that every trial of `pruner` takes from the profile."""
@@ -186,6 +203,21 @@ def copy_shipped(folder: Path) -> None:
     for source, target in zip(sources, targets, strict=True):
         target.parent.mkdir(parents=True, exist_ok=True)
         replace(target, source.read_bytes())
+
+
+def _check(row: dict[str, Any], labels: Iterable[str] = ()) -> None:
+    """Raise ValueError for what is wrong in a row of dataset, model and what it changes, and with `labels` for it."""
+    if missing := {"dataset", "model"} - row.keys():
+        raise ValueError(f"row {quoted(row)} lacks {' and '.join(sorted(missing))}")
+    if unknown := row.keys() - set(_ROW_KEYS):
+        key = shown(min(unknown))
+        raise ValueError(f"row {quoted(row)} has the unknown key {key}; {suggestion(key, _ROW_KEYS)}")
+    try:
+        for fields in (as_run(row), as_run(row, "magnitude"), as_described(row)):
+            for labels_ in ("fine", *labels):
+                Trial(**fields, labels=labels_, pruner="random", compression=0.0)
+    except ValidationError as error:
+        raise ValueError(f"row {quoted(row)}: {describe(error, _ROW_KEYS)}") from error
 
 
 def as_run(row: dict[str, Any], pruner: str = "") -> dict[str, Any]:

@@ -4,20 +4,37 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..datasets import TRANSFORMS
 from . import forecast, store
 from .params import Params, as_described, as_run, at_initialisation, project_root, standing
-from .trial import Record, Trial
+from .trial import SCHEDULES, Record, Trial
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Section = Literal["comparison", "sweep", "flops", "layers", "histograms", "described", "described_flops", "reaugmented"]
+Section = Literal[
+    "comparison",
+    "sweep",
+    "flops",
+    "layers",
+    "histograms",
+    "described",
+    "described_flops",
+    "reaugmented",
+    "labels",
+    "controls",
+    "steps",
+    "passes",
+]
+BEYOND: tuple[Section, ...] = ("labels", "controls", "steps", "passes")  # the study
+DENSE = "random"  # the pruner of trials at compression 0, where all keep everything
+ERK = "prunekit.baselines:erk_random"
 
 
 class Study:
@@ -35,6 +52,10 @@ class Study:
         followed: epochs before magnitude pruning, many prune steps for SynFlow; and magnitude pruning at
         initialisation where a row of Table I has epochs before it. "described_flops" goes with "flops", and so does
         "reaugmented": GraSP with images augmented anew for its second pass, where they are augmented at all.
+
+        Beyond the study: "labels", the same images with fewer labels, pruned and not; "controls", pruners with their
+        masks shuffled or their weights drawn anew, and ERK-random; "steps", pruners that see what they pruned, in one
+        step and in several, not trained; "passes", cells of Table IV for one seed, with what their zeros are worth.
         """
         p = self.params
         untrained = {} if p.flops_width is None else _untrained(p.flops_width)
@@ -74,6 +95,31 @@ class Study:
                 **_untrained(p.width if p.flops_width is None else p.flops_width),
                 reaugmented=True,
             ),
+            "labels": [trial_ for labels in p.labels for trial_ in self._labelled(labels)],
+            "controls": [
+                trial_
+                for pruner in [*p.pruners, ERK]
+                if p.control_compressions
+                for control in (("none", "shuffled", "reinitialised") if pruner != ERK else ("none",))
+                for trial_ in self._trials(
+                    [p.controls_on["dataset"]],
+                    p.control_compressions,
+                    [pruner],
+                    **as_run(p.controls_on, pruner),
+                    control=control,
+                )
+            ],
+            "steps": list(dict.fromkeys(self._in_steps())),
+            "passes": [
+                trial_
+                for trial_ in self._trials(
+                    p.datasets,
+                    p.pass_compressions,
+                    **_untrained(p.width if p.flops_width is None else p.flops_width),
+                    passes=True,
+                )
+                if trial_.seed == p.seeds[0]
+            ],
         }
 
     @cached_property
@@ -83,8 +129,12 @@ class Study:
 
     @property
     def timed(self) -> frozenset[str]:
-        """The ids of the trials that are to run one at a time, for the sake of their seconds: those of Table III."""
-        return frozenset(trial_.id for trial_ in self.sections["sweep"]) if self.params.timed_alone else frozenset()
+        """The ids of the trials that are to run one at a time, for the sake of their seconds.
+
+        Those that time passes always, those of Table III where the profile says so.
+        """
+        timed = self.sections["passes"] + (self.sections["sweep"] if self.params.timed_alone else [])
+        return frozenset(trial_.id for trial_ in timed)
 
     def records(self) -> dict[str, Record]:
         """Return the records of this study's trials by id: those run here, else published, else failed."""
@@ -143,6 +193,24 @@ class Study:
         """A folder for parameters that are in no file of params/."""
         digest = hashlib.sha256(self.params.model_dump_json().encode()).hexdigest()[:8]
         return project_root() / "reports" / "custom" / f"{self.params.profile}-{digest}"
+
+    def _labelled(self, labels: str) -> list[Trial]:
+        """Every pruner's trials with so many labels, after the unpruned network's."""
+        p, dataset = self.params, [self.params.labels_on["dataset"]]
+        found = self._trials(dataset, [0.0], [DENSE], **as_run(p.labels_on), labels=labels)
+        for pruner in p.pruners:
+            fields = as_run(p.labels_on, pruner)
+            found += self._trials(dataset, p.label_compressions, [pruner], **fields, labels=labels)
+        return found
+
+    def _in_steps(self) -> Iterator[Trial]:
+        """The trials of pruners whose scores change with what is pruned, which those of the others do not."""
+        p = self.params
+        for compression, pruner in product(p.step_compressions, ("synflow", "snip", "grasp")):
+            for steps, schedule in product(p.step_counts, SCHEDULES):
+                fields = as_run(p.controls_on) | {"pre_epochs": 0, "post_epochs": 0}
+                fields |= {"prune_steps": steps, "schedule": schedule}
+                yield from self._trials([p.controls_on["dataset"]], [compression], self._among(pruner), **fields)
 
     def _row(self, row: dict[str, Any], pruners: Iterable[str]) -> list[Trial]:
         return self._trials([row["dataset"]], [self.params.comparison_compression], pruners, **row)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,6 +31,7 @@ class Data:
     test: batches.Batches
     image_shape: tuple[int, int, int]
     num_classes: int
+    coarse: Tensor | None  # of each class its coarse one, int64 [classes]
 
     @property
     def few(self) -> Tensor:
@@ -56,7 +57,11 @@ class Shared:
         self._latest: dict[str, tuple[Hashable, tuple[Any, Cost]]] = {}
 
     def data(self, trial: Trial) -> tuple[Data, Cost]:
-        return self._once("data", _data_key(trial), lambda: self.measured(lambda: _load(trial, self)))
+        data, cost = self._once("images", _images_key(trial), lambda: self.measured(lambda: _load(trial, self)))
+        if trial.labels == "fine":
+            return data, cost
+        grouped, more = self._once("labels", _data_key(trial), lambda: self.measured(lambda: _grouped(data, trial)))
+        return grouped, cost + more
 
     def network(self, trial: Trial) -> tuple[tuple[nn.Module, list[dict[str, float]]], Cost]:
         """The network as it stands before pruning, and the learning curve that led there."""
@@ -162,9 +167,12 @@ def _examples(trial: Trial, data: Data, augmentation: str) -> tuple[Tensor, Tens
     return data.train.sample(trial.scoring_images_per_class, *streams)
 
 
+def _images_key(trial: Trial) -> tuple[Hashable, ...]:
+    return trial.dataset, trial.dataset_source, trial.train_subset, trial.seed if trial.train_subset else None
+
+
 def _data_key(trial: Trial) -> tuple[Hashable, ...]:
-    drawn = trial.train_subset or trial.labels.isdigit()
-    return trial.dataset, trial.dataset_source, trial.train_subset, trial.labels, trial.seed if drawn else None
+    return *_images_key(trial), trial.labels, trial.seed if trial.labels.isdigit() else None
 
 
 def _load(trial: Trial, shared: Shared) -> Data:
@@ -174,16 +182,21 @@ def _load(trial: Trial, shared: Shared) -> Data:
         per_class = max(1, trial.train_subset // len(data.classes))
         chosen = batches.per_class_indices(labels, per_class, stream(trial.seed, "subset"))
         images, labels = images[chosen], labels[chosen]
-    groups = _groups(trial, data)
-    train = batches.Batches(images, labels, data.transform, shared.device, groups)
-    test = batches.Batches(data.test.images, data.test.labels, data.transform, shared.device, groups)
-    return Data(train, test, data.image_shape, len(data.classes) if groups is None else int(groups.max()) + 1)
+    train = batches.Batches(images, labels, data.transform, shared.device)
+    test = batches.Batches(data.test.images, data.test.labels, data.transform, shared.device)
+    coarse = None
+    if data.train.coarse_labels is not None:
+        coarse = batches.coarse_groups(data.train.labels, data.train.coarse_labels)
+    return Data(train, test, data.image_shape, len(data.classes), coarse)
 
 
-def _groups(trial: Trial, data: datasets.Dataset) -> Tensor | None:
-    """Return the group of each class whose label stands for it, None where each has its own."""
-    if trial.labels == "fine":
-        return None
-    if trial.labels == "coarse":
-        return batches.coarse_groups(data.train.labels, data.train.coarse_labels)
-    return batches.random_groups(len(data.classes), int(trial.labels), stream(trial.seed, "labels"))
+def _grouped(data: Data, trial: Trial) -> Data:
+    """Return the same images with the labels that `trial` asks for; raises ValueError where they cannot be had."""
+    if trial.labels != "coarse":
+        groups = batches.random_groups(data.num_classes, int(trial.labels), stream(trial.seed, "labels"))
+    elif data.coarse is None:
+        raise ValueError(f"{trial.dataset} has no coarse labels; choose fine, or a number of groups")
+    else:
+        groups = data.coarse
+    count = int(groups.max()) + 1
+    return replace(data, train=data.train.grouped(groups), test=data.test.grouped(groups), num_classes=count)

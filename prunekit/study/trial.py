@@ -38,6 +38,8 @@ Epochs = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=1_000_000)]
 HISTOGRAM_CENTRES = np.linspace(-1.49, 1.49, 150).round(2)  # of the bins of a record's histograms
 LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Labels = Annotated[str, BeforeValidator(str), Field(pattern=r"^(fine|coarse|[2-9]|[1-9]\d{1,5})$")]
+Schedule = Literal["exponential", "linear"]
+SCHEDULES: tuple[Schedule, ...] = ("exponential", "linear")
 SCHEMA_VERSION: Literal[5] = 5
 _ONLY_TRAINED = ("optimizer", "learning_rate", "batch_size", "precision", "train_subset")
 _ONLY_SHOWN_IMAGES = ("scoring_images_per_class", "scoring_batch_size")
@@ -92,7 +94,7 @@ class Trial(BaseModel):
     learning_rate: LearningRate = 1e-3
     batch_size: Count = 256
     prune_steps: Count = 1
-    schedule: Literal["exponential", "linear"] = "exponential"
+    schedule: Schedule = "exponential"
     scope: Literal["global", "local"] = "global"
     scoring_images_per_class: Count = 10
     scoring_batch_size: Count = 256
