@@ -216,7 +216,7 @@ def test_wheel_works_in_an_empty_folder(installed, tmp_path):
         return subprocess.run([installed, *words], cwd=empty, env=env, capture_output=True, text=True, timeout=600)
 
     assert call("--version").stdout == f"prunekit {version('prunekit')}\n"
-    assert call("status").stdout.startswith("demo: 159 trials, 0 done, 159 missing")
+    assert call("status").stdout.startswith("demo: 475 trials, 0 done, 475 missing")
     assert call("init", "copies").returncode == 0 and len(list((empty / "copies" / "notebooks").iterdir())) == 9
     if not CAMPAIGN:
         return

@@ -49,8 +49,8 @@ def test_conda_names_what_pyproject_names():
     assert listed("environment-dev.yml") == named(dev)
 
 
-def test_there_are_seven_notebooks_in_a_report_and_two_beside_it():
-    assert [path.name[:2] for path in NOTEBOOKS] == [f"{i:02d}" for i in range(7)]
+def test_there_are_ten_notebooks_in_a_report_and_two_beside_it():
+    assert [path.name[:2] for path in NOTEBOOKS] == [f"{i:02d}" for i in range(10)]
     assert sorted((ROOT / "notebooks").glob("*.ipynb")) == NOTEBOOKS + BESIDE
 
 
@@ -69,7 +69,9 @@ ELSE |= {
     "pruners": ["snip"],
     "seeds": [7],
 }
-ELSE |= {"compressions": [0.3], "described_compressions": [0.3]}
+ELSE |= {name: [0.3] for name in Params.model_fields if name.endswith("compressions")}
+ELSE |= {"labels_on": {"dataset": "cifar100", "model": "conv"}, "labels": ["3"], "step_counts": [7]}
+ELSE |= {"controls_on": {"dataset": "mnist", "model": "conv"}}
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
@@ -168,6 +170,8 @@ STOREYS = {  # of each, its rooms in order; "" is the method, which lies in prun
         "baselines",
         "metrics",
         "training",
+        "compaction",
+        "sparse",
         "saved",
     ],
     "study": [
@@ -178,6 +182,7 @@ STOREYS = {  # of each, its rooms in order; "" is the method, which lies in prun
         "machine",
         "cache",
         "shared",
+        "passes",
         "runner",
         "progress",
         "groups",
@@ -200,6 +205,7 @@ STOREYS = {  # of each, its rooms in order; "" is the method, which lies in prun
         "audit",
         "claims",
         "findings",
+        "beyond",
         "summary",
         "look",
         "explorer",

@@ -21,6 +21,10 @@ _TITLES: dict[Section, str] = {
     "flops": "Table IV",
     "layers": "Table V",
     "histograms": "Figures 2 and 3",
+    "labels": "Table L, labels",
+    "controls": "Table C, controls",
+    "steps": "Table N, steps",
+    "passes": "Table Z, what zeros are worth",
     "described": "Beside these, in the words of the paper or at initialisation",
 }
 _WHERE = {
@@ -44,7 +48,8 @@ def facts(study: Study, records: Mapping[str, Record]) -> str:
     first, last = _span([record.finished for record in done])
     budgets: dict[str, list[str]] = {}
     for section, title in _TITLES.items():
-        budgets.setdefault(words.budget(study.frame(section, records)), []).append(title)
+        if study.sections[section]:
+            budgets.setdefault(words.budget(study.frame(section, records)), []).append(title)
     where = {title: _distinct(record.where.get(key) for record in done) for key, title in _WHERE.items()}
     return "\n".join(
         [

@@ -83,10 +83,13 @@ def summary(frame: pd.DataFrame, value: str, by: list[str] | None = None) -> pd.
     return pd.DataFrame(rows, columns=[*(by or KEYS), "mean", "interval", "seeds", "failed", "collapsed", "each"])
 
 
-def difference(cell: pd.DataFrame, first: str, second: str) -> pd.Series:
-    """Return by how much the top-1 of pruner `first` exceeds that of `second`, in points, seed by seed."""
-    by_pruner = cell.pivot(index="seed", columns="pruner", values="top1").astype(float)
-    return (by_pruner[first] - by_pruner[second]).dropna()
+def difference(cell: pd.DataFrame, first: str, second: str, by: str = "pruner") -> pd.Series:
+    """Return by how much the top-1 of pruner `first` exceeds that of `second`, in points, seed by seed.
+
+    Or those of the trials whose column `by` has these values.
+    """
+    values = cell.pivot(index="seed", columns=by, values="top1").astype(float)
+    return (values[first] - values[second]).dropna()
 
 
 def kendall(first: pd.Series, second: pd.Series) -> float:

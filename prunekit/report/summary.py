@@ -9,6 +9,7 @@ from itertools import combinations
 
 import pandas as pd
 
+from ..study.profile import BEYOND, Study
 from ..study.trial import Record
 from . import audit, words
 from .statistics import chance, difference, half_width, kendall, least, trained
@@ -34,7 +35,7 @@ def stops(frame: pd.DataFrame) -> str:
             stop = math.inf if dead.empty else float(dead.compression.min())
             by_compression.setdefault(stop, []).append(words.PRUNERS[str(pruner)])
         told = [
-            f"{_and(names)} at " + ("none of these" if stop == math.inf else f"c = {stop:g}")
+            f"{words.listed(names)} at " + ("none of these" if stop == math.inf else f"c = {stop:g}")
             for stop, names in sorted(by_compression.items())
         ]
         lines.append(
@@ -44,9 +45,10 @@ def stops(frame: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def collapses(records: Mapping[str, Record]) -> str:
-    """Which networks collapsed, and why: a layer that kept nothing, or kept weights that do not connect."""
-    done = [record for record in records.values() if record.status == "ok"]
+def collapses(study: Study, records: Mapping[str, Record]) -> str:
+    """Which of the study's networks collapsed, and why: a layer kept nothing, or kept weights that do not connect."""
+    within = {one.id for section, trials in study.sections.items() if section not in BEYOND for one in trials}
+    done = [record for id_, record in records.items() if id_ in within and record.status == "ok"]
     dead = [record for record in done if record.collapsed]
     if not dead:
         return f"- **Collapse:** none of {len(done)} networks collapsed."
@@ -120,7 +122,3 @@ def _why(dead: list[Record]) -> str:
     shown = f"{', '.join(sorted(named)[:3])}{' and others' if len(named) > 3 else ''} kept nothing"
     rest = sum(not names for names in empty)
     return shown + (f"; in {rest} all layers keep weights that do not connect" if rest else "")
-
-
-def _and(names: list[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

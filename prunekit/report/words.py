@@ -62,6 +62,11 @@ def in_order(names: Iterable[str]) -> list[str]:
     return [*(name for name in PRUNERS if name in named), *(name for name in named if name not in PRUNERS)]
 
 
+def listed(names: list[str]) -> str:
+    """SynFlow, SNIP and GraSP."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
 def model(name: str) -> str:
     """fc -> FC, vgg16_bn -> VGG16 with batch norm, resnet20 -> ResNet-20; of one of a user's own its short name."""
     if name not in OURS["model"]:

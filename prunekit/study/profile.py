@@ -247,6 +247,7 @@ def _untrained(width: float) -> dict[str, Any]:
 
 
 _NUMBERS = [
+    "flops_compacted",
     *("status", "top1", "top5", "density", "effective_density", "collapsed", "flops", "flops_kept"),
     *("parameters", "parameters_kept", "latency", "together", "alone", "threads", "machine"),
 ]

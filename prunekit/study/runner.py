@@ -14,6 +14,7 @@ from torch import nn
 
 from .. import masks, metrics, models, pruners, training
 from .machine import Cost
+from .passes import measure
 from .shared import Data, Shared, noise, stream
 from .trial import Epoch, Layer, Record, Trial
 
@@ -116,10 +117,11 @@ def _record(
     if one.pre_curve and not curve:
         images = one.data.test.in_order(training.evaluation_batch(shared.device))
         (final,) = metrics.evaluate(one.net, images, shared.precision(trial))
-    (histograms, latency), measure_cost = shared.measured(
+    (histograms, latency, (flops_compacted, passes)), measure_cost = shared.measured(
         lambda: (
             metrics.histograms(one.net, one.kept),
             metrics.latency(one.net, one.data.few, shared.precision(trial)) if final else None,
+            measure(one.net, one.kept, one.data.few) if trial.passes else (None, {}),
         )
     )
     seconds = {stage: cost.seconds for stage, cost in one.costs.items()}
@@ -147,6 +149,8 @@ def _record(
         seconds={stage: seconds[stage] for stage in STAGES},
         peak_memory={stage: peak for stage in STAGES if (peak := peaks.get(stage)) is not None},
         latency=latency,
+        flops_compacted=flops_compacted,
+        passes=passes,
         where=where,
         finished=datetime.now(UTC),
     )

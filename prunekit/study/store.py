@@ -16,7 +16,7 @@ from ..files import replace, sweep
 from .trial import SCHEMA_VERSION, Record
 
 _VERSION = re.compile(rb'{"schema_version": ?(\d+)')  # how a record's file begins
-_MAPS = ("seconds", "peak_memory", "where")  # of any keys, which parquet's structs would fill up with nulls
+_MAPS = ("seconds", "peak_memory", "where", "passes")  # of any keys, which parquet's structs would fill up with nulls
 _ROWS = b"prunekit.checksum"  # in a parquet file's metadata: the digest of its rows' checksums
 
 

@@ -199,7 +199,9 @@ class Record(BaseModel):
 
     `signal` tells how much the pruned network's logits depend on the image before it is trained, `dense_signal` the
     same of the unpruned one: see `metrics.signal`; None where a logit overflowed. `latency` is the seconds that the
-    trained network takes a test image, see `metrics.latency`.
+    trained network takes a test image, see `metrics.latency`. `passes` are those that it takes in a batch of ten, by
+    form: masked, compacted (`compaction`), csr (`sparse`); `flops_compacted` are the FLOPs
+    of the compacted one.
     `peak_memory` is in bytes by stage, of the whole process on a CPU; without the stages where it is unknown.
     """
 
@@ -227,6 +229,8 @@ class Record(BaseModel):
     seconds: dict[str, float] = {}
     peak_memory: dict[str, int] = {}
     latency: float | None = None
+    flops_compacted: int | None = None
+    passes: dict[str, float] = {}
     where: dict[str, str | int | None] = {}
     finished: datetime
 

@@ -50,15 +50,19 @@ def test_stops():
 
 
 def test_collapses():
-    study = paper()
+    study = paper(labels=[], control_compressions=[], step_compressions=[], pass_compressions=[])
     first, *others = study.trials.values()
     second = others.pop(next(i for i, trial in enumerate(others) if trial.dataset == "mnist"))
     records = {trial.id: record(trial) for trial in others}
-    assert summary.collapses(records) == f"- **Collapse:** none of {len(others)} networks collapsed."
+    assert summary.collapses(study, records) == f"- **Collapse:** none of {len(others)} networks collapsed."
     records[first.id] = record(first, collapsed=True, layers=[layer("conv1", 9, 4), layer("conv2", 9, 0)])
     records[second.id] = record(second, collapsed=True, layers=[layer("conv1", 9, 4)])
-    said = summary.collapses(records)
+    said = summary.collapses(study, records)
     assert said.startswith(f"- **Collapse:** 2 of {len(others) + 2} networks have no path of kept weights: SynFlow on ")
+    within = dict(list(records.items())[:5])
+    beyond = first.model_copy(update={"labels": "5"})
+    more = within | {beyond.id: record(beyond, collapsed=True)}
+    assert summary.collapses(study, more) == summary.collapses(study, within)
     assert "(1; conv2 kept nothing)" in said and "(1; every layer keeps weights, but they do not connect)" in said
 
 

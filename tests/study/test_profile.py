@@ -19,7 +19,7 @@ def make(**changes):
     return profile.Study(Params.model_validate(TINY | changes))
 
 
-@pytest.mark.parametrize(("name", "trials"), [("demo", 159), ("cpu", 429), ("paper", 309)])
+@pytest.mark.parametrize(("name", "trials"), [("demo", 475), ("cpu", 825), ("paper", 768)])
 def test_profiles_load_and_name_their_trials(name, trials):
     loaded = profile.Study(load_params(name))
     assert [section for section, trials in loaded.sections.items() if not trials] == ["reaugmented"] * (name == "demo")
@@ -44,6 +44,7 @@ def test_trials_that_sections_share_are_run_once():
         "described": 1,
         "described_flops": 1,
         "reaugmented": 0,
+        **dict.fromkeys(profile.BEYOND, 0),
     }
     assert len(tiny.trials) == TINY_TRIALS
     assert all(id_ == trial.id for id_, trial in tiny.trials.items())
@@ -391,4 +392,59 @@ def test_files_whose_names_cannot_name_a_profile_are_refused(tmp_path, name):
 )
 def test_numbers_that_cannot_be_meant_are_refused(changes):
     with pytest.raises(ValidationError, match=r"less than|at most"):
+        make(**changes)
+
+
+PAIRS = {"dataset": "digit-pairs", "model": "fc"}
+
+
+def test_labels_vary_beside_an_unpruned_network_of_each():
+    tiny = make(labels_on=PAIRS | {"post_epochs": 3}, labels=[2, "coarse", 100, "fine"], label_compressions=[0.5, 1])
+    trials = list(dict.fromkeys(tiny.sections["labels"]))
+    assert {(t.dataset, t.model, t.post_epochs, t.width) for t in trials} == {("digit-pairs", "fc", 3, TINY["width"])}
+    for labels in ("2", "coarse", "fine"):
+        found = [(t.pruner, t.compression) for t in trials if t.labels == labels]
+        assert found == [(profile.DENSE, 0), *((pruner, c) for pruner in TINY["pruners"] for c in (0.5, 1.0))]
+
+
+def test_controls_are_of_every_pruner_and_erk_random_beside_them():
+    tiny = make(controls_on=PAIRS, control_compressions=[0.5])
+    found = [(t.pruner, t.control) for t in tiny.sections["controls"]]
+    controls = ("none", "shuffled", "reinitialised")
+    assert found == [*((pruner, control) for pruner in TINY["pruners"] for control in controls), (profile.ERK, "none")]
+
+
+def test_steps_are_of_pruners_that_see_what_they_pruned():
+    tiny = make(controls_on=PAIRS, step_counts=[1, 5], step_compressions=[2], pruners=["synflow", "random", "snip"])
+    found = [(t.pruner, t.prune_steps, t.schedule) for t in tiny.sections["steps"]]
+    each = [(1, "exponential"), (5, "exponential"), (5, "linear")]
+    assert found == [(pruner, *one) for pruner in ("synflow", "snip") for one in each]
+    assert {t.post_epochs for t in tiny.sections["steps"]} == {0}
+
+
+def test_passes_are_timed_alone_for_one_seed():
+    tiny = make(pass_compressions=[1], seeds=[3, 4])
+    passes = tiny.sections["passes"]
+    assert [(t.pruner, t.seed, t.passes, t.post_epochs) for t in passes] == [
+        (pruner, 3, True, 0) for pruner in TINY["pruners"]
+    ]
+    assert tiny.timed == {t.id for t in passes}
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"labels_on": PAIRS, "labels": [2, 101]}, "labels_on.*digit-pairs has 100 classes, which make no 101 groups"),
+        ({"labels_on": PAIRS | {"dataset": "digits"}, "labels": ["coarse"]}, "digits has no coarse classes"),
+        ({"labels": [2]}, "labels_on: row .* lacks dataset and model"),
+        ({"labels_on": PAIRS, "labels": [1]}, "labels"),
+        ({"control_compressions": [1]}, "controls_on: row .* lacks dataset and model"),
+        ({"controls_on": PAIRS | {"epochs": 3}, "step_compressions": [1]}, "controls_on.* unknown key epochs"),
+        ({"controls_on": PAIRS | {"control": "shuffled"}}, "controls_on.* unknown key control"),
+        ({"step_counts": [5, 5]}, "names a value twice"),
+    ],
+    ids=str,
+)
+def test_what_goes_beyond_the_study_is_checked(changes, problem):
+    with pytest.raises(ValueError, match=problem):
         make(**changes)

@@ -461,3 +461,13 @@ def test_labels_and_controls_that_cannot_be_are_refused(fields, problem):
 def test_a_group_a_class_is_the_classes_themselves():
     assert trial(labels="10") == trial(labels=10) == trial()
     assert trial(labels=5).labels == "5" and trial(labels=5).id != trial().id
+
+
+@pytest.mark.parametrize("model", ["fc", "vgg11"])
+def test_a_trial_of_passes_has_its_network_s_forms(model):
+    record = runner.run_trial(trial(model=model, compression=2.0, post_epochs=0, passes=True))
+    assert set(record.passes) == {"masked", "compacted", "csr"} and min(record.passes.values()) > 0
+    assert record.flops_kept <= record.flops_compacted < record.flops
+    dense = runner.run_trial(trial(model=model, compression=0.0, post_epochs=0, passes=True))
+    assert dense.flops_compacted == dense.flops
+    assert (runner.run_trial(trial(post_epochs=0)).passes, record.latency) == ({}, None)

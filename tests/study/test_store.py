@@ -49,6 +49,8 @@ def record(compression=1.0, **fields):
         "seconds": {"score": 0.1, "train": 2.0},
         "peak_memory": {"score": 2**40},
         "latency": 0.25,
+        "flops_compacted": 2**40,
+        "passes": {"masked": 0.5, "csr": 0.1},
         "where": {"device": "cpu", "gpu": None, "cores": 2},
         "finished": datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
     }

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from ...study.profile import Study
-from ...study.trial import Record
+from ...study.trial import Record, Trial
 from .. import audit, published, words
 from ..audit import untestable
 from ..published import KEYS
@@ -132,7 +132,7 @@ def top_five(study: Study, records: Mapping[str, Record]) -> Finding:
         else f"{name}: no value is testable here"
         for name in parts
     )
-    dead = [r for r in records.values() if r.collapsed and r.top5 is not None and r.trial.dataset == "cifar100"]
+    dead = [r for r in records.values() if r.collapsed and r.top5 is not None and _classed(r.trial)]
     text = said(
         "" if found else "no value of CIFAR-100 or MNIST is testable in this profile",
         all(2 * matching > count for matching, count in found.values()),
@@ -141,6 +141,10 @@ def top_five(study: Study, records: Mapping[str, Record]) -> Finding:
     )
     caption = f"Accuracy in %, by dataset, at compression {study.params.comparison_compression:g}."
     return Finding(made(4, "top_five", caption, rows, titles, digits=2), text)
+
+
+def _classed(trial: Trial) -> bool:
+    return trial.dataset == "cifar100" and trial.labels == "fine"
 
 
 def _only_as_top_five(part: pd.DataFrame) -> int:

@@ -1,0 +1,112 @@
+"""Does it matter which weights a pruner keeps? Its mask shuffled within layers, its weights drawn anew, ERK-random.
+
+After Frankle et al. 2021, arXiv:2009.08576.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from ...study.profile import ERK
+from .. import words
+from ..statistics import difference, half_width, trained
+from ..table import Table
+
+WEIGHTS, SIZES, WORSE, UNTOLD = "weights", "layer sizes", "worse than its layer sizes", "does not train"
+_CONTROLS = {"shuffled": "Shuffled", "reinitialised": "Drawn anew"}
+
+
+def table(frame: pd.DataFrame) -> Table:
+    """Each pruner beside its controls, and by how much it exceeds them, paired on seeds."""
+    tidy, shown = _rows(frame), []
+    for row in tidy.to_dict("records"):
+        line = {"Pruner": words.PRUNERS[row["pruner"]], "c": f"{row['compression']:g}"}
+        line["Top-1, %"] = words.estimate(row["top1"], row["top1_interval"], share=True)
+        for control, title in _CONTROLS.items():
+            line[title] = words.estimate(row[control], row[f"{control}_interval"], share=True)
+            line[f"Own − {title.lower()}"] = _gap(row, control)
+        line["Own − ERK-random"] = _gap(row, "erk")
+        shown.append(line | {"What it chooses": row["chooses"]})
+    erk = frame[frame.pruner == ERK]
+    for compression, cell in erk.groupby("compression", sort=False):
+        each = cell.top1.dropna().astype(float)
+        top1 = words.estimate(float(each.mean()), half_width(each), share=True)
+        shown.append({"Pruner": "ERK-random", "c": f"{compression:g}", "Top-1, %": top1})
+    caption = (
+        f"Pruners and their controls: {words.budget(frame)}. Shuffled: as many weights in each layer, elsewhere. "
+        "Drawn anew: the same mask, all weights drawn again. ERK-random: densities by Erdős-Rényi-Kernel, weights "
+        "at random. Top-1 in %, differences in points, paired on seeds: mean ± the half-width of its 95 % t "
+        f"interval over {words.seeds(frame)}. A pruner chooses weights where it exceeds its shuffled mask by more."
+    )
+    return Table("controls", "Table C", caption, tidy, pd.DataFrame(shown).fillna("–"))
+
+
+def said(frame: pd.DataFrame) -> str:
+    """Which pruners choose weights, and which only how many each layer keeps."""
+    rows = _rows(frame)
+    if rows.empty:
+        return "**Controls.** No trial here has a control."
+    told = []
+    for compression, cells in rows.groupby("compression", sort=False):
+        parts = [
+            f"{_named(cells[cells.chooses == kind])} {what}"
+            for kind, what in {
+                WEIGHTS: "lose accuracy when their masks are shuffled within layers, so they choose weights",
+                SIZES: "are not told apart from their shuffled masks: what they choose is layer sizes",
+                WORSE: "do better with their masks shuffled: their choice of weights harms",
+                UNTOLD: "do not train, shuffled or not",
+            }.items()
+            if (cells.chooses == kind).any()
+        ]
+        told.append(f"at c = {compression:g}, {'; '.join(parts)}")
+    anew = rows[rows.reinitialised_gap.abs() > rows.reinitialised_gap_interval]
+    drawn = ", ".join(
+        f"{words.PRUNERS[str(r.pruner)]} (c = {r.compression:g}: {r.reinitialised_gap:+.1f})" for r in anew.itertuples()
+    )
+    return (
+        f"**Controls.** On {words.DATASETS[frame.dataset.iloc[0]]}, {'. '.join(told)}. Weights drawn anew beneath the "
+        + (
+            f"same mask change accuracy beyond the interval over seeds for {drawn}."
+            if drawn
+            else "same mask change no accuracy beyond the interval over seeds."
+        )
+    )
+
+
+def _rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a pruner and compression: means, differences to each control and ERK-random, and what it chooses."""
+    rows: list[dict[str, Any]] = []
+    for (pruner, compression), cell in frame[frame.pruner != ERK].groupby(["pruner", "compression"], sort=False):
+        own = cell[cell.control == "none"]
+        row: dict[str, Any] = {"pruner": pruner, "compression": compression} | _mean("top1", own.top1)
+        for control in _CONTROLS:
+            row |= _mean(control, cell[cell.control == control].top1)
+            row |= _mean(f"{control}_gap", difference(cell, "none", control, "control"))
+        others = frame[(frame.pruner == ERK) & (frame.compression == compression)]
+        row |= _mean("erk_gap", difference(pd.concat([own, others]), str(pruner), ERK) if len(others) else own.top1[:0])
+        gap, half = row["shuffled_gap"], row["shuffled_gap_interval"]
+        both = cell[cell.control.isin(["none", "shuffled"])]
+        if not trained(str(cell.dataset.iloc[0]), both.top1.astype(float)).any():
+            row["chooses"] = UNTOLD
+        elif math.isnan(half):
+            row["chooses"] = "–"
+        else:
+            row["chooses"] = WEIGHTS if gap > half else WORSE if gap < -half else SIZES
+        rows.append(row | {"seeds": own.seed.nunique()})
+    return pd.DataFrame(rows)
+
+
+def _mean(name: str, values: pd.Series) -> dict[str, float]:
+    known = values.dropna().astype(float)
+    return {name: float(known.mean()) if len(known) else math.nan, f"{name}_interval": half_width(known)}
+
+
+def _gap(row: dict[Any, Any], what: str) -> str:
+    return words.estimate(row[f"{what}_gap"], row[f"{what}_gap_interval"])
+
+
+def _named(cells: pd.DataFrame) -> str:
+    return words.listed([words.PRUNERS[pruner] for pruner in cells.pruner])
