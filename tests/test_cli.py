@@ -217,7 +217,7 @@ def test_wheel_works_in_an_empty_folder(installed, tmp_path):
 
     assert call("--version").stdout == f"prunekit {version('prunekit')}\n"
     assert call("status").stdout.startswith("demo: 475 trials, 0 done, 475 missing")
-    assert call("init", "copies").returncode == 0 and len(list((empty / "copies" / "notebooks").iterdir())) == 9
+    assert call("init", "copies").returncode == 0 and len(list((empty / "copies" / "notebooks").iterdir())) == 12
     if not CAMPAIGN:
         return
     shutil.rmtree(empty / "copies")

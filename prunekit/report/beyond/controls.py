@@ -15,7 +15,9 @@ from .. import words
 from ..statistics import difference, half_width, trained
 from ..table import Table
 
-WEIGHTS, SIZES, WORSE, UNTOLD = "weights", "layer sizes", "worse than its layer sizes", "does not train"
+WEIGHTS, SIZES, WORSE = "weights", "layer sizes", "worse weights than at random"
+UNTOLD, UNTRAINED = "not told", "does not train"
+ALIKE = 3.0  # points: a difference whose whole interval is smaller is none that matters
 _CONTROLS = {"shuffled": "Shuffled", "reinitialised": "Drawn anew"}
 
 
@@ -39,7 +41,8 @@ def table(frame: pd.DataFrame) -> Table:
         f"Pruners and their controls: {words.budget(frame)}. Shuffled: as many weights in each layer, elsewhere. "
         "Drawn anew: the same mask, all weights drawn again. ERK-random: densities by Erdős-Rényi-Kernel, weights "
         "at random. Top-1 in %, differences in points, paired on seeds: mean ± the half-width of its 95 % t "
-        f"interval over {words.seeds(frame)}. A pruner chooses weights where it exceeds its shuffled mask by more."
+        f"interval over {words.seeds(frame)}. A pruner chooses weights where it exceeds its shuffled mask by more, and "
+        f"layer sizes where that whole interval lies within {ALIKE:g} points."
     )
     return Table("controls", "Table C", caption, tidy, pd.DataFrame(shown).fillna("–"))
 
@@ -52,16 +55,17 @@ def said(frame: pd.DataFrame) -> str:
     told = []
     for compression, cells in rows.groupby("compression", sort=False):
         parts = [
-            f"{_named(cells[cells.chooses == kind])} {what}"
+            f"{what} ({_named(cells[cells.chooses == kind])})"
             for kind, what in {
-                WEIGHTS: "lose accuracy when their masks are shuffled within layers, so they choose weights",
-                SIZES: "are not told apart from their shuffled masks: what they choose is layer sizes",
-                WORSE: "do better with their masks shuffled: their choice of weights harms",
-                UNTOLD: "do not train, shuffled or not",
+                WEIGHTS: "costs accuracy, so it matters which weights are kept",
+                SIZES: f"changes accuracy by less than {ALIKE:g} points, interval included, so only layer sizes matter",
+                WORSE: "gains accuracy, so the choice of weights is worse than a random one",
+                UNTOLD: "makes a difference that the seeds do not tell",
+                UNTRAINED: "changes nothing, for no network trains",
             }.items()
             if (cells.chooses == kind).any()
         ]
-        told.append(f"at c = {compression:g}, {'; '.join(parts)}")
+        told.append(f"shuffling masks within layers at c = {compression:g} {'; '.join(parts)}")
     anew = rows[rows.reinitialised_gap.abs() > rows.reinitialised_gap_interval]
     drawn = ", ".join(
         f"{words.PRUNERS[str(r.pruner)]} (c = {r.compression:g}: {r.reinitialised_gap:+.1f})" for r in anew.itertuples()
@@ -90,11 +94,13 @@ def _rows(frame: pd.DataFrame) -> pd.DataFrame:
         gap, half = row["shuffled_gap"], row["shuffled_gap_interval"]
         both = cell[cell.control.isin(["none", "shuffled"])]
         if not trained(str(cell.dataset.iloc[0]), both.top1.astype(float)).any():
-            row["chooses"] = UNTOLD
+            row["chooses"] = UNTRAINED
         elif math.isnan(half):
             row["chooses"] = "–"
+        elif abs(gap) > half:
+            row["chooses"] = WEIGHTS if gap > 0 else WORSE
         else:
-            row["chooses"] = WEIGHTS if gap > half else WORSE if gap < -half else SIZES
+            row["chooses"] = SIZES if abs(gap) + half < ALIKE else UNTOLD
         rows.append(row | {"seeds": own.seed.nunique()})
     return pd.DataFrame(rows)
 

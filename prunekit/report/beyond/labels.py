@@ -86,10 +86,11 @@ def figure(frame: pd.DataFrame) -> Figure:
         drawing.subplots(1, len(compressions), sharey=True, squeeze=False)[0], compressions, strict=True
     ):
         style = {"x": "count", "y": "kept", "hue": "pruner", "palette": palette, "legend": False, "ax": axes}
-        here = drawn[drawn.compression == c]
-        seaborn.lineplot(here, errorbar=None, lw=1.3, **style)
-        seaborn.scatterplot(here, style="pruner", markers=markers, s=16, alpha=0.75, linewidth=0, **style)
-        seaborn.scatterplot(coarse[coarse.compression == c], marker="x", s=22, **style)
+        if len(here := drawn[drawn.compression == c]):
+            seaborn.lineplot(here, errorbar=None, lw=1.3, **style)
+            seaborn.scatterplot(here, style="pruner", markers=markers, s=16, alpha=0.75, linewidth=0, **style)
+        if len(here := coarse[coarse.compression == c]):
+            seaborn.scatterplot(here, marker="x", s=22, **style)
         axes.axhline(100, color="0.8", lw=0.8, zorder=0)
         axes.set(title=f"c = {c:g}", xlabel="", ylabel="", xscale="log")
         axes.set_xticks(ticks := sorted(set(rows["count"])), [str(tick) for tick in ticks])

@@ -64,6 +64,7 @@ def figure(frame: pd.DataFrame, records: Mapping[str, Record]) -> Figure:
         axes.axhline(100, color="0.8", lw=0.8, zorder=0)
         axes.set_title(title, fontsize="medium")
         axes.set(xscale="log", yscale="log")
+        axes.yaxis.set_major_formatter("{x:g}")
         if len(rows):
             axes.set_xticks(ticks := sorted(set(rows.compression)), [f"{tick:g}" for tick in ticks], fontsize="x-small")
         axes.minorticks_off()

@@ -1,0 +1,171 @@
+"""What goes beyond the study, on cases worked by hand: what is kept, slopes, peaks, controls, steps, zeros."""
+
+import math
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+
+from prunekit.report.beyond import controls, labels, passes, steps
+from prunekit.study.profile import DENSE, ERK
+from prunekit.study.trial import Record, Trial
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+BASE = {"dataset": "digit-pairs", "model": "fc", "width": 1.0, "train_subset": None, "pre_epochs": 0, "post_epochs": 4}
+BASE |= {"prune_steps": 1, "status": "ok", "collapsed": False, "control": "none", "labels": "fine"}
+
+
+def by_labels(kept, dense=80.0):
+    """A frame where SNIP keeps, in percent above chance, `kept` {labels: a value a seed} of the unpruned network's."""
+    rows = []
+    for name, values in kept.items():
+        chance = {"fine": 1.0, "coarse": 10.0}.get(name) or 100 / int(name)
+        for seed, share in enumerate(values):
+            row = BASE | {"labels": name, "seed": seed}
+            rows.append(row | {"pruner": DENSE, "compression": 0.0, "top1": dense})
+            rows.append(row | {"pruner": "snip", "compression": 1.0, "top1": chance + share / 100 * (dense - chance)})
+    return pd.DataFrame(rows)
+
+
+def test_what_is_kept_is_counted_from_chance():
+    """Of two labels 50 % is a guess: 65 where the unpruned network has 80 is half of what it learnt."""
+    rows = labels.kept(by_labels({"2": [50.0], "coarse": [25.0], "fine": [100.0]}))
+    assert rows["count"].tolist() == [2, 10, 100]
+    assert rows.top1.tolist() == pytest.approx([65.0, 27.5, 80.0])
+    assert rows.kept.tolist() == pytest.approx([50.0, 25.0, 100.0])
+
+
+def test_nothing_is_kept_of_a_network_that_learnt_nothing():
+    assert labels.kept(by_labels({"2": [50.0]}, dense=50.0)).kept.isna().all()
+
+
+def test_slopes_are_points_a_doubling_and_leave_coarse_labels_out():
+    frame = by_labels({"2": [90.0, 91.0], "4": [80.0, 81.0], "coarse": [5.0, 5.0], "16": [60.0, 61.0]})
+    table = labels.table(frame)
+    assert table.wide["A doubling"].tolist() == ["", "-10.0 ± 0.0"]
+    assert list(table.wide.columns) == ["Pruner", "c", "2", "4", "10 (coarse)", "16", "A doubling"]
+    assert table.wide.iloc[0].tolist()[:3] == ["Not pruned: top-1, %", "0", "80.0 ± 0.0"]
+    assert table.wide.iloc[1]["2"] == "90.5 ± 6.4"
+    assert "pruned networks keep less of the unpruned one's accuracy in 1 of these and more in 0" in labels.said(frame)
+
+
+@pytest.mark.parametrize(
+    ("middle", "answer"),
+    [([90.0, 91.0], "**Labels.** Yes: with 2 to 50"), ([61.0, 59.0], "**Labels.** No: with 2 to 50")],
+)
+def test_a_best_number_lies_between_the_ends_beyond_the_interval(middle, answer):
+    said = labels.said(by_labels({"2": [60.0, 60.5], "10": middle, "50": [50.0, 50.5]}))
+    assert said.startswith(answer)
+    assert ("SNIP at c = 1: 10" in said) == ("Yes" in answer)
+
+
+def test_what_always_collapses_answers_nothing():
+    frame = by_labels({"2": [0.0, 0.0], "10": [0.0, 0.0]})
+    frame["collapsed"] = frame.compression > 0
+    assert "No trial here" in labels.said(frame)
+    assert labels.table(frame).wide["2"].tolist()[1] == "0.0 ± 0.0 †"
+
+
+def controlled(own, shuffled, anew, erk):
+    rows = [
+        BASE
+        | {"dataset": "digits", "compression": 1.0, "seed": seed, "pruner": pruner, "control": control, "top1": top1}
+        for pruner, control, values in (
+            ("snip", "none", own),
+            ("snip", "shuffled", shuffled),
+            ("snip", "reinitialised", anew),
+            (ERK, "none", erk),
+        )
+        for seed, top1 in enumerate(values)
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(
+    ("own", "shuffled", "chooses"),
+    [
+        ([80.0, 82.0], [70.0, 72.1], controls.WEIGHTS),
+        ([80.0, 82.0], [80.0, 81.9], controls.SIZES),
+        ([80.0, 82.0], [81.0, 80.0], controls.UNTOLD),
+        ([60.0, 62.0], [70.0, 72.1], controls.WORSE),
+        ([10.0, 11.0], [11.0, 10.0], controls.UNTRAINED),
+        ([80.0], [70.0], "–"),
+    ],
+)
+def test_a_pruner_chooses_weights_where_it_exceeds_its_shuffled_mask(own, shuffled, chooses):
+    frame = controlled(own, shuffled, own, own)
+    row = controls.table(frame).wide.iloc[0]
+    assert row["What it chooses"] == chooses
+    assert row["Own − drawn anew"].startswith("0.0") and row["Own − ERK-random"].startswith("0.0")
+    assert len(controls.table(frame).wide) == 2
+
+
+def test_differences_to_controls_are_paired_on_seeds():
+    """Own are 80 and 90, shuffled 70 and 80.2: each seed is 10 and 9.8 ahead, whatever the seeds differ by."""
+    frame = controlled([80.0, 90.0], [70.0, 80.2], [80.0, 90.0], [75.0, 85.0])
+    row = controls.table(frame).wide.iloc[0]
+    assert row["Own − shuffled"] == "9.9 ± 1.3"
+    assert row["Own − ERK-random"] == "5.0 ± 0.0"
+    assert "costs accuracy, so it matters which weights are kept (SNIP)" in controls.said(frame)
+
+
+def record(trial, **fields):
+    values = {"density": 0.01, "effective_density": 0.005, "flops": 1000, "flops_kept": 100, "seconds": {"score": 0.5}}
+    return Record(id=trial.id, trial=trial, status="ok", finished=NOW, **values | fields)
+
+
+def recorded(*trials_and_fields):
+    records = {trial.id: record(trial, **fields) for trial, fields in trials_and_fields}
+    keys = ("status", "collapsed")
+    rows = [
+        one.trial.model_dump()
+        | {"id": id_, "machine": "a machine", "threads": 2}
+        | {key: getattr(one, key) for key in keys}
+        for id_, one in records.items()
+    ]
+    return pd.DataFrame(rows), records
+
+
+def trial(**fields):
+    return Trial(
+        **{"dataset": "digits", "model": "fc", "pruner": "synflow", "compression": 2.0, "post_epochs": 0} | fields
+    )
+
+
+def test_steps_tell_collapse_and_cost():
+    frame, records = recorded(
+        (trial(), {"collapsed": True, "effective_density": 0.0}),
+        (trial(seed=1), {"collapsed": False}),
+        (trial(prune_steps=5, schedule="linear"), {"collapsed": False, "seconds": {"score": 2.5}}),
+    )
+    wide = steps.table(frame, records).wide
+    assert wide.Collapsed.tolist() == ["1 of 2", "0 of 1"]
+    assert wide["Live weights, % of kept"].tolist() == ["25.0 (0.0–100)", "50.0"]
+    assert wide.Schedule.tolist() == ["–", "linear"]
+    said = steps.said(frame, records)
+    assert "SynFlow at c = 2 collapses for 1 of 2 in one step" in said and "5 steps of scoring take 5 (SynFlow" in said
+
+
+def test_zeros_tell_shares_and_times():
+    cell = {"passes": {"masked": 0.010, "compacted": 0.004, "csr": 0.020}, "flops_compacted": 400, "collapsed": False}
+    other = cell | {"passes": {"masked": 0.010}, "flops_compacted": None}
+    frame, records = recorded((trial(passes=True), cell), (trial(passes=True, pruner="snip"), other))
+    wide = passes.table(frame, records).wide
+    assert wide["FLOPs kept on paper, %"].tolist() == ["10.00", "10.00"]
+    assert wide["Left by compaction, %"].tolist() == ["40.0", "–"]
+    assert wide["Masked, ms"].tolist() == ["10.00", "10.00"] and wide["CSR, ms"].tolist() == ["20.00", "–"]
+    said = passes.said(frame, records)
+    assert "SynFlow 10.0 on paper, 40.0 compacted, 40 of the time" in said
+    assert "is faster than multiplying all in 0 of 2 networks" in said
+    data = passes.figure(frame, records).data
+    assert data.csr_time.tolist()[0] == 200 and math.isnan(data.csr_time.tolist()[1])
+
+
+def test_where_nothing_was_run_each_says_so():
+    frame = pd.DataFrame(columns=[*Trial.model_fields, "id", "status", "top1", "collapsed", "machine", "threads"])
+    for said in (labels.said(frame), controls.said(frame), steps.said(frame, {}), passes.said(frame, {})):
+        assert "No trial here" in said
+    for table in (labels.table(frame), controls.table(frame), steps.table(frame, {}), passes.table(frame, {})):
+        assert table.wide.empty and "No trial here" in table.markdown()
+    for figure in (labels.figure(frame), passes.figure(frame, {})):
+        assert figure._png
