@@ -41,6 +41,12 @@ TINY = {
     "scoring_batch_size": 256,
     "precision": "float32",
     "timed_alone": False,
+    "labels": [],  # nothing beyond the study
+    "label_compressions": [],
+    "control_compressions": [],
+    "step_counts": [],
+    "step_compressions": [],
+    "pass_compressions": [],
 }
 TINY_TRIALS = 7  # four of the sweep, of which two are the comparison's digits; two of digit-pairs; SynFlow in steps
 

@@ -10,7 +10,8 @@ from prunekit.study.trial import Layer, Record, failed
 
 
 def paper(**changes):
-    """The study as the profile `paper` runs it."""
+    """The study as the profile `paper` runs it, without what goes beyond it."""
+    changes = {"labels": [], "control_compressions": [], "step_compressions": [], "pass_compressions": []} | changes
     params = load_params(str(ROOT / "params" / "paper.yaml"))
     return profile.Study(params.model_copy(update=changes))
 

@@ -27,6 +27,7 @@ MORE = ["audit_counts", "claims", "paired_by_dataset", "paired_digits", "health"
 MORE += [f"finding{number}_{name}" for number, name in enumerate(FINDINGS, 1)]
 FIGURES = ["fig1_cifar10_classes", "fig2_weights_cifar10", "fig3_weights_cifar100"]
 FIGURES += ["summary", "accuracy_by_compression", "time_by_compression", "flops_by_compression"]
+FIGURES += ["accuracy_by_labels", "zeros"]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
 

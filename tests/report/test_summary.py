@@ -50,7 +50,7 @@ def test_stops():
 
 
 def test_collapses():
-    study = paper(labels=[], control_compressions=[], step_compressions=[], pass_compressions=[])
+    study = paper()
     first, *others = study.trials.values()
     second = others.pop(next(i for i, trial in enumerate(others) if trial.dataset == "mnist"))
     records = {trial.id: record(trial) for trial in others}
