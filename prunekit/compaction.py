@@ -43,13 +43,20 @@ class Compacted:
     net: nn.Module
     places: dict[str, tuple[Tensor, Tensor]]
 
+    def masks(self, kept: Masks) -> Masks:
+        """Return what the masks `kept` of the whole network keep of the smaller one."""
+        places = {name: self.places[name] for name in kept}
+        return {name: kept[name][rows][:, columns] for name, (rows, columns) in places.items()}
+
 
 def compact(net: nn.Module, kept: Masks, input_shape: tuple[int, int, int]) -> Compacted:
     """Return `net`, pruned by the masks `kept`, without its dead channels, for images [N, *input_shape].
 
     In evaluation mode its output is that of the masked network to float precision, and so are the slopes of what is
-    left. `input_shape` is (channels, height, width); `net` is unchanged. Raises ValueError for a layer or an operation
-    that compaction does not know, or whose use it cannot follow.
+    left. So it trains as the masked network does where all it folds is zero behind a ReLU, as in VGG and ResNets at
+    initialisation; a bias that is folded elsewhere no longer learns. `input_shape` is (channels, height, width); `net`
+    is unchanged. Raises ValueError for a layer or an operation that compaction does not know, or whose use it cannot
+    follow.
     """
     pruned = copy.deepcopy(net).eval()
     masks.apply(pruned, kept)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from prunekit import batches, compaction, datasets, masks, metrics, models, pruners, sparse
+from prunekit import batches, compaction, datasets, masks, metrics, models, pruners, sparse, training
 
 torch.set_num_threads(1)
 IMAGE = (3, 32, 32)
@@ -130,6 +130,29 @@ def test_what_the_output_does_not_depend_on_goes_too():
     small = compaction.compact(net, kept, (1, 3, 3))
     assert [places.tolist() for places in small.places["0.weight"]] == [[0, 3], [0]]
     assert small.net[0].bias.tolist() == net[0].bias[[0, 3]].tolist()
+
+
+@pytest.mark.parametrize("name", ["vgg11", "vgg11_bn", "resnet20"])
+def test_at_initialisation_the_smaller_network_trains_as_the_masked_one(name):
+    """The same losses, predictions and weights after every step: what was removed is zero, and no slope reaches it."""
+    net = models.build(name, IMAGE, 10, 0.25, seeded()).double()
+    kept = pruned_by("snip", net, 0.01)
+    small = compaction.compact(net, kept, IMAGE)
+    assert cost(small.net) < 0.6 * cost(net)
+    pixels = torch.randint(256, (96, *IMAGE), dtype=torch.uint8, generator=seeded(5))
+    data = batches.Batches(pixels, torch.arange(96) % 10, datasets.TRANSFORMS["cifar10"])
+    trained, curves = masked(net, kept), []
+    for one, left in ((trained, kept), (small.net, small.masks(kept))):
+        one.register_forward_pre_hook(lambda _, inputs: inputs[0].double())
+        words = {"optimizer": "adam", "learning_rate": 1e-3, "batch_size": 16}
+        rows = training.epochs(one, left, data, data, 3, order=seeded(6), augmentation=seeded(7), **words)
+        curves.append([[row[key] for key in ("train_loss", "test_loss", "top1", "top5")] for (row,) in rows])
+    torch.testing.assert_close(curves[1], curves[0], rtol=1e-7, atol=1e-9)
+    assert curves[0][0] != curves[0][-1]
+    weights = models.prunable(trained)
+    for layer, (rows, columns) in small.places.items():
+        theirs = weights[layer][rows][:, columns]
+        torch.testing.assert_close(models.prunable(small.net)[layer], theirs, rtol=1e-6, atol=1e-8)
 
 
 def test_a_collapsed_network_gives_its_one_answer():

@@ -35,6 +35,7 @@ Adam, everything scored and trained again for each cell (tests/benchmarks/baseli
 - A training step's operations are those of forward, weight and input gradients (none for the first layer's input), two
   for each multiply-add, convolutions as they are defined. A matrix product is one of 4096 x 4096; copying counts the
   bytes read and those written.
+- What zeros are worth is measured in turn too, a pass in a batch of ten; compiling is not in the times.
 - The memory is that of a process with all of CIFAR-10 at hand that scores with GraSP, trains two steps and tests.
 - An epoch on a GPU is its training alone, the baseline's in float32. The baseline's time for `run paper` is that of one
   epoch and test of each network, times the epochs of all trials.

@@ -43,6 +43,20 @@ ROWS = {
     "flops": Row(work.table_iv, (Goal("Table IV, 60 cells", ratio=20, most=45),), ("cifar10", "cifar100"), slow=True),
     "synflow": Row(work.synflow, (Goal("SynFlow, 100 steps, VGG16", ratio=4, most=8),)),
     "threshold": Row(work.threshold, (Goal("one threshold on VGG16's 14.7 million scores", most=0.06),)),
+    "zeros": Row(
+        work.zeros,
+        (
+            Goal("VGG16 CIFAR-10 pass an image, SNIP at c = 2, masked", "ms"),
+            Goal("the same without dead channels (compacted)", "ms"),
+            Goal("the same skipping each zero (CSR)", "ms"),
+            Goal("the same masked, by torch.compile", "ms"),
+            Goal("the same compacted, by torch.compile", "ms"),
+            Goal("its training step, batch 256, masked"),
+            Goal("its training step, batch 256, compacted"),
+        ),
+        ("cifar10",),
+        slow=True,
+    ),
     "report": Row(
         work.report,
         (Goal("`prunekit report demo`, no records", most=240), Goal("the same from existing records", most=15)),

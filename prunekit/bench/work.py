@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import statistics
 import tempfile
 from collections.abc import Iterable
@@ -13,7 +14,7 @@ from typing import Any
 import torch
 from torch import Generator, nn
 
-from .. import datasets, masks, models, pruners, training
+from .. import compaction, datasets, masks, metrics, models, pruners, sparse, training
 from ..batches import Batches
 from ..study import engine, machine, runner
 from ..study.params import load_params
@@ -144,6 +145,33 @@ def threshold(place: Place) -> list[Measured]:
         return timed(lambda: place.baseline.set_masks(twin, list(scores.values()), 0.1))
 
     return [in_turn(place.times(9), lambda: timed(lambda: masks.from_scores(scores, 0.1)), baseline)]
+
+
+def zeros(place: Place) -> list[Measured]:
+    """VGG16 pruned by SNIP to compression 2: milliseconds of a pass in each form, then seconds of a training step.
+
+    A pass is of ten images, and given an image. Forms are masked, compacted and CSR, and the first two compiled.
+    """
+    data = datasets.load("cifar10", place.data_dir)
+    train, one = (Batches(data.train.images[:n], data.train.labels[:n], data.transform) for n in (BATCH, 1))
+    net = models.build("vgg16", SHAPE, 10).to(memory_format=torch.channels_last)
+    kept = pruners.prune("snip", net, *next(train.in_order(100)), 0.01)
+    masks.apply(net, kept)
+    small = compaction.compact(net, kept, SHAPE)
+    forms: list[Any] = [net, small.net, sparse.sparse(net, kept)]
+    if shutil.which("g++"):
+        forms += [torch.compile(net), torch.compile(small.net)]
+    (images, _), *_ = train.in_order(10)
+    passes: list[list[float]] = [[] for _ in forms]
+    for _ in range(place.times(5)):
+        for found, form in zip(passes, forms, strict=True):
+            found.append(1000 * metrics.latency(form, images))
+    steps: list[list[float]] = [[], []]
+    for _ in range(place.times(5)):
+        for found, form, left in zip(steps, forms, (kept, small.masks(kept)), strict=False):
+            found.append(_train(form, left, train, one, "float32"))
+    lacking = [Measured(note="no g++, which torch.compile needs")] * (5 - len(forms))
+    return [*map(Measured, passes), *lacking, *map(Measured, steps)]
 
 
 def report(place: Place) -> list[Measured]:
