@@ -58,10 +58,12 @@ class Page:
         """Return a dataset's images and labels; see datasets.read."""
         return datasets.read(dataset)
 
-    def show(self, shown: Shown) -> None:
-        """Display a table or a figure, and write its files if the page has a folder."""
+    def show(self, shown: Shown | None) -> None:
+        """Display a table or a figure, and write its files if the page has a folder; nothing for None."""
         from IPython.display import display
 
+        if shown is None:
+            return
         if self.out:
             shown.save(self.out / ("figures" if hasattr(shown, "drawing") else "tables"))
         display(shown)
@@ -76,5 +78,4 @@ class Page:
         """Display a finding: what it says, and its evidence."""
         self.say(finding.text)
         self.show(finding.table)
-        if finding.figure:
-            self.show(finding.figure)
+        self.show(finding.figure)

@@ -143,7 +143,24 @@ def test_steps_tell_collapse_and_cost():
     assert wide["Live weights, % of kept"].tolist() == ["25.0 (0.0–100)", "50.0"]
     assert wide.Schedule.tolist() == ["–", "linear"]
     said = steps.said(frame, records)
-    assert "SynFlow at c = 2 collapses for 1 of 2 in one step" in said and "5 steps of scoring take 5 (SynFlow" in said
+    assert "From so many on none collapses (exponential / linear;" in said and "SynFlow at c = 2: – / 5." in said
+    assert "5 steps of scoring take 5 times as long as one." in said
+
+
+@pytest.mark.parametrize(
+    ("collapsing", "said"),
+    [
+        ({1, 5}, "SNIP at c = 2: 100 / 100."),  # by number of steps, whatever the schedule
+        ({5}, "SNIP at c = 2: 100 / 100."),  # one step is enough by chance, not because there are enough
+        ({100}, "SNIP at c = 2: – / –."),
+        (set(), "None collapses with SNIP at c = 2."),
+    ],
+)
+def test_steps_are_enough_where_no_more_of_them_collapses(collapsing, said):
+    cases = [(1, "exponential"), *((steps, name) for steps in (5, 100) for name in ("exponential", "linear"))]
+    trials = [trial(pruner="snip", prune_steps=steps, schedule=schedule) for steps, schedule in cases]
+    frame, records = recorded(*((one, {"collapsed": one.prune_steps in collapsing}) for one in trials))
+    assert said in steps.said(frame, records)
 
 
 def test_zeros_tell_shares_and_times():
@@ -156,7 +173,7 @@ def test_zeros_tell_shares_and_times():
     assert wide["Masked, ms"].tolist() == ["10.00", "10.00"] and wide["CSR, ms"].tolist() == ["20.00", "–"]
     said = passes.said(frame, records)
     assert "SynFlow 10.0 on paper, 40.0 compacted, 40 of the time" in said
-    assert "is faster than multiplying all in 0 of 2 networks" in said
+    assert "is faster than multiplying all in 0 of 1 networks" in said
     data = passes.figure(frame, records).data
     assert data.csr_time.tolist()[0] == 200 and math.isnan(data.csr_time.tolist()[1])
 
@@ -167,5 +184,4 @@ def test_where_nothing_was_run_each_says_so():
         assert "No trial here" in said
     for table in (labels.table(frame), controls.table(frame), steps.table(frame, {}), passes.table(frame, {})):
         assert table.wide.empty and "No trial here" in table.markdown()
-    for figure in (labels.figure(frame), passes.figure(frame, {})):
-        assert figure._png
+    assert labels.figure(frame) is None and passes.figure(frame, {}) is None

@@ -73,14 +73,19 @@ def table(frame: pd.DataFrame) -> Table:
     return Table("labels", "Table L", caption, pd.DataFrame(tidy, columns=columns), wide)
 
 
-def figure(frame: pd.DataFrame) -> Figure:
-    """The same as curves, a panel a compression: seeds as points, their means as lines, coarse labels as crosses."""
+def figure(frame: pd.DataFrame) -> Figure | None:
+    """The same as curves, a panel a compression: seeds as points, their means as lines, coarse labels as crosses.
+
+    None where there are no trials to draw.
+    """
     rows = kept(frame)
+    if rows.empty:
+        return None
     drawn, coarse = rows[rows.labels != _COARSE], rows[rows.labels == _COARSE]
     styles = styles_of(rows.pruner)
     palette = {pruner: style["color"] for pruner, style in styles.items()}
     markers = {pruner: style["marker"] for pruner, style in styles.items()}
-    compressions = list(dict.fromkeys(rows.compression)) or [0.0]
+    compressions = list(dict.fromkeys(rows.compression))
     drawing = Drawing(figsize=(7.2, 3.4), layout="constrained")
     for axes, c in zip(
         drawing.subplots(1, len(compressions), sharey=True, squeeze=False)[0], compressions, strict=True
@@ -101,7 +106,7 @@ def figure(frame: pd.DataFrame) -> Figure:
     if len(coarse):
         named["coarse labels"] = Line2D([], [], ls="none", marker="x", color="0.2")
     drawing.legend(named.values(), named.keys(), loc="outside right center", fontsize="small")
-    on = words.DATASETS[rows.dataset.iloc[0]] if len(rows) else "nothing"
+    on = words.DATASETS[rows.dataset.iloc[0]]
     caption = (
         f"Accuracy kept by number of labels on {on}, in % of what the unpruned network reaches above chance. Points "
         "are seeds, lines their means; crosses are the dataset's own coarse labels, whose groups are of like classes."

@@ -52,31 +52,32 @@ def table(frame: pd.DataFrame, records: Mapping[str, Record]) -> Table:
     return Table("zeros", "Table Z", caption, tidy, wide)
 
 
-def figure(frame: pd.DataFrame, records: Mapping[str, Record]) -> Figure:
-    """The first dataset's rows as curves: on paper, what compaction leaves, and both forms' time of the masked pass."""
+def figure(frame: pd.DataFrame, records: Mapping[str, Record]) -> Figure | None:
+    """The first dataset's rows as curves: on paper, what compaction leaves, and both forms' time of the masked pass.
+
+    None where there are no trials to draw.
+    """
     rows = _rows(frame, records)
-    rows = rows[rows.dataset == rows.dataset.iloc[0]] if len(rows) else rows
-    styles = styles_of(rows.pruner) if len(rows) else {}
+    if rows.empty:
+        return None
+    rows = rows[rows.dataset == rows.dataset.iloc[0]]
+    styles = styles_of(rows.pruner)
+    ticks = sorted(set(rows.compression))
     drawing = Drawing(figsize=(7.2, 3.0), layout="constrained")
     for axes, (key, title) in zip(drawing.subplots(1, len(_SHARES), sharey=True), _SHARES.items(), strict=True):
-        for pruner, line in rows.groupby("pruner", sort=False) if len(rows) else ():
+        for pruner, line in rows.groupby("pruner", sort=False):
             axes.plot(line.compression, line[key], ms=4, lw=1.3, **styles[str(pruner)])
         axes.axhline(100, color="0.8", lw=0.8, zorder=0)
         axes.set_title(title, fontsize="medium")
         axes.set(xscale="log", yscale="log")
         axes.yaxis.set_major_formatter("{x:g}")
-        if len(rows):
-            axes.set_xticks(ticks := sorted(set(rows.compression)), [f"{tick:g}" for tick in ticks], fontsize="x-small")
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], fontsize="x-small")
         axes.minorticks_off()
     drawing.axes[0].set_ylabel("% of the masked network's")
     drawing.supxlabel("compression (-log10 of density)", fontsize="medium")
-    named = (
-        {words.PRUNERS[one]: Line2D([], [], ms=4, **styles[one]) for one in dict.fromkeys(rows.pruner)}
-        if len(rows)
-        else {}
-    )
+    named = {words.PRUNERS[one]: Line2D([], [], ms=4, **styles[one]) for one in dict.fromkeys(rows.pruner)}
     drawing.legend(named.values(), named.keys(), loc="outside right center", fontsize="small")
-    on = words.DATASETS[rows.dataset.iloc[0]] if len(rows) else "nothing"
+    on = words.DATASETS[rows.dataset.iloc[0]]
     caption = (
         f"What zeros are worth on {on}, in % of the masked network, which computes them all: FLOPs that are not of "
         "zeros; FLOPs and the time of a pass without dead channels; the time with each zero skipped. Above 100, zeros "
@@ -93,11 +94,16 @@ def said(frame: pd.DataFrame, records: Mapping[str, Record]) -> str:
         return "**Zeros.** No trial here tells what a zero is worth."
     top = rows[(rows.compression == rows.compression.max()) & (rows.dataset == rows.dataset.iloc[0])]
     told = "; ".join(
-        f"{words.PRUNERS[row.pruner]} {_number(row.paper, 1)} on paper, {_number(row.compacted_flops, 1)} compacted, "
-        f"{_number(row.compacted_time, 0)} of the time" + (" (collapsed)" if row.collapsed else "")
+        f"{words.PRUNERS[row.pruner]} "
+        + (
+            "collapsed"
+            if row.collapsed
+            else f"{_number(row.paper, 1)} on paper, {_number(row.compacted_flops, 1)} compacted, "
+            f"{_number(row.compacted_time, 0)} of the time"
+        )
         for row in top.itertuples()
     )
-    live = rows[~rows.collapsed.eq(True)]
+    live = rows[~rows.collapsed.eq(True) & rows.csr.notna()]
     faster = live[live.csr_time < 100]
     return (
         f"**Zeros.** On {words.DATASETS[top.dataset.iloc[0]]} at c = {top.compression.iloc[0]:g}, in % of the dense "

@@ -40,26 +40,42 @@ def table(frame: pd.DataFrame, records: Mapping[str, Record]) -> Table:
 
 
 def said(frame: pd.DataFrame, records: Mapping[str, Record]) -> str:
-    """With how many steps of which schedule no network collapses, and what the most steps cost."""
+    """From how many steps of each schedule on no network collapses, and what the most steps cost."""
     rows = _rows(frame, records)
     if rows.empty:
         return "**Steps.** No trial here prunes in steps."
-    told, cost = [], []
+    schedules = list(dict.fromkeys(rows.schedule))
+    needed, never, costs = [], [], []
     for (pruner, compression), cells in cast(Any, rows.groupby(["pruner", "compression"], sort=False)):
-        collapsing = [
-            f"{row.collapsed} of {row.seeds} {'in one step' if row.steps == 1 else f'in {row.steps}, {row.schedule}'}"
-            for row in cells.itertuples()
-            if row.collapsed
-        ]
         name = f"{words.PRUNERS[str(pruner)]} at c = {compression:g}"
-        told.append(f"{name} {'collapses for ' + ', '.join(collapsing) if collapsing else 'never'}")
-        most = cells[cells.steps == cells.steps.max()]
-        if len(one := cells[cells.steps == 1]) and most.steps.max() > 1 and one.seconds.iloc[0] > 0:
-            cost.append(f"{float(most.seconds.mean()) / float(one.seconds.iloc[0]):.0f} ({name})")
-    steps = rows.steps.max()
-    return f"**Steps.** Collapsed networks, of {rows.seeds.max()} seeds: {'; '.join(told)}. " + (
-        f"{steps} steps of scoring take {', '.join(cost)} times as long as one." if cost else ""
-    )
+        if cells.collapsed.any():
+            needed.append(f"{name}: {' / '.join(_enough(cells, schedule) for schedule in schedules)}")
+        else:
+            never.append(name)
+        one, most = cells[cells.steps == 1], cells[cells.steps == cells.steps.max()]
+        if len(one) and most.steps.max() > 1 and one.seconds.iloc[0] > 0:
+            costs.append(float(most.seconds.mean()) / float(one.seconds.iloc[0]))
+    tried = words.listed([f"{count}" for count in sorted(set(rows.steps))])
+    told = [f"**Steps.** Networks were pruned in {tried} steps, {rows.seeds.max()} seeds each."]
+    if needed:
+        how = f"{' / '.join(schedules)}; – where some do with {rows.steps.max()}"
+        told.append(f"From so many on none collapses ({how}): {'; '.join(needed)}.")
+    if never:
+        told.append(f"None collapses with {words.listed(never)}.")
+    if costs:
+        told.append(f"{rows.steps.max()} steps of scoring take {_range(costs)} times as long as one.")
+    return " ".join(told)
+
+
+def _enough(cells: pd.DataFrame, schedule: str) -> str:
+    """Return the least number of steps from which on none collapses, – if none is; one step is of any schedule."""
+    tried = cells[(cells.schedule == schedule) | (cells.steps == 1)]
+    least = tried.steps[tried.steps > tried.steps[tried.collapsed > 0].max()] if tried.collapsed.any() else tried.steps
+    return str(least.min()) if len(least) else "–"
+
+
+def _range(values: list[float]) -> str:
+    return " to ".join(dict.fromkeys(f"{value:.0f}" for value in (min(values), max(values))))
 
 
 def _rows(frame: pd.DataFrame, records: Mapping[str, Record]) -> pd.DataFrame:
