@@ -149,7 +149,7 @@ def data(
     _finish(errors)
 
 
-_ROWS = "Of fc, step, flops, synflow, threshold, report, help, memory, epoch and paper; all if none is named."
+_ROWS = "Of fc, step, flops, synflow, threshold, zeros, report, help, memory, epoch and paper; all if none is named."
 
 
 @app.command()
