@@ -2,21 +2,25 @@
 
 They come through the door that is open to a user's own, and are written as one of these would be. With `prune_steps`,
 SNIP is iterative SNIP (de Jorge et al. 2021, arXiv:2006.09081); with epochs before pruning, magnitude is magnitude
-pruning after training.
+pruning after training. Each imports torch itself, for seconds: a report knows ERK-random's source and runs none of it.
 """
 
-import torch
-from torch import Generator, Tensor, nn
-from torch.nn import functional as F
+from __future__ import annotations
 
-from . import masks, models
-from .pruners import Batches, Scores
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor, nn
+
+    from .pruners import Batches, Scores
 
 ROUNDS = 20  # of FORCE
 
 
 def layerwise_random(net: nn.Module, batches: Batches, generator: Generator | None) -> Scores:
     """Keep the same share of every layer, at random (Liu et al. 2022, arXiv:2202.02643: uniform)."""
+    from . import models
+
     return {name: 1 - _places(weight, generator) for name, weight in models.prunable(net).items()}
 
 
@@ -26,6 +30,8 @@ def erk_random(net: nn.Module, batches: Batches, generator: Generator | None) ->
     That is Erdős-Rényi-Kernel (Evci et al. 2020, arXiv:1911.11134, section 3): all of a layer where the share would be
     above 1, and of the others so much more.
     """
+    from . import models
+
     return {
         name: sum(weight.shape) / weight.numel() / _places(weight, generator)
         for name, weight in models.prunable(net).items()
@@ -38,6 +44,11 @@ def force(net: nn.Module, batches: Batches, generator: Generator | None, density
     That is FORCE: unlike in iterative SNIP, all weights are scored in each round, so that a pruned one may come back.
     The share kept goes down exponentially to `density`; L is the sum of the batches' losses.
     """
+    import torch
+    from torch.nn import functional as F
+
+    from . import masks, models
+
     weights = models.prunable(net)
     whole = {name: weight.detach().clone() for name, weight in weights.items()}
     scores: Scores = {}
@@ -55,6 +66,8 @@ def force(net: nn.Module, batches: Batches, generator: Generator | None, density
 
 def _places(weight: Tensor, generator: Generator | None) -> Tensor:
     """Return a random order of the layer's weights as shares of it: its n-th of N has (n - 1/2) / N, in float64."""
+    import torch
+
     count = weight.numel()
     order = torch.randperm(count, generator=generator)
     return ((order.double() + 0.5) / count).view(weight.shape).to(weight.device)

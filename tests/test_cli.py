@@ -51,8 +51,14 @@ def test_help_needs_no_torch(prunekit, without, words):
         assert all(re.search(rf"\b{verb}\b", result.stdout) for verb in ("report", "run", "status", "data", "bench"))
 
 
-def test_status_needs_no_torch(prunekit, without, tiny_profile):
-    assert prunekit("status", tiny_profile, env=without(SLOW)).returncode == 0
+CONTROLS = ["--set", "control_compressions=[1]", "--set", "controls_on={dataset: digits, model: fc}"]
+
+
+@pytest.mark.parametrize("words", [[], CONTROLS])
+def test_status_needs_no_torch(prunekit, without, tiny_profile, words):
+    """Nor does it with ERK-random, a pruner from outside whose source is part of a trial's id."""
+    result = prunekit("status", tiny_profile, *words, env=without(SLOW))
+    assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.parametrize(
