@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from prunekit import batches, compaction, datasets, masks, metrics, models, pruners, sparse, training
+from prunekit.study import passes
 
 torch.set_num_threads(1)
 IMAGE = (3, 32, 32)
@@ -193,6 +194,12 @@ def test_what_compaction_does_not_know_is_refused_in_a_line(net, problem):
     with pytest.raises(ValueError, match=re.escape(problem)) as raised:
         compaction.compact(net, everything(net), (3, 8, 8))
     assert "\n" not in str(raised.value)
+
+
+def test_a_form_that_does_not_know_a_layer_is_left_out():
+    net = Odd(lambda net, x: x * 2)
+    flops, seconds = passes.measure(net, everything(net), torch.randn(2, 3, 8, 8, generator=seeded()))
+    assert flops is None and seconds.keys() == {"masked", "csr"}
 
 
 @pytest.mark.parametrize("tail", [lambda net, x: x, lambda net, x: torch.add(x, F.max_pool2d(x, 3, 1, 1))])

@@ -161,14 +161,14 @@ def zeros(place: Place) -> list[Measured]:
     forms: list[Any] = [net, small.net, sparse.sparse(net, kept)]
     if shutil.which("g++"):
         forms += [torch.compile(net), torch.compile(small.net)]
-    (images, _), *_ = train.in_order(10)
+    images, _ = next(train.in_order(10))
     passes: list[list[float]] = [[] for _ in forms]
     for _ in range(place.times(5)):
         for found, form in zip(passes, forms, strict=True):
             found.append(1000 * metrics.latency(form, images))
     steps: list[list[float]] = [[], []]
     for _ in range(place.times(5)):
-        for found, form, left in zip(steps, forms, (kept, small.masks(kept)), strict=False):
+        for found, form, left in zip(steps, forms[:2], (kept, small.masks(kept)), strict=True):
             found.append(_train(form, left, train, one, "float32"))
     lacking = [Measured(note="no g++, which torch.compile needs")] * (5 - len(forms))
     return [*map(Measured, passes), *lacking, *map(Measured, steps)]

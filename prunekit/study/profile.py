@@ -62,7 +62,7 @@ class Study:
         trained_before = {"pre_epochs": p.described_pre_epochs}
         in_steps = {"prune_steps": p.described_prune_steps}
         compressions = p.described_compressions
-        return {
+        found: dict[Section, list[Trial]] = {
             "comparison": [
                 trial_
                 for row in p.comparison
@@ -73,20 +73,16 @@ class Study:
             "flops": self._trials(p.datasets, p.compressions, **untrained),
             "layers": self._trials(p.datasets, [p.layer_compression], **untrained),
             "histograms": self._trials(p.datasets, [p.layer_compression]),
-            "described": list(
-                dict.fromkeys(
-                    [
-                        *(
-                            trial_
-                            for row in p.comparison
-                            for fields in [trained_before | as_described(row), *at_initialisation(row)]
-                            for trial_ in self._row(fields, self._among("magnitude"))
-                        ),
-                        *self._trials(p.datasets, compressions, self._among("magnitude"), **trained_before),
-                        *self._trials(p.datasets, compressions, self._among("synflow"), **in_steps),
-                    ]
-                )
-            ),
+            "described": [
+                *(
+                    trial_
+                    for row in p.comparison
+                    for fields in [trained_before | as_described(row), *at_initialisation(row)]
+                    for trial_ in self._row(fields, self._among("magnitude"))
+                ),
+                *self._trials(p.datasets, compressions, self._among("magnitude"), **trained_before),
+                *self._trials(p.datasets, compressions, self._among("synflow"), **in_steps),
+            ],
             "described_flops": self._trials(p.datasets, compressions, self._among("synflow"), **untrained | in_steps),
             "reaugmented": self._trials(
                 [name for name in p.datasets if name in TRANSFORMS and TRANSFORMS[name].augments],
@@ -109,7 +105,7 @@ class Study:
                     control=control,
                 )
             ],
-            "steps": list(dict.fromkeys(self._in_steps())),
+            "steps": list(self._in_steps()),
             "passes": [
                 trial_
                 for trial_ in self._trials(
@@ -121,6 +117,7 @@ class Study:
                 if trial_.seed == p.seeds[0]
             ],
         }
+        return {section: list(dict.fromkeys(trials)) for section, trials in found.items()}  # each once
 
     @cached_property
     def trials(self) -> dict[str, Trial]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any, Literal, Self
@@ -12,12 +13,18 @@ import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 from .. import own
-from ..errors import UserError
+from ..errors import UserError, quoted
 
 
 def _whole(value: Any) -> Any:
     """1 for 1.0, which is how some tools write it."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _grouping(labels: str) -> str:
+    if not re.fullmatch(r"fine|coarse|[2-9]|[1-9]\d{1,5}", labels):
+        raise ValueError(f"must be fine, coarse, or a number of groups from 2 on, not {quoted(labels)}")
+    return labels
 
 
 _VGGS = ("vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn")
@@ -37,7 +44,7 @@ Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=1_000_000)]  # no
 Epochs = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=1_000_000)]
 HISTOGRAM_CENTRES = np.linspace(-1.49, 1.49, 150).round(2)  # of the bins of a record's histograms
 LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Labels = Annotated[str, BeforeValidator(str), Field(pattern=r"^(fine|coarse|[2-9]|[1-9]\d{1,5})$")]
+Labels = Annotated[str, BeforeValidator(str), AfterValidator(_grouping)]
 Schedule = Literal["exponential", "linear"]
 SCHEDULES: tuple[Schedule, ...] = ("exponential", "linear")
 SCHEMA_VERSION: Literal[5] = 5
@@ -200,8 +207,7 @@ class Record(BaseModel):
     `signal` tells how much the pruned network's logits depend on the image before it is trained, `dense_signal` the
     same of the unpruned one: see `metrics.signal`; None where a logit overflowed. `latency` is the seconds that the
     trained network takes a test image, see `metrics.latency`. `passes` are those that it takes in a batch of ten, by
-    form: masked, compacted (`compaction`), csr (`sparse`); `flops_compacted` are the FLOPs
-    of the compacted one.
+    form: masked, compacted (`compaction`), csr (`sparse`); `flops_compacted` are the FLOPs of the compacted one.
     `peak_memory` is in bytes by stage, of the whole process on a CPU; without the stages where it is unknown.
     """
 

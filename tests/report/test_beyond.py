@@ -170,6 +170,7 @@ def test_zeros_tell_shares_and_times():
     wide = passes.table(frame, records).wide
     assert wide["FLOPs kept on paper, %"].tolist() == ["10.00", "10.00"]
     assert wide["Left by compaction, %"].tolist() == ["40.0", "–"]
+    assert "–: the network has layers that this form does not know." in passes.table(frame, records).caption
     assert wide["Masked, ms"].tolist() == ["10.00", "10.00"] and wide["CSR, ms"].tolist() == ["20.00", "–"]
     said = passes.said(frame, records)
     assert "SynFlow 10.0 on paper, 40.0 compacted, 40 of the time" in said

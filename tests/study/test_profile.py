@@ -400,7 +400,7 @@ PAIRS = {"dataset": "digit-pairs", "model": "fc"}
 
 def test_labels_vary_beside_an_unpruned_network_of_each():
     tiny = make(labels_on=PAIRS | {"post_epochs": 3}, labels=[2, "coarse", 100, "fine"], label_compressions=[0.5, 1])
-    trials = list(dict.fromkeys(tiny.sections["labels"]))
+    trials = tiny.sections["labels"]
     assert {(t.dataset, t.model, t.post_epochs, t.width) for t in trials} == {("digit-pairs", "fc", 3, TINY["width"])}
     for labels in ("2", "coarse", "fine"):
         found = [(t.pruner, t.compression) for t in trials if t.labels == labels]
@@ -412,6 +412,16 @@ def test_controls_are_of_every_pruner_and_erk_random_beside_them():
     found = [(t.pruner, t.control) for t in tiny.sections["controls"]]
     controls = ("none", "shuffled", "reinitialised")
     assert found == [*((pruner, control) for pruner in TINY["pruners"] for control in controls), (profile.ERK, "none")]
+
+
+def test_no_section_has_a_trial_twice():
+    """Where a number of labels is that of the classes, a pruner prunes nothing, or is the one that controls have."""
+    tiny = make(
+        **{"labels_on": PAIRS, "labels": [2, 100, "fine"], "label_compressions": [0, 1]},
+        **{"controls_on": PAIRS, "control_compressions": [1], "pruners": ["random", profile.ERK]},
+    )
+    for section, trials in tiny.sections.items():
+        assert len(trials) == len(set(trials)), section
 
 
 def test_steps_are_of_pruners_that_see_what_they_pruned():
@@ -437,7 +447,7 @@ def test_passes_are_timed_alone_for_one_seed():
         ({"labels_on": PAIRS, "labels": [2, 101]}, "labels_on.*digit-pairs has 100 classes, which make no 101 groups"),
         ({"labels_on": PAIRS | {"dataset": "digits"}, "labels": ["coarse"]}, "digits has no coarse classes"),
         ({"labels": [2]}, "labels_on: row .* lacks dataset and model"),
-        ({"labels_on": PAIRS, "labels": [1]}, "labels"),
+        ({"labels_on": PAIRS, "labels": [1]}, "must be fine, coarse, or a number of groups from 2 on, not '1'"),
         ({"control_compressions": [1]}, "controls_on: row .* lacks dataset and model"),
         ({"controls_on": PAIRS | {"epochs": 3}, "step_compressions": [1]}, "controls_on.* unknown key epochs"),
         ({"controls_on": PAIRS | {"control": "shuffled"}}, "controls_on.* unknown key control"),

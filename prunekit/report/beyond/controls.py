@@ -71,7 +71,7 @@ def said(frame: pd.DataFrame) -> str:
         f"{words.PRUNERS[str(r.pruner)]} (c = {r.compression:g}: {r.reinitialised_gap:+.1f})" for r in anew.itertuples()
     )
     return (
-        f"**Controls.** On {words.DATASETS[frame.dataset.iloc[0]]}, {'. '.join(told)}. Weights drawn anew beneath the "
+        f"**Controls.** On {words.DATASETS[frame.dataset.iloc[0]]}, {'; '.join(told)}. Weights drawn anew beneath the "
         + (
             f"same mask change accuracy beyond the interval over seeds for {drawn}."
             if drawn

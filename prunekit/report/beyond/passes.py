@@ -47,6 +47,8 @@ def table(frame: pd.DataFrame, records: Mapping[str, Record]) -> Table:
         "nine passes (CSR: three): with zeros multiplied (masked), compacted, and with each zero skipped (CSR)"
         + (f"; on {machines}, threads: {threads}." if machines else ".")
     )
+    unknown = len(tidy) and tidy[["compacted", "csr"]].isna().any(axis=None)
+    caption += " –: the network has layers that this form does not know." if unknown else ""
     caption += " † collapsed." if len(tidy) and tidy.collapsed.eq(True).any() else ""
     wide = named_once(pd.DataFrame(shown), ["Dataset", "c"]) if shown else pd.DataFrame()
     return Table("zeros", "Table Z", caption, tidy, wide)
