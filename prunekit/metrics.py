@@ -101,7 +101,7 @@ def latency(net: nn.Module, images: Tensor, precision: str = "float32", passes: 
     seconds = []
     for _ in range(1 + passes):
         start = time.perf_counter()
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=precision != "float32"):
             net(images)
         if images.device.type != "cpu":
             torch.accelerator.synchronize()
@@ -127,15 +127,15 @@ def evaluate(
 ) -> list[dict[str, float]]:
     """Return the mean cross-entropy (nats), top-1 and top-5 accuracy (percent) of `net` over `batches`, and seconds.
 
-    It is one row, or one a network of `models.side_by_side`, which share the seconds equally. `precision` "bfloat16"
-    computes products in bfloat16, "float32" everything in the network's own precision.
+    It is one row, or one a network of `models.side_by_side`, which share the seconds equally. `precision` "float32"
+    computes everything in the network's own precision, any other products in bfloat16 and what follows in float32.
     Raises ValueError if there are no batches.
     """
     start = time.perf_counter()
     net.eval()
     found, truth = [], []
     for images, labels in batches:
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=precision != "float32"):
             found.append(net(images).float())
         truth.append(labels)
     if not sum(map(len, truth)):

@@ -38,6 +38,8 @@ def epochs(
     An epoch has one row, or one a network of `models.side_by_side`, which share the seconds equally. Columns: epoch
     (from 1), train_loss and test_loss (nats), top1 and top5 (percent), train_seconds and test_seconds.
     Weights outside `masks` (none pruned if None) are zero after every step, whatever the optimiser remembers.
+    `precision`: "float32"; "bf16-mixed", products in bfloat16 and the loss and all else in float32; "bfloat16", what
+    torch's autocast makes of it, on CUDA the loss in bfloat16 too.
     Raises FloatingPointError when a loss stops being a number, ValueError for an unknown optimiser.
     """
     if optimizer not in OPTIMIZERS:
@@ -55,8 +57,10 @@ def epochs(
         net.train()
         total = torch.zeros((), device=train_batches.labels.device)
         for images, labels in train_batches.shuffled(batch_size, order, augmentation):
-            with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-                losses = _losses(net(images), labels)
+            with torch.autocast(images.device.type, torch.bfloat16, enabled=precision != "float32"):
+                logits = net(images)
+                # CUDA's autocast leaves cross_entropy in the precision of its input.
+                losses = _losses(logits if precision == "bfloat16" else logits.float(), labels)
             step.zero_grad(set_to_none=True)
             losses.sum().backward()
             step.step()

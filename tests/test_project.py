@@ -62,7 +62,7 @@ def test_notebook_parameters_are_the_demo_profile(notebook):
     assert list(own)[:2] == ["profile", "out"] and own.keys() - {"out"} <= demo.keys() == Params.model_fields.keys()
 
 
-ELSE = {"model": "conv", "schedule": "linear", "scope": "local", "optimizer": "sgd", "precision": "bfloat16"}
+ELSE = {"model": "conv", "schedule": "linear", "scope": "local", "optimizer": "sgd", "precision": "bf16-mixed"}
 ELSE |= {
     "comparison": [{"dataset": "mnist", "model": "conv"}],
     "datasets": ["mnist"],

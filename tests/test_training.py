@@ -146,8 +146,31 @@ def test_no_epochs_applies_the_masks_and_no_more(net, kept, batches):
         assert torch.equal(tensor, before[name] * kept[name] if name in kept else before[name])
 
 
-def test_bfloat16_trains_float32_weights(net, kept, batches):
-    curve = train(net, kept, batches, precision="bfloat16")
+@pytest.mark.parametrize(
+    ("precision", "kind"),
+    [("float32", torch.float32), ("bf16-mixed", torch.float32), ("bfloat16", torch.bfloat16)],
+)
+def test_in_which_precision_logits_reach_the_loss(net, kept, batches, monkeypatch, precision, kind):
+    """On CUDA, cross_entropy under autocast computes in bfloat16 what it is given in bfloat16."""
+    losses, given = training._losses, set()
+
+    def watched(logits, labels):
+        given.add(logits.dtype)
+        return losses(logits, labels)
+
+    monkeypatch.setattr(training, "_losses", watched)
+    train(net, kept, batches, epochs=1, precision=precision)
+    assert given == {kind}
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "bfloat16"])
+def test_products_are_in_bfloat16_and_weights_stay_float32(net, kept, batches, precision):
+    seen = set()
+    for layer in models.prunable(net):
+        module = net.get_submodule(layer.rpartition(".")[0])
+        module.register_forward_hook(lambda module, inputs, output: seen.add(output.dtype))
+    curve = train(net, kept, batches, precision=precision)
+    assert seen == {torch.bfloat16}
     assert all(math.isfinite(row["train_loss"]) for row in curve)
     assert {parameter.dtype for parameter in net.parameters()} == {torch.float32}
     assert not pruned_weights(net, kept).any()

@@ -208,14 +208,14 @@ def memory_trial(data_dir: str) -> None:
 
 
 def gpu_epoch(place: Place) -> list[Measured]:
-    """The training of an epoch of VGG16 on CIFAR-10, ours in bfloat16, without the test after it."""
+    """The training of an epoch of VGG16 on CIFAR-10, products in bfloat16, without the test after it."""
     net, kept = _ours("cuda")
     train, one = _cifar10(place.data_dir, "cuda"), _cifar10(place.data_dir, "cuda", 1)
     twin = _baseline(place, "cuda")
     loader = place.baseline.loader(place.data("cifar10").train, "cuda", BATCH, shuffle=True)
     epochs = in_turn(
         place.times(3),
-        lambda: _train(net, kept, train, one, "bfloat16"),
+        lambda: _train(net, kept, train, one, "bf16-mixed"),
         lambda: place.baseline.train(twin, loader, _one_image(), 1)[-1]["train_seconds"],
     )
     products = [product_rate("cuda", torch.bfloat16) for _ in range(3)]

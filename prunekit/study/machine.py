@@ -96,17 +96,24 @@ def cores() -> int:
 
 
 def device(wanted: str) -> str:
-    """Return the torch device of that name, of "auto" a GPU if there is one; raises UserError for one not there."""
+    """Return the torch device of that name with its index, of "auto" a GPU if there is one; this process is to use it.
+
+    Raises UserError for one that is not here.
+    """
     import torch
 
     there = _devices()
     if wanted == "auto":
-        return "cuda" if "cuda" in there else "cpu"
+        wanted = "cuda" if "cuda" in there else "cpu"
     if wanted not in there:
         raise UserError(f"--device {shown(wanted)} is not here; choose from auto, {', '.join(there)}")
-    if wanted.startswith("cuda"):
-        torch.cuda.set_device(wanted)  # whose name is asked for without naming it
-    return wanted
+    if wanted == "cpu":
+        return wanted
+    kind, _, number = wanted.partition(":")
+    index = int(number or 0)
+    if kind == "cuda":
+        torch.cuda.set_device(index)  # whose memory and name are asked for without naming it
+    return f"{kind}:{index}"
 
 
 def _devices() -> list[str]:
@@ -117,6 +124,13 @@ def _devices() -> list[str]:
         return ["cpu"]
     kind = torch.accelerator.current_accelerator().type  # type: ignore[union-attr]
     return ["cpu", kind, *(f"{kind}:{i}" for i in range(torch.accelerator.device_count()))]
+
+
+def free_memory(device: str) -> int:
+    """Return how many bytes are free on the GPU that this process uses; 0 where torch does not tell."""
+    import torch
+
+    return torch.cuda.mem_get_info()[0] if device.startswith("cuda") else 0
 
 
 def threads(workers: int) -> int:

@@ -59,7 +59,7 @@ class Params(BaseModel):
     batch_size: trial.Count
     scoring_images_per_class: trial.Count
     scoring_batch_size: trial.Count
-    precision: Literal["float32", "bfloat16"]
+    precision: Literal["float32", "bf16-mixed"]
     timed_alone: bool
     labels_on: dict[str, Any] = {}
     labels: list[trial.Labels] = []

@@ -48,11 +48,10 @@ class Shared:
     """
 
     def __init__(self, data_dir: Path | str | None = None, device: str = "cpu", cache_dir: Path | None = None):
-        if device.startswith("cuda"):
-            torch.cuda.set_device(device)  # whose memory and name are asked for without naming it
-            torch.backends.cudnn.allow_tf32 = False  # float32 is to be float32
         self.data_dir = data_dir
-        self.device = device
+        self.device = machine.device(device)
+        if self.device.startswith("cuda"):
+            torch.backends.cudnn.allow_tf32 = False  # float32 is to be float32
         self.cache_dir = cache_dir
         self._latest: dict[str, tuple[Hashable, tuple[Any, Cost]]] = {}
 

@@ -46,6 +46,7 @@ HISTOGRAM_CENTRES = np.linspace(-1.49, 1.49, 150).round(2)  # of the bins of a r
 LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Labels = Annotated[str, BeforeValidator(str), AfterValidator(_grouping)]
 Schedule = Literal["exponential", "linear"]
+Precision = Literal["float32", "bf16-mixed", "bfloat16"]
 SCHEDULES: tuple[Schedule, ...] = ("exponential", "linear")
 SCHEMA_VERSION: Literal[5] = 5
 _ONLY_TRAINED = ("optimizer", "learning_rate", "batch_size", "precision", "train_subset")
@@ -82,6 +83,7 @@ class Trial(BaseModel):
     classes are put into at random, drawn from the seed's own stream; the images are the same. `control`: the mask
     "shuffled" within each layer, or all weights drawn anew ("reinitialised") beneath it, as Frankle et al. 2021
     (arXiv:2009.08576) did. `passes`: what zeros are worth is measured too, see `Record.passes`.
+    `precision`: see `training.epochs`; "bfloat16" is that of some early records and is for comparing with them only.
     `reaugmented`: the second of GraSP's two passes sees its images augmented anew, as the study's code has it.
     `dataset_source`, `model_source` and `pruner_source` tell the source of a user's own, and are found where they are
     not given, but for JSON: to read a record runs no code. Raises ValidationError, a ValueError, for what cannot be.
@@ -106,7 +108,7 @@ class Trial(BaseModel):
     scoring_images_per_class: Count = 10
     scoring_batch_size: Count = 256
     train_subset: Count | None = None
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
     reaugmented: bool = False
     labels: Labels = "fine"
     control: Literal["none", "shuffled", "reinitialised"] = "none"

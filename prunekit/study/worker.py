@@ -86,7 +86,7 @@ def _attempt(trials: Sequence[Trial], shared: Any, where: dict[str, Any]) -> Ite
         yield from made or [failed(trials[0], error, where)]
         return
     half = len(trials) // 2
-    if no_memory(error):
+    if no_room(error):
         print(f"prunekit: no memory for {len(trials)} trials side by side; going on with {half}", file=sys.stderr)
     for part in (trials[:half], trials[half:]):
         yield from _attempt(part, shared, where)
@@ -102,9 +102,9 @@ def kept(record: Record, store: Store) -> Record:
     return record
 
 
-def no_memory(error: str) -> bool:
-    """Whether a GPU's memory did not suffice: as torch says it, as CUDA and as its libraries do."""
-    return "out of memory" in error or "ALLOC_FAILED" in error
+def no_room(error: str) -> bool:
+    """Whether a GPU's memory did not suffice, or it takes but one process: as torch, CUDA and its libraries say it."""
+    return any(words in error for words in ("out of memory", "ALLOC_FAILED", "busy or unavailable"))
 
 
 @contextmanager

@@ -204,7 +204,7 @@ def test_without_memory_fewer_processes_run(tmp_path, monkeypatch, capsys):
     study_ = tiny(tmp_path / "runs")
     assert run(study_, workers=2) == {}
     assert {record.where["workers"] for record in study_.store.load(study_.trials).values()} == {1}
-    assert "prunekit: no memory for 2 trials at once; going on with 1" in capsys.readouterr().err
+    assert "prunekit: no room for 2 trials at once; going on with 1" in capsys.readouterr().err
 
 
 def test_only_the_group_that_kills_its_process_twice_fails(tmp_path, monkeypatch):

@@ -187,7 +187,7 @@ def test_later_assignment_wins(tiny_profile):
         ("train_subset=0", ["train_subset", "0", "at least 1"]),
         ("post_epochs=null", ["post_epochs", "None", "integer"]),
         ("schedule=cosine", ["schedule", "'cosine'", "'linear'"]),
-        ("precision=float16", ["precision", "'float16'", "'bfloat16'"]),
+        ("precision=float16", ["precision", "'float16'", "'bf16-mixed'"]),
         ("comparison=[{dataset: digits}]", ["comparison", "lacks model"]),
         ("comparison=[{dataset: digits, model: fc, widht: 1}]", ["comparison", "widht", "did you mean width?"]),
         ("comparison=[{dataset: digits, model: vgg12}]", ["comparison", "'vgg12'", "did you mean vgg1"]),

@@ -148,7 +148,7 @@ def test_a_device_without_bfloat16_computes_in_float32_and_says_so(monkeypatch):
     """As an old GPU; the trial's id stays, its record tells."""
     expected = run(trial(pre_epochs=1))
     monkeypatch.setattr(machine, "computes_in", lambda precision, device: precision == "float32")
-    one = trial(pre_epochs=1, precision="bfloat16")
+    one = trial(pre_epochs=1, precision="bf16-mixed")
     record = runner.run_trial(one, where={"device": "here"})
     assert (record.id, record.where) == (one.id, {"device": "here", "precision": "float32"})
     found = facts(record.model_dump())
@@ -162,8 +162,8 @@ def test_what_computes_in_bfloat16(monkeypatch):
         return including_emulation  # as a GPU of before 2020 says
 
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
-    assert machine.computes_in("float32", "cuda") and machine.computes_in("bfloat16", "cpu")
-    assert not machine.computes_in("bfloat16", "cuda:0")
+    assert machine.computes_in("float32", "cuda") and machine.computes_in("bf16-mixed", "cpu")
+    assert not machine.computes_in("bf16-mixed", "cuda:0")
 
 
 def test_streams_are_apart_and_repeatable():
@@ -329,6 +329,8 @@ def test_a_field_at_its_default_is_not_part_of_the_id():
     wordy = {"dataset": "mnist", "model": "fc", "pruner": "snip", "compression": 1.0}
     spelled_out = json.dumps(wordy, sort_keys=True).encode()
     assert Trial(**wordy).id == hashlib.sha256(spelled_out).hexdigest()[:16] == "8fcab43da456c712"
+    in_bfloat16 = Trial(dataset="cifar10", model="vgg16", pruner="grasp", compression=0.05, precision="bf16-mixed")
+    assert in_bfloat16.id == "c6d73a5541e1ab56"
     defaults = {name: field.default for name, field in Trial.model_fields.items() if not field.is_required()}
     assert Trial(**wordy | defaults).id == Trial(**wordy).id
 
