@@ -68,6 +68,7 @@ ELSE |= {
     "datasets": ["mnist"],
     "pruners": ["snip"],
     "seeds": [7],
+    "timing_seeds": [7],
 }
 ELSE |= {name: [0.3] for name in Params.model_fields if name.endswith("compressions")}
 ELSE |= {"labels_on": {"dataset": "cifar100", "model": "conv"}, "labels": ["3"], "step_counts": [7]}
@@ -192,6 +193,7 @@ STOREYS = {  # of each, its rooms in order; "" is the method, which lies in prun
         "engine",
         "profile",
         "export",
+        "merge",
     ],
     "report": [
         "published",
@@ -202,6 +204,7 @@ STOREYS = {  # of each, its rooms in order; "" is the method, which lies in prun
         "figures",
         "pictures",
         "health",
+        "arithmetic",
         "audit",
         "claims",
         "findings",
@@ -215,7 +218,7 @@ STOREYS = {  # of each, its rooms in order; "" is the method, which lies in prun
         "build",
     ],
     "bench": ["measure", "report", "work", "rows"],
-    "cli": ["places"],
+    "cli": ["places", "running"],
 }
 
 

@@ -6,16 +6,13 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from .. import __version__
 from ..errors import UserError, advice, shown
-from . import places
-
-if TYPE_CHECKING:
-    from ..study.profile import Study
+from . import places, running
 
 app = typer.Typer(
     add_completion=False,
@@ -36,6 +33,8 @@ Device = Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu, cu
 Workers = Annotated[int | None, typer.Option(min=1, max=1024, help="Processes.  [default: one a core; one on a GPU]")]
 Cluster = Annotated[str | None, typer.Option(help="A dask scheduler, tcp://HOST:8786 or its file.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="key=value over the profile; values are YAML.")]
+Only = Annotated[list[str] | None, typer.Option(help="A section, such as sweep; give it again for more.")]
+NoRun = Annotated[bool, typer.Option("--no-run", help="Start no trial: show the records there are, say what lacks.")]
 Out = Annotated[Path | None, typer.Option(help="Folder of the report.  [default: reports/PROFILE, custom/ with --set]")]
 
 
@@ -62,11 +61,12 @@ def report(
     workers: Workers = None,
     cluster: Cluster = None,
     assignments: Set = None,
+    no_run: NoRun = False,
 ) -> None:
     """Run what is missing, execute the notebooks, and write report.html, report.pdf and report.md."""
     from ..report import build
 
-    study = _study(profile, runs_dir, assignments)
+    study = running.study(profile, runs_dir, assignments)
     places.check_data(data_dir)
     usual = places.usual(study, profile)
     folder = out or usual
@@ -75,7 +75,7 @@ def report(
         places.check_writable("--out", folder / part)
     places.check_writable("--runs-dir", study.store.folder)
     build.check_notebooks()
-    errors = _run_missing(study, data_dir, device, workers, cluster)
+    errors = running.only_show(study) if no_run else running.run_missing(study, data_dir, device, workers, cluster)
     errors += build.build(study, folder, data_dir)
     _finish(errors, f"report in {folder}/report.html, .pdf and .md")
 
@@ -90,26 +90,28 @@ def run(
     workers: Workers = None,
     cluster: Cluster = None,
     assignments: Set = None,
+    only: Only = None,
 ) -> None:
     """Run the trials that are missing, no Jupyter needed; with --out, also write OUT/trials.parquet."""
-    study = _study(profile, runs_dir, assignments)
+    study = running.study(profile, runs_dir, assignments)
+    wanted = running.ids(study, only)
     places.check_data(data_dir)
     if out:
         places.check_not_published(out, places.usual(study, profile))
         places.check_writable("--out", out)
     places.check_writable("--runs-dir", study.store.folder)
-    errors = _run_missing(study, data_dir, device, workers, cluster)
+    errors = running.run_missing(study, data_dir, device, workers, cluster, wanted)
     if out:
         study.publish(out)
-    done = len(study.store.good(study.trials))
-    of = f" of {len(study.trials)}" if done < len(study.trials) else ""
+    done = len(study.store.good(wanted))
+    of = f" of {len(wanted)}" if done < len(wanted) else ""
     _finish(errors, f"{done}{of} trials in {study.store.folder}")
 
 
 @app.command()
 def status(profile: Profile = "demo", runs_dir: RunsDir = None, assignments: Set = None) -> None:
     """Show how many trials are done, missing and failed, and why, and about how long the rest will take."""
-    study = _study(profile, runs_dir, assignments)
+    study = running.study(profile, runs_dir, assignments)
     places.check_readable("--runs-dir", study.store.folder)
     records = study.store.load(study.trials)
     failures = [record for record in records.values() if record.status == "failed"]
@@ -199,6 +201,23 @@ def export(
 
 
 @app.command()
+def merge(
+    sources: Annotated[list[Path], typer.Argument(help="Folders of records, or trials.parquet files.")],
+    runs_dir: RunsDir = None,
+) -> None:
+    """Take the records of other machines into the runs folder; what is there already stays."""
+    from ..study.merge import merge as merged
+    from ..study.params import project_root
+    from ..study.store import Store
+
+    store = Store(runs_dir or project_root() / "runs")
+    places.check_writable("--runs-dir", store.folder)
+    for source in sources:
+        for line in merged(source, store):
+            _say(0, line)
+
+
+@app.command()
 def init(folder: Annotated[Path, typer.Argument(help="Where to.")] = Path(".")) -> None:
     """Copy params/ and notebooks/ into a folder, to be edited: prunekit takes them wherever it is run inside it."""
     from ..study.params import copy_shipped
@@ -246,35 +265,6 @@ def _say(status: int, message: str) -> int:
     line = "".join(c if c.isprintable() else " " for c in message)
     print(f"prunekit: {' '.join(line.split())[:_LONGEST]}", file=sys.stderr)
     return status
-
-
-def _study(profile: str, runs_dir: Path | None, assignments: list[str] | None) -> Study:
-    from ..study.params import load_params
-    from ..study.profile import Study
-
-    return Study(load_params(profile, assignments or ()), runs_dir)
-
-
-def _run_missing(
-    study: Study, data_dir: Path | None, device: str, workers: int | None, cluster: str | None
-) -> list[str]:
-    from ..study import machine
-
-    if cluster and workers:
-        raise UserError("--workers is of this machine; with --cluster, start as many dask workers as are wanted")
-    if device not in {"auto", "cpu"} and not cluster:
-        machine.device(device)
-    missing = study.missing(study.store.load(study.trials))
-    done = len(study.trials) - len(missing)
-    print(f"prunekit: {len(study.trials)} trials, {done} done, {len(missing)} to run", file=sys.stderr)
-    if not missing:
-        study.store.sweep()
-        return []
-    from ..study import engine
-
-    trials, timed = study.trials.values(), study.timed
-    errors = engine.run(trials, study.store, data_dir, device, workers, cluster, timed=timed)
-    return list(engine.lines(errors))
 
 
 def _finish(errors: list[str], done: str = "") -> None:

@@ -22,8 +22,8 @@ from ..files import replace
 from ..study.trial import HISTOGRAM_CENTRES, Record
 from . import published, words
 from .published import KEYS
-from .statistics import chance
-from .table import MIME
+from .statistics import chance, started
+from .table import MIME, unless_empty
 
 matplotlib.rcParams.update(
     {
@@ -83,6 +83,7 @@ class Figure:
         }
 
 
+@unless_empty
 def weights(frame: pd.DataFrame, records: Mapping[str, Record], dataset: str, name: str, number: str) -> Figure:
     """Figures 2 and 3: how the kept weights of each layer are distributed, a panel a pruner."""
     rows = frame[(frame.dataset == dataset) & (frame.status == "ok")]
@@ -126,23 +127,27 @@ def weights(frame: pd.DataFrame, records: Mapping[str, Record], dataset: str, na
     return Figure(name, number, caption, alt, data, drawing)
 
 
-def summary(frame: pd.DataFrame) -> Figure:
-    """Top-1 accuracy by compression: the sweep at a glance."""
-    return _curves(frame, {"top1": ""}, published.TABLES[1], "summary", "Figure S", "Top-1 accuracy", "%")
+@unless_empty
+def summary(frame: pd.DataFrame, unpruned: pd.DataFrame | None = None) -> Figure:
+    """Top-1 accuracy by compression: the sweep at a glance, beside the unpruned networks."""
+    return _curves(frame, {"top1": ""}, published.TABLES[1], "summary", "Figure S", "Top-1 accuracy", "%", unpruned)
 
 
-def accuracy_by_compression(frame: pd.DataFrame) -> Figure:
-    """Table II as curves: top-1, and top-5 of a hundred classes."""
-    values = {"top1": "", "top5": "top-5"}
-    return _curves(frame, values, published.TABLES[1], "accuracy_by_compression", "Figure A", "Accuracy", "%")
+@unless_empty
+def accuracy_by_compression(frame: pd.DataFrame, unpruned: pd.DataFrame | None = None) -> Figure:
+    """Table II as curves: top-1, and top-5 of a hundred classes, beside the unpruned networks."""
+    values, name = {"top1": "", "top5": "top-5"}, "accuracy_by_compression"
+    return _curves(frame, values, published.TABLES[1], name, "Figure A", "Accuracy", "%", unpruned)
 
 
+@unless_empty
 def time_by_compression(frame: pd.DataFrame) -> Figure:
     """Table III as curves: seconds of a whole trial."""
     values = {"trial_seconds": ""}
     return _curves(frame, values, published.TABLES[2], "time_by_compression", "Figure B", "Time of a trial", "s")
 
 
+@unless_empty
 def flops_by_compression(frame: pd.DataFrame) -> Figure:
     """Table IV as curves: millions of FLOPs of the pruned network for one image."""
     frame = frame.assign(millions=frame.flops_kept.astype(float) / 1e6)
@@ -151,20 +156,24 @@ def flops_by_compression(frame: pd.DataFrame) -> Figure:
 
 
 def _curves(
-    frame: pd.DataFrame, values: Mapping[str, str], table: str, name: str, number: str, what: str, unit: str
+    frame: pd.DataFrame,
+    values: Mapping[str, str],
+    table: str,
+    name: str,
+    number: str,
+    what: str,
+    unit: str,
+    unpruned: pd.DataFrame | None = None,
 ) -> Figure:
     """A table by compression, a panel a dataset: seeds as points, their means as lines, the published as hollow marks.
 
     `values` are the frame's columns to show, each with what the panel's title adds; `what` and `unit` name the axis.
-    A top-5 of ten classes has no panel. Published values of other data than ours are grey.
+    A top-5 of ten classes has no panel. Published values of other data than ours are grey. A grey line is the mean of
+    those trials of `unpruned`, networks with all weights, that started.
     """
-    data = pd.concat(
-        [
-            frame.assign(value=frame[column].astype(float), shown=title)[[*KEYS, "seed", "shown", "value"]]
-            for column, title in values.items()
-        ],
-        ignore_index=True,
-    )
+    data = _long(frame, values)
+    dense = _long(unpruned[started(unpruned.dataset, unpruned.top1)], values) if unpruned is not None else data[:0]
+    dense = dense[dense.model.isin(data.model)]
     data = published.attach(data, table)
     data = data[~((data.shown == "top-5") & (data.dataset.map(chance) > 1))]
     panels = [rows for _, rows in data.groupby(["dataset", "shown"], sort=False)]
@@ -174,6 +183,8 @@ def _curves(
     for axes, rows in zip(drawing.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True):
         _panel(axes, rows, styles)
         shown = rows.shown.iloc[0]
+        for _, alike in dense[(dense.dataset == rows.dataset.iloc[0]) & (dense.shown == shown)].groupby("dataset"):
+            axes.axhline(alike.value.mean(), color="0.5", lw=1.3, zorder=1)
         axes.set(title=words.DATASETS[rows.dataset.iloc[0]] + (f", {shown}" if shown else ""), xlabel="", ylabel="")
         ticks = sorted(set(rows.compression))
         axes.set_xscale("log" if min(ticks) > 0 else "linear")
@@ -183,15 +194,21 @@ def _curves(
     first = drawing.axes[0]
     first.set_ylabel(f"{what} ({unit})")
     first.set(**({"ylim": (-3, 103)} if unit == "%" else {"yscale": "log"}))
-    note = _legend(drawing, data, styles)
+    note = _legend(drawing, data, styles, dense)
     on = " and ".join(words.DATASETS[dataset] for dataset in dict.fromkeys(data.dataset))
     caption = f"{what} by compression on {on}. Points are seeds, lines their means.{note}"
     alt = f"{what} in {unit} against compression for {_listed(list(dict.fromkeys(data.pruner)))} on {on}."
     return Figure(name, number, caption, alt, data, drawing)
 
 
-def _legend(drawing: Drawing, data: pd.DataFrame, styles: Mapping[str, _Style]) -> str:
-    """Draw the legend of curves; return what the caption says of the published marks, if there are any."""
+def _long(frame: pd.DataFrame, values: Mapping[str, str]) -> pd.DataFrame:
+    """Return a row a trial and each of the columns in `values`: KEYS, seed, shown (the column's title), value."""
+    parts = [frame.assign(value=frame[key].astype(float), shown=title) for key, title in values.items()]
+    return pd.concat(parts, ignore_index=True)[[*KEYS, "seed", "shown", "value"]]
+
+
+def _legend(drawing: Drawing, data: pd.DataFrame, styles: Mapping[str, _Style], dense: pd.DataFrame) -> str:
+    """Draw the legend of curves; return what the caption says of the marks and lines that are not pruners'."""
     named = {
         words.PRUNERS[pruner]: Line2D([], [], ls="-", ms=4, **styles[pruner]) for pruner in dict.fromkeys(data.pruner)
     }
@@ -206,6 +223,11 @@ def _legend(drawing: Drawing, data: pd.DataFrame, styles: Mapping[str, _Style]) 
     if others:
         named["\n".join(["published, for", *others])] = Line2D([], [], color=_GREY, **hollow)
         note += f" Grey marks are published for other data ({', '.join(others)}) and no measure of ours."
+    if len(dense):
+        named["not pruned"] = Line2D([], [], color="0.5")
+        runs = dense.drop_duplicates(["dataset", "seed"]).dataset.value_counts(sort=False)
+        told = ", ".join(f"{words.DATASETS[str(dataset)]} {count}" for dataset, count in runs.items())
+        note += f" Grey line: the unpruned network, the mean of the runs that started to learn ({told})."
     drawing.legend(named.values(), named.keys(), loc="outside right center", fontsize="small")
     return note
 

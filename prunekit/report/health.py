@@ -17,7 +17,9 @@ from .table import Table, telling
 
 _TITLES: dict[Section, str] = {
     "comparison": "Table I",
-    "sweep": "Tables II and III",
+    "sweep": "Table II",
+    "unpruned": "The unpruned networks",
+    "timing": "Table III",
     "flops": "Table IV",
     "layers": "Table V",
     "histograms": "Figures 2 and 3",
@@ -26,6 +28,8 @@ _TITLES: dict[Section, str] = {
     "steps": "Table N, steps",
     "passes": "Table Z, what zeros are worth",
     "described": "Beside these, in the words of the paper or at initialisation",
+    "described_flops": "Table IV in the words of the paper",
+    "reaugmented": "GraSP with images augmented anew",
 }
 _WHERE = {
     "gpu": "GPU",
@@ -44,17 +48,17 @@ _WHERE = {
 def facts(study: Study, records: Mapping[str, Record]) -> str:
     """Return profile, budget, seeds, machine, versions and when, as a Markdown list read from the records."""
     params = study.params
-    done = [record for record in records.values() if record.status == "ok"]
+    done = [record for id_ in study.trials if (record := records.get(id_)) and record.status == "ok"]
     first, last = _span([record.finished for record in done])
     budgets: dict[str, list[str]] = {}
     for section, title in _TITLES.items():
-        if study.sections[section]:
-            budgets.setdefault(words.budget(study.frame(section, records)), []).append(title)
+        if len(frame := study.frame(section, records)):
+            budgets.setdefault(words.budget(frame), []).append(title)
     where = {title: _distinct(record.where.get(key) for record in done) for key, title in _WHERE.items()}
     return "\n".join(
         [
             *_strangers(done),
-            f"- **Profile:** `{params.profile}`, {len(study.trials)} trials",
+            f"- **Profile:** `{params.profile}`, {len(study.trials)} trials, {len(done)} of them done",
             *[f"- **{', '.join(titles)}:** {budget}" for budget, titles in budgets.items()],
             f"- **Optimiser:** {params.optimizer}, learning rate {params.learning_rate:g}, batches of "
             f"{params.batch_size}, {params.precision}; rows of Table I may differ, see `params/`",
@@ -105,15 +109,51 @@ def table(study: Study, records: Mapping[str, Record]) -> Table:
 
 
 def failures(study: Study, records: Mapping[str, Record]) -> str:
-    """Return the trials that failed or are missing, as a Markdown list, or a sentence that there are none."""
+    """Return the trials that failed, as a Markdown list, or a sentence that there are none."""
+    failed = [record for id_ in study.trials if (record := records.get(id_)) and record.status == "failed"]
+    lines = [f"- {record.trial.label}: {words.verbatim(record.error or '')}" for record in failed]
+    lacking_ = len(study.trials.keys() - records.keys())
+    missing = f"{lacking_} have not been run" if lacking_ else "none is missing"
+    return "\n".join(lines) or f"No trial failed and {missing}."
+
+
+def what_lacks(study: Study, records: Mapping[str, Record]) -> str:
+    """Return how many trials have no record, and of what, in Markdown; "" where none lacks."""
+    count = len(study.trials.keys() - records.keys())
+    if not count:
+        return ""
+    there = f"{count:,} of this profile's {len(study.trials):,} trials have no record"
+    return f"**What lacks:** {there}; all that is said here rests on the others.\n\n{lacking(study, records)}"
+
+
+def lacking(study: Study, records: Mapping[str, Record], sections: Iterable[Section] = tuple(_TITLES)) -> str:
+    """Return which of the sections' trials have no record, a line of Markdown a section; "" where none lacks."""
     lines = []
-    for id_, trial in study.trials.items():
-        record = records.get(id_)
-        if record is None:
-            lines.append(f"- {trial.label}: missing")
-        elif record.status == "failed":
-            lines.append(f"- {trial.label}: {words.verbatim(record.error or '')}")
-    return "\n".join(lines) or "No trial failed and none is missing."
+    for section in sections:
+        trials = study.sections[section]
+        missing = [trial for trial in trials if trial.id not in records]
+        if section not in _TITLES or not missing:
+            continue
+        if len(missing) == len(trials):
+            lines.append(f"- **{_TITLES[section]}:** none of its {len(trials)} trials has been run.")
+        else:
+            told = ", ".join(
+                f"{words.DATASETS[name]} {_of_seeds(missing, trials, name)}" for name in _datasets(missing)
+            )
+            lines.append(f"- **{_TITLES[section]}:** {len(missing)} of its {len(trials)} trials lack: {told}.")
+    return "\n".join(lines)
+
+
+def _datasets(trials: list[Trial]) -> list[str]:
+    return list(dict.fromkeys(trial.dataset for trial in trials))
+
+
+def _of_seeds(missing: list[Trial], trials: list[Trial], dataset: str) -> str:
+    """18 (seed 2); without the seeds where all lack some."""
+    lack, have = ([trial.seed for trial in part if trial.dataset == dataset] for part in (missing, trials))
+    seeds = sorted(set(lack))
+    some = f" (seed {', '.join(map(str, seeds))})" if len(seeds) < len(set(have)) else ""
+    return f"{len(lack)}{some}"
 
 
 def _strangers(done: list[Record]) -> list[str]:

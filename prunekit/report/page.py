@@ -13,7 +13,7 @@ from .. import datasets
 from ..datasets.sources import Arrays
 from ..study.profile import Section
 from ..study.trial import Record
-from . import notebook
+from . import health, notebook
 
 if TYPE_CHECKING:
     from .findings import Finding
@@ -31,7 +31,8 @@ class Page:
     """One notebook of the report. `namespace` is the notebook's globals(), `sections` those it shows (none: all).
 
     Records that were published with the profile are shown at once; of the sections' trials, those that are missing or
-    failed are run first. With the parameter `out`, whatever is shown is also written there, into tables/ and figures/.
+    failed are run first, unless the environment has PRUNEKIT_ONLY_SHOW=1; what still lacks is said. With the parameter
+    `out`, whatever is shown is also written there, into tables/ and figures/.
     Raises UserError for wrong parameters, and where data are missing that trials need.
     """
 
@@ -47,8 +48,12 @@ class Page:
             for dataset in sorted({self.study.trials[id_].dataset for id_ in todo}):
                 datasets.read(dataset)
             done = self.study.trials.keys() - todo
-            engine.run(self.study.trials.values(), self.study.store, done=done, timed=self.study.timed)
+            engine.run(
+                self.study.trials.values(), self.study.store, done=done, timed=self.study.timed, ranks=self.study.ranks
+            )
             self.records = self.study.records()
+        if sections:
+            self.say(health.lacking(self.study, self.records, sections))
 
     def frame(self, section: Section) -> pd.DataFrame:
         """Return a section's trials as rows; see Study.frame."""
@@ -68,11 +73,12 @@ class Page:
             shown.save(self.out / ("figures" if hasattr(shown, "drawing") else "tables"))
         display(shown)
 
-    def say(self, text: str) -> None:
-        """Display a paragraph of Markdown whose numbers come from the records."""
+    def say(self, text: str | None) -> None:
+        """Display a paragraph of Markdown whose numbers come from the records; nothing for one without words."""
         from IPython.display import Markdown, display
 
-        display(Markdown(text))
+        if text:
+            display(Markdown(text))
 
     def find(self, finding: Finding) -> None:
         """Display a finding: what it says, and its evidence."""

@@ -25,6 +25,11 @@ def chance(dataset: str) -> float:
     return 100 / _classes(dataset, own.digest("dataset", dataset))
 
 
+def started(names: pd.Series, top1: pd.Series) -> pd.Series:
+    """Return which networks started to learn: those whose top-1, in percent, is not exactly that of guessing."""
+    return top1.notna() & (top1 != names.map(chance))
+
+
 def least(dataset: str) -> float:
     """Return the top-1 accuracy, in percent, above which a network learnt anything: twice chance; 75 of two classes."""
     return min(2 * chance(dataset), 50 + chance(dataset) / 2)
@@ -88,7 +93,7 @@ def difference(cell: pd.DataFrame, first: str, second: str, by: str = "pruner") 
 
     Or those of the trials whose column `by` has these values.
     """
-    values = cell.pivot(index="seed", columns=by, values="top1").astype(float)
+    values = cell.pivot(index="seed", columns=by, values="top1").astype(float).reindex(columns=[first, second])
     return (values[first] - values[second]).dropna()
 
 

@@ -13,8 +13,10 @@ from ..study.profile import BEYOND, Study
 from ..study.trial import Record
 from . import audit, words
 from .statistics import chance, difference, half_width, kendall, least, trained
+from .table import unless_empty
 
 
+@unless_empty
 def leaders(frame: pd.DataFrame) -> str:
     """Who wins at each compression, by top-1 paired on seeds, and whether datasets rank the pruners alike."""
     lines = []
@@ -25,6 +27,7 @@ def leaders(frame: pd.DataFrame) -> str:
     return "\n".join([*lines, *(f"- **Rankings:** {line}" for line in _rankings(frame)), "", note])
 
 
+@unless_empty
 def stops(frame: pd.DataFrame) -> str:
     """From which compression on each pruner's networks no longer train: not on every seed."""
     lines = []

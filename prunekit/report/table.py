@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import pandas as pd
 
 from ..files import replace
 
+P = ParamSpec("P")
+T = TypeVar("T")
 LONG_LINE = 400  # characters: pandoc gives tables with a longer line the column widths of their dashes
 MIME = "application/vnd.prunekit+json"  # tells the report which file an output stands for
 
@@ -57,6 +60,16 @@ class Table:
             "text/html": caption + self.wide.to_html(index=False, border=0),
             "text/plain": f"{self.number}. {self.caption}\n{self.wide.to_string(index=False)}",
         }
+
+
+def unless_empty(make: Callable[Concatenate[pd.DataFrame, P], T]) -> Callable[Concatenate[pd.DataFrame, P], T | None]:
+    """Return `make`, which shows the rows of a frame, as a function that returns None for a frame without rows."""
+
+    @wraps(make)
+    def made(frame: pd.DataFrame, *args: P.args, **kwargs: P.kwargs) -> T | None:
+        return None if frame.empty else make(frame, *args, **kwargs)
+
+    return made
 
 
 def telling(wide: pd.DataFrame, always: Collection[str] = ()) -> pd.DataFrame:

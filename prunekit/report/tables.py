@@ -14,25 +14,29 @@ from ..study.trial import Record
 from . import published, words
 from .published import KEYS
 from .statistics import chance, difference, half_width, summary, trained
-from .table import Table, named_once, telling
+from .table import Table, named_once, telling, unless_empty
 
 READING = "Ours is the mean ± the half-width of its 95 % t interval over {seeds}"
 INFERENCE_IMAGES = 10_000  # of CIFAR's test
 _PARTS = {"top-1": "top1", "top-5": "top5"}
 
 
-def accuracy_by_dataset(frame: pd.DataFrame) -> Table:
-    """Table I: top-1 and top-5 accuracy at one compression, by dataset."""
+@unless_empty
+def accuracy_by_dataset(frame: pd.DataFrame, unpruned: pd.DataFrame | None = None) -> Table:
+    """Table I: top-1 and top-5 accuracy at one compression, by dataset; in its caption, that of unpruned networks."""
     compression = frame.compression.iloc[0]
     what = f"Test accuracy in %, at compression {compression:g}, by dataset"
-    return _accuracy("table1_accuracy_by_dataset", "Table I", what, frame)
+    return _accuracy("table1_accuracy_by_dataset", "Table I", what, frame, unpruned)
 
 
-def accuracy_by_compression(frame: pd.DataFrame) -> Table:
-    """Table II: top-1 and top-5 accuracy by compression."""
-    return _accuracy("table2_accuracy_by_compression", "Table II", "Test accuracy in %, by compression", frame)
+@unless_empty
+def accuracy_by_compression(frame: pd.DataFrame, unpruned: pd.DataFrame | None = None) -> Table:
+    """Table II: top-1 and top-5 accuracy by compression; in its caption, that of unpruned networks."""
+    what = "Test accuracy in %, by compression"
+    return _accuracy("table2_accuracy_by_compression", "Table II", what, frame, unpruned)
 
 
+@unless_empty
 def time(frame: pd.DataFrame) -> Table:
     """Table III: seconds of a whole trial, and of inference on a test of CIFAR's size; no row mixes machines."""
     name = "table3_time"
@@ -58,6 +62,7 @@ def time(frame: pd.DataFrame) -> Table:
     return Table(name, "Table III", _caption(caption, tidy, frame), tidy, _wide(tidy, [*several, "time"], digits=2))
 
 
+@unless_empty
 def flops(frame: pd.DataFrame) -> Table:
     """Table IV: millions of FLOPs of the pruned network for one image."""
     name = "table4_flops"
@@ -72,6 +77,7 @@ def flops(frame: pd.DataFrame) -> Table:
     return Table(name, "Table IV", _caption(caption, tidy, frame), tidy, _wide(tidy, [], digits))
 
 
+@unless_empty
 def layer_compression(frame: pd.DataFrame, records: Mapping[str, Record]) -> Table:
     """Table V: density of each layer in %, of all weights, and of all parameters, which is what the paper printed."""
     name = "table5_layer_compression"
@@ -97,6 +103,7 @@ def layer_compression(frame: pd.DataFrame, records: Mapping[str, Record]) -> Tab
     return Table(name, "Table V", _caption(caption, tidy, frame), tidy, wide)
 
 
+@unless_empty
 def paired(frame: pd.DataFrame, name: str, number: str) -> Table:
     """Differences in top-1 accuracy between pruners of one seed, whose initial weights and batches are the same."""
     several = frame.compression.nunique() > 1
@@ -138,7 +145,7 @@ def superclasses(frame: pd.DataFrame) -> list[Table]:
     return [Table("cifar100_superclasses", "Table A", caption, tidy, wide)]
 
 
-def _accuracy(name: str, number: str, what: str, frame: pd.DataFrame) -> Table:
+def _accuracy(name: str, number: str, what: str, frame: pd.DataFrame, unpruned: pd.DataFrame | None) -> Table:
     tidy = pd.concat([summary(frame, column).assign(accuracy=label) for label, column in _PARTS.items()])
     tidy = _in_order(published.attach(tidy.reset_index(drop=True), name), ["accuracy"])
     few = tidy.dataset.map(chance) > 1  # of ten classes a guess is among five: top-5 says nothing there
@@ -156,7 +163,19 @@ def _accuracy(name: str, number: str, what: str, frame: pd.DataFrame) -> Table:
         caption += f" Magnitude on {where}: after {trials.pre_epochs.iloc[0]} epochs of training; Finding 2 has others."
     if (shown.accuracy == "top-5").any() and _alike(shown).any():
         caption += " The paper's values for a hundred classes stand beside both: its tables say top-1, its text top-5."
-    return Table(name, number, caption, tidy, _wide(shown, ["accuracy"], share=True))
+    return Table(name, number, caption + _not_pruned(frame, unpruned), tidy, _wide(shown, ["accuracy"], share=True))
+
+
+def _not_pruned(frame: pd.DataFrame, unpruned: pd.DataFrame | None) -> str:
+    """Return what the networks of `frame` reach with all weights, seed by seed, for a caption; "" if none was run."""
+    told = []
+    for (dataset, model), rows in () if unpruned is None else unpruned.groupby(["dataset", "model"], sort=False):
+        if ((frame.dataset == dataset) & (frame.model == model)).any():
+            parts = {"top1": "top-1"} | ({"top5": "top-5"} if chance(str(dataset)) <= 1 else {})
+            each = {title: ", ".join(f"{value:.1f}" for value in rows[key].dropna()) for key, title in parts.items()}
+            shown = "; ".join(f"{title} {values}" for title, values in each.items())
+            told.append(f"{words.DATASETS[str(dataset)]}, {words.model(str(model))}: {shown}")
+    return f" Not pruned, each seed: {'. '.join(told)}." if told else ""
 
 
 def _millions(tidy: pd.DataFrame) -> pd.DataFrame:

@@ -15,13 +15,14 @@ from ..files import replace
 from . import plain_yaml, trial
 from .trial import Trial
 
-_NOT_GIVEN = {"pruner", "compression", "seed", "reaugmented", "labels", "control", "passes"}  # with a row, or at all
+_NOT_GIVEN = {"pruner", "compression", "seed", "reaugmented", "labels", "control"}  # with a row, or at all
+_NOT_GIVEN |= {"passes", "timed"}
 _NOT_GIVEN |= {f"{kind}_source" for kind in trial.OURS}
 _TRIAL_KEYS = [key for key in Trial.model_fields if key not in _NOT_GIVEN]
 _NAME = re.compile(r"\w[\w.-]{0,63}")  # of a profile, and so of a folder in reports/
 _TAKEN = {"bench", "custom"}  # folders in reports/ that are of no profile
 _BEYOND = ["labels", "label_compressions", "control_compressions", "step_counts", "step_compressions"]
-_BEYOND += ["pass_compressions"]
+_BEYOND += ["pass_compressions", "timing_seeds"]
 _ROW_KEYS = [*_TRIAL_KEYS, "magnitude_pre_epochs", "described_pre_epochs"]
 
 
@@ -61,6 +62,8 @@ class Params(BaseModel):
     scoring_batch_size: trial.Count
     precision: Literal["float32", "bf16-mixed"]
     timed_alone: bool
+    timing_seeds: list[trial.Seed] = []
+    unpruned: bool = False
     labels_on: dict[str, Any] = {}
     labels: list[trial.Labels] = []
     label_compressions: list[trial.Compression] = []

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Section = Literal[
     "comparison",
     "sweep",
+    "unpruned",
+    "timing",
     "flops",
     "layers",
     "histograms",
@@ -31,8 +33,10 @@ Section = Literal[
     "controls",
     "steps",
     "passes",
+    "arithmetic",
 ]
-BEYOND: tuple[Section, ...] = ("labels", "controls", "steps", "passes")  # the study
+_FIRST: tuple[Section, ...] = ("comparison", "sweep", "unpruned", "flops", "layers", "histograms")
+BEYOND: tuple[Section, ...] = ("labels", "controls", "steps", "passes", "arithmetic")  # the study
 DENSE = "random"  # the pruner of trials at compression 0, where all keep everything
 ERK = "prunekit.baselines:erk_random"
 
@@ -46,7 +50,10 @@ class Study:
 
     @cached_property
     def sections(self) -> dict[Section, list[Trial]]:
-        """The trials behind Table I (comparison), Tables II and III (sweep), IV, V, and the histograms.
+        """The trials behind Table I (comparison), Tables II (sweep), III (timing), IV, V, and the histograms.
+
+        "unpruned" are their networks with all weights. Where "timing" has seeds of its own, its trials are the sweep's
+        once more, each by itself; else they are the sweep's.
 
         "described" are the magnitude and SynFlow trials of these that differ from what was run if the study's words are
         followed: epochs before magnitude pruning, many prune steps for SynFlow; and magnitude pruning at
@@ -56,11 +63,13 @@ class Study:
         Beyond the study: "labels", the same images with fewer labels, pruned and not; "controls", pruners with their
         masks shuffled or their weights drawn anew, and ERK-random; "steps", pruners that see what they pruned, in one
         step and in several, not trained; "passes", cells of Table IV for one seed, with what their zeros are worth.
+        "arithmetic" are the sweep's trials in other precisions; they are no trials of the study, and never run with it,
+        but shown where there are records of them.
         """
         p = self.params
         untrained = {} if p.flops_width is None else _untrained(p.flops_width)
-        trained_before = {"pre_epochs": p.described_pre_epochs}
-        in_steps = {"prune_steps": p.described_prune_steps}
+        trained_before: dict[str, Any] = {"pre_epochs": p.described_pre_epochs}
+        in_steps: dict[str, Any] = {"prune_steps": p.described_prune_steps}
         compressions = p.described_compressions
         found: dict[Section, list[Trial]] = {
             "comparison": [
@@ -70,6 +79,19 @@ class Study:
                 for trial_ in self._row(as_run(row, pruner), [pruner])
             ],
             "sweep": self._trials(p.datasets, p.compressions),
+            "unpruned": [
+                *(self._trials(p.datasets, [0.0], [DENSE]) if p.unpruned else ()),
+                *(
+                    trial_
+                    for row in (p.comparison if p.unpruned else ())
+                    for trial_ in self._trials([row["dataset"]], [0.0], [DENSE], **as_run(row))
+                ),
+            ],
+            "timing": (
+                self._trials(p.datasets, p.compressions, seeds=p.timing_seeds, timed=True)
+                if p.timing_seeds
+                else self._trials(p.datasets, p.compressions)
+            ),
             "flops": self._trials(p.datasets, p.compressions, **untrained),
             "layers": self._trials(p.datasets, [p.layer_compression], **untrained),
             "histograms": self._trials(p.datasets, [p.layer_compression]),
@@ -116,13 +138,29 @@ class Study:
                 )
                 if trial_.seed == p.seeds[0]
             ],
+            "arithmetic": [
+                trial_
+                for precision in (("float32", "bfloat16") if p.precision != "float32" else ())
+                for trial_ in self._trials(p.datasets, p.compressions, precision=precision)
+            ],
         }
         return {section: list(dict.fromkeys(trials)) for section, trials in found.items()}  # each once
 
     @cached_property
     def trials(self) -> dict[str, Trial]:
-        """Every trial once, by id, like beside like."""
-        return {trial_.id: trial_ for section in self.sections.values() for trial_ in section}
+        """Every trial that is to run once, by id, like beside like."""
+        run = (trials for section, trials in self.sections.items() if section != "arithmetic")
+        return {trial_.id: trial_ for trials in run for trial_ in trials}
+
+    @property
+    def ranks(self) -> dict[str, int]:
+        """How early trials are to run, by id: a seed after another, the study's tables before what is beside them."""
+        p = self.params
+        seeds = list(dict.fromkeys([*p.seeds, *p.timing_seeds]))
+        first = {trial_.id for section in _FIRST for trial_ in self.sections[section]}
+        beside = {trial_.id for section in BEYOND for trial_ in self.sections[section]}
+        tiers = {id_: 0 if id_ in first else 2 if id_ in beside else 1 for id_ in self.trials}
+        return {id_: tiers[id_] * len(seeds) + seeds.index(trial_.seed) for id_, trial_ in self.trials.items()}
 
     @property
     def timed(self) -> frozenset[str]:
@@ -130,16 +168,19 @@ class Study:
 
         Those that time passes always, those of Table III where the profile says so.
         """
-        timed = self.sections["passes"] + (self.sections["sweep"] if self.params.timed_alone else [])
+        p = self.params
+        timed = self.sections["passes"] + (self.sections["timing"] if p.timed_alone or p.timing_seeds else [])
         return frozenset(trial_.id for trial_ in timed)
 
     def records(self) -> dict[str, Record]:
         """Return the records of this study's trials by id: those run here, else published, else failed."""
-        found = self.store.load(self.trials)
+        shown = [trial_.id for trial_ in self.sections["arithmetic"]]
+        wanted = dict.fromkeys([*self.trials, *shown])
+        found = self.store.load(wanted)
         good = {id_: record for id_, record in found.items() if record.status == "ok"}
-        if len(good) < len(self.trials):
+        if len(good) < len(wanted):
             good = {**found, **store.published(self.published_file), **good}
-        return {id_: good[id_] for id_ in self.trials if id_ in good}
+        return {id_: good[id_] for id_ in wanted if id_ in good}
 
     def missing(self, records: Mapping[str, Record]) -> list[Trial]:
         """Return the trials without a record, or with that of a failure."""
@@ -163,17 +204,18 @@ class Study:
         return seconds, "; ".join(sorted({one.machine for one in known}))
 
     def publish(self, folder: Path) -> None:
-        """Write the records that were run here to `folder`/trials.parquet."""
-        store.publish(self.store.load(self.trials).values(), folder / self.published_file.name)
+        """Write the records that there are to `folder`/trials.parquet."""
+        store.publish(self.records().values(), folder / self.published_file.name)
 
     def frame(self, section: Section, records: Mapping[str, Record]) -> pd.DataFrame:
-        """Return a section's trials as rows: the trial's fields, and of its record whatever is one number."""
+        """Return a section's trials with a record as rows: the trial's fields, and of the record what is one number."""
         import pandas as pd
 
-        rows = []
-        for trial_ in self.sections[section]:
-            record = records.get(trial_.id)
-            rows.append(trial_.model_dump() | {"id": trial_.id} | _numbers(record))
+        rows = [
+            trial_.model_dump() | {"id": trial_.id} | _numbers(records[trial_.id])
+            for trial_ in self.sections[section]
+            if trial_.id in records
+        ]
         return pd.DataFrame(rows, columns=[*Trial.model_fields, "id", *_NUMBERS, "trial_seconds"])
 
     @property
@@ -220,6 +262,7 @@ class Study:
         datasets: Iterable[str],
         compressions: Iterable[float],
         pruners: Iterable[str] | None = None,
+        seeds: Iterable[int] | None = None,
         **fields: Any,
     ) -> list[Trial]:
         p = self.params
@@ -232,7 +275,7 @@ class Study:
                 )
             )
             for dataset in datasets
-            for seed in p.seeds
+            for seed in (p.seeds if seeds is None else seeds)
             for pruner in (p.pruners if pruners is None else pruners)
             for compression in compressions
         ]
@@ -250,9 +293,7 @@ _NUMBERS = [
 ]
 
 
-def _numbers(record: Record | None) -> dict[str, Any]:
-    if record is None:
-        return {"status": "missing"}
+def _numbers(record: Record) -> dict[str, Any]:
     values = {key: getattr(record, key) for key in _NUMBERS}
     seconds = record.trial_seconds if record.status == "ok" else None
     return values | {"trial_seconds": seconds}

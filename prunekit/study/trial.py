@@ -84,6 +84,7 @@ class Trial(BaseModel):
     "shuffled" within each layer, or all weights drawn anew ("reinitialised") beneath it, as Frankle et al. 2021
     (arXiv:2009.08576) did. `passes`: what zeros are worth is measured too, see `Record.passes`.
     `precision`: see `training.epochs`; "bfloat16" is that of some early records and is for comparing with them only.
+    `timed`: it is run for its seconds, so by itself.
     `reaugmented`: the second of GraSP's two passes sees its images augmented anew, as the study's code has it.
     `dataset_source`, `model_source` and `pruner_source` tell the source of a user's own, and are found where they are
     not given, but for JSON: to read a record runs no code. Raises ValidationError, a ValueError, for what cannot be.
@@ -113,6 +114,7 @@ class Trial(BaseModel):
     labels: Labels = "fine"
     control: Literal["none", "shuffled", "reinitialised"] = "none"
     passes: bool = False
+    timed: bool = False
     dataset_source: _Source = ""
     model_source: _Source = ""
     pruner_source: _Source = ""

@@ -270,7 +270,7 @@ def test_failed_and_missing_trials_leave_a_claim_untested_and_are_named():
     found = judge("exceptionally well", lambda trial: None if trial.pruner == "grasp" else {"top1": 90.0})
     assert (found["verdict"], found["evidence"]) == (
         UNTESTED,
-        "3 of 15 trials failed or are missing; no value of MNIST, GraSP, c = 1",
+        "3 of 15 trials failed; no value of MNIST, GraSP, c = 1",
     )
     study = paper()
     assert {claims.judge(known, study, {})["verdict"] for known in CLAIMS} == {UNTESTED}

@@ -58,7 +58,8 @@ def test_what_a_notebook_does_not_take_is_as_in_its_profile():
 def test_page_runs_the_trials_of_its_sections_and_failed_ones_again(monkeypatch):
     asked = []
 
-    def run(trials, store, done, timed):
+    def run(trials, store, done, timed, ranks):
+        assert ranks.keys() == {trial.id for trial in trials}
         asked.append({trial.id for trial in trials} - set(done))
         return {}
 

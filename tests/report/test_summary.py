@@ -1,7 +1,7 @@
 """The first page: each sentence follows the numbers."""
 
 import pandas as pd
-from synthetic import layer, paper, record
+from synthetic import layer, paper, record, records
 
 from prunekit.report import audit, summary
 from prunekit.report.audit import CONTRADICTED, REPRODUCED, UNTESTED
@@ -82,4 +82,4 @@ def test_agreement():
         "none of its 1 claims can be tested here."
     )
     study = paper(datasets=["digits"], comparison=[{"dataset": "digits", "model": "vgg11"}], model="vgg11")
-    assert "unlike is not compared" in summary.agreement(audit.cells(study, {}), pd.Series([UNTESTED]))
+    assert "unlike is not compared" in summary.agreement(audit.cells(study, records(study)), pd.Series([UNTESTED]))

@@ -19,14 +19,49 @@ def make(**changes):
     return profile.Study(Params.model_validate(TINY | changes))
 
 
-@pytest.mark.parametrize(("name", "trials"), [("demo", 475), ("cpu", 825), ("paper", 768)])
+@pytest.mark.parametrize(("name", "trials"), [("demo", 475), ("cpu", 825), ("paper", 954)])
 def test_profiles_load_and_name_their_trials(name, trials):
     loaded = profile.Study(load_params(name))
-    assert [section for section, trials in loaded.sections.items() if not trials] == ["reaugmented"] * (name == "demo")
+    empty = {"demo": {"unpruned", "reaugmented", "arithmetic"}, "cpu": {"unpruned", "arithmetic"}, "paper": set()}
+    assert {section for section, trials in loaded.sections.items() if not trials} == empty[name]
     p = loaded.params
     assert len(loaded.sections["comparison"]) == 3 * len(p.pruners) * len(p.seeds)
     assert len(loaded.sections["sweep"]) == len(p.datasets) * len(p.pruners) * len(p.compressions) * len(p.seeds)
     assert len(loaded.trials) == trials
+
+
+def test_what_counts_most_runs_first_seed_by_seed():
+    beyond = {"labels": ["2"], "labels_on": {"dataset": "digits", "model": "fc"}}
+    study = make(seeds=[3, 1], timing_seeds=[1], unpruned=True, **beyond)
+    ranks = [(rank, study.trials[id_]) for id_, rank in sorted(study.ranks.items(), key=lambda item: item[1])]
+    assert [rank for rank, trial in ranks if trial in study.sections["sweep"]] == [0] * 4 + [1] * 4
+    assert {rank for rank, trial in ranks if trial in study.sections["unpruned"]} == {0, 1}
+    assert {rank for rank, trial in ranks if trial in study.sections["described_flops"]} == {2, 3}
+    assert {rank for rank, trial in ranks if trial in study.sections["labels"]} == {4, 5}
+    assert len(ranks) == len(study.trials)
+
+
+def test_table_iii_has_trials_of_its_own_or_those_of_table_ii():
+    shared, own = make(timed_alone=True), make(timing_seeds=[5])
+    assert shared.sections["timing"] == shared.sections["sweep"] and len(shared.timed) == 4
+    assert {(trial.seed, trial.timed) for trial in own.sections["timing"]} == {(5, True)}
+    assert own.timed == {trial.id for trial in own.sections["timing"]} and not make().timed
+
+
+def test_unpruned_networks_have_the_budget_of_what_they_stand_beside():
+    study = make(unpruned=True, datasets=["digit-pairs"], model="conv", post_epochs=3)
+    found = {(t.dataset, t.model, t.compression, t.density, t.post_epochs) for t in study.sections["unpruned"]}
+    assert found == {("digit-pairs", "conv", 0, 1, 3), ("digits", "fc", 0, 1, 3)}
+
+
+def test_trials_in_another_precision_are_shown_and_never_run():
+    study = make(precision="bf16-mixed")
+    beside = study.sections["arithmetic"]
+    assert {trial.precision for trial in beside} == {"float32", "bfloat16"} and len(beside) == 8
+    assert not study.trials.keys() & {trial.id for trial in beside}
+    assert study.missing({}) == list(study.trials.values())
+    study.store.save(record := failed(beside[0], "as it were", {}))
+    assert study.records() == {beside[0].id: record}
 
 
 def test_no_profile_is_left_out_of_these_tests():
@@ -38,6 +73,8 @@ def test_trials_that_sections_share_are_run_once():
     assert {name: len(trials) for name, trials in tiny.sections.items()} == {
         "comparison": 4,
         "sweep": 4,
+        "unpruned": 0,
+        "timing": 4,
         "flops": 4,
         "layers": 2,
         "histograms": 2,

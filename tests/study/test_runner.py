@@ -266,6 +266,7 @@ OTHER_VALUES = {
     "labels": "5",
     "control": "shuffled",
     "passes": True,
+    "timed": True,
     **{f"{kind}_source": "1" * 16 for kind in OURS},
 }
 WHERE_IT_MATTERS = {"reaugmented": {"pruner": "grasp"}}

@@ -98,7 +98,7 @@ _DENSITIES = (  # which do not depend on epochs before pruning
 PARTS = (
     Part("table1_accuracy_by_dataset", "I", _accuracies("comparison"), 0.005, lambda _: 5, True),
     Part("table2_accuracy_by_compression", "II", _accuracies("sweep"), 0.005, lambda _: 5, True),
-    Part("table3_time", "III", (Reading("sweep", lambda r: r.trial_seconds),), 0.05, lambda n: n / 10, True, True),
+    Part("table3_time", "III", (Reading("timing", lambda r: r.trial_seconds),), 0.05, lambda n: n / 10, True, True),
     Part("table4_flops", "IV", _FLOPS, 0.05, lambda number: number / 5, False),
     Part("table5_layer_compression", "V", _DENSITIES, 0.005, lambda _: 5, False),
 )

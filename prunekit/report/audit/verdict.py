@@ -16,6 +16,7 @@ REPRODUCED, EXPLAINED, CONTRADICTED, UNTESTED = "reproduced", "explained", "cont
 VERDICTS = (REPRODUCED, EXPLAINED, CONTRADICTED, UNTESTED)
 _PRUNING = ("width", "prune_steps", "scope", "scoring_images_per_class", "scoring_batch_size")
 _TRAINING = ("post_epochs", "train_subset", "optimizer", "learning_rate", "batch_size", "precision")
+_ALIKE = {"precision": ("bf16-mixed",)}  # no mean over seeds tells it from float32: see `report.arithmetic`
 _NO_TRIALS = pd.DataFrame(columns=["dataset", "model", "id", "status"])
 
 
@@ -37,7 +38,7 @@ def untestable(frame: pd.DataFrame, trained: bool, magnitude_pre_epochs: int = 0
     matters (`trained`, or trained before pruning) in training; and if two seeds or more came to their end.
     """
     if frame.empty:
-        return "no such trial in this profile"
+        return "no such trial was run"
     for dataset, model in dict.fromkeys(zip(frame.dataset, frame.model, strict=True)):
         if published.counterpart(dataset, model) != (dataset, model):
             return f"stand-in: {words.DATASETS[dataset]}, {words.model(model)}"
@@ -48,11 +49,12 @@ def untestable(frame: pd.DataFrame, trained: bool, magnitude_pre_epochs: int = 0
     trained = trained or bool(frame.pre_epochs.any())
     for field in (*_PRUNING, *(_TRAINING if trained else ())):
         default = Trial.model_fields[field].default
-        found = [value for value in frame[field] if not (pd.isna(value) if default is None else value == default)]
+        alike = (default, *_ALIKE.get(field, ()))
+        found = [value for value in frame[field] if not (pd.isna(value) if default is None else value in alike)]
         if found:
             return f"{words.FIELDS[field]}: {words.number(found[0])}, not {words.number(default or 'all')}"
     if lost := int((frame.status != "ok").sum()):
-        return f"{lost} of {len(frame)} trials failed or are missing"
+        return f"{lost} of {len(frame)} trials failed"
     return "one seed" if frame.seed.nunique() < 2 else ""
 
 
@@ -76,7 +78,7 @@ def _judge(number: float, part: Part, reading: Reading, trials: pd.DataFrame, va
     if part.another_machine and not why.startswith("stand-in"):
         return UNTESTED, "seconds of another machine"
     if trials.empty and reading.pre_epochs:
-        return UNTESTED, f"no trial with {reading.pre_epochs} epochs before pruning in this profile"
+        return UNTESTED, f"no trial with {reading.pre_epochs} epochs before pruning was run"
     if why:
         return UNTESTED, why
     if len(values) < len(trials):

@@ -13,7 +13,7 @@ import pandas as pd
 from ...study.profile import ERK
 from .. import words
 from ..statistics import difference, half_width, trained
-from ..table import Table
+from ..table import Table, unless_empty
 
 WEIGHTS, SIZES, WORSE = "weights", "layer sizes", "worse weights than at random"
 UNTOLD, UNTRAINED = "not told", "does not train"
@@ -21,9 +21,12 @@ ALIKE = 3.0  # points: a difference whose whole interval is smaller is none that
 _CONTROLS = {"shuffled": "Shuffled", "reinitialised": "Drawn anew"}
 
 
-def table(frame: pd.DataFrame) -> Table:
-    """Each pruner beside its controls, and by how much it exceeds them, paired on seeds."""
+@unless_empty
+def table(frame: pd.DataFrame) -> Table | None:
+    """Each pruner beside its controls, and by how much it exceeds them, paired on seeds; None where none has any."""
     tidy, shown = _rows(frame), []
+    if tidy.empty:
+        return None
     for row in tidy.to_dict("records"):
         line = {"Pruner": words.PRUNERS[row["pruner"]], "c": f"{row['compression']:g}"}
         line["Top-1, %"] = words.estimate(row["top1"], row["top1_interval"], share=True)
@@ -47,6 +50,7 @@ def table(frame: pd.DataFrame) -> Table:
     return Table("controls", "Table C", caption, tidy, pd.DataFrame(shown).fillna("–"))
 
 
+@unless_empty
 def said(frame: pd.DataFrame) -> str:
     """Which pruners choose weights, and which only how many each layer keeps."""
     rows = _rows(frame)
@@ -85,6 +89,8 @@ def _rows(frame: pd.DataFrame) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for (pruner, compression), cell in frame[frame.pruner != ERK].groupby(["pruner", "compression"], sort=False):
         own = cell[cell.control == "none"]
+        if len(own) == len(cell):  # no control of it was run
+            continue
         row: dict[str, Any] = {"pruner": pruner, "compression": compression} | _mean("top1", own.top1)
         for control in _CONTROLS:
             row |= _mean(control, cell[cell.control == control].top1)

@@ -17,7 +17,7 @@ from ...study.trial import COARSE
 from .. import words
 from ..figures import Figure, styles_of
 from ..statistics import chance, half_width
-from ..table import Table
+from ..table import Table, unless_empty
 
 _COARSE = "coarse"
 
@@ -40,9 +40,12 @@ def kept(frame: pd.DataFrame) -> pd.DataFrame:
     return rows[[*columns, "top1", "top1_dense", "kept", "collapsed", "status"]]
 
 
-def table(frame: pd.DataFrame) -> Table:
-    """What pruners keep of the unpruned network's accuracy, by number of labels and compression."""
+@unless_empty
+def table(frame: pd.DataFrame) -> Table | None:
+    """What pruners keep of the unpruned network's accuracy, by number of labels and compression; None for one only."""
     rows = kept(frame)
+    if rows.labels.nunique() < 2:
+        return None
     labels = list(dict.fromkeys(zip(rows.labels, rows["count"], strict=True)))
     tidy, shown = [], []
     unpruned: dict[str, str] = {"Pruner": "Not pruned: top-1, %", "c": "0"}
@@ -76,10 +79,10 @@ def table(frame: pd.DataFrame) -> Table:
 def figure(frame: pd.DataFrame) -> Figure | None:
     """The same as curves, a panel a compression: seeds as points, their means as lines, coarse labels as crosses.
 
-    None where there are no trials to draw.
+    None where there is but one number of labels.
     """
     rows = kept(frame)
-    if rows.empty:
+    if rows.labels.nunique() < 2:
         return None
     drawn, coarse = rows[rows.labels != _COARSE], rows[rows.labels == _COARSE]
     styles = styles_of(rows.pruner)
@@ -115,6 +118,7 @@ def figure(frame: pd.DataFrame) -> Figure | None:
     return Figure("accuracy_by_labels", "Figure D", caption, alt, rows, drawing)
 
 
+@unless_empty
 def said(frame: pd.DataFrame) -> str:
     """The answer: whether what is kept falls or rises with the number of labels, and whether it peaks in between."""
     answers = list(_answers(kept(frame)))

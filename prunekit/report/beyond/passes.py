@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from ...study.trial import Record
 from .. import words
 from ..figures import Figure, styles_of
-from ..table import Table, named_once
+from ..table import Table, named_once, unless_empty
 
 _FORMS = {"masked": "Masked", "compacted": "Compacted", "csr": "CSR"}
 _SHARES = {
@@ -24,6 +24,7 @@ _SHARES = {
 }
 
 
+@unless_empty
 def table(frame: pd.DataFrame, records: Mapping[str, Record]) -> Table:
     """A row a cell of Table IV: FLOPs on paper and after compaction, and a pass in each form."""
     tidy = _rows(frame, records)
@@ -54,6 +55,7 @@ def table(frame: pd.DataFrame, records: Mapping[str, Record]) -> Table:
     return Table("zeros", "Table Z", caption, tidy, wide)
 
 
+@unless_empty
 def figure(frame: pd.DataFrame, records: Mapping[str, Record]) -> Figure | None:
     """The first dataset's rows as curves: on paper, what compaction leaves, and both forms' time of the masked pass.
 
@@ -89,6 +91,7 @@ def figure(frame: pd.DataFrame, records: Mapping[str, Record]) -> Figure | None:
     return Figure("zeros", "Figure E", caption, alt, rows, drawing)
 
 
+@unless_empty
 def said(frame: pd.DataFrame, records: Mapping[str, Record]) -> str:
     """What the highest compression is worth to each pruner, on paper and measured; and when skipping zeros pays."""
     rows = _rows(frame, records)

@@ -10,9 +10,10 @@ import pandas as pd
 from ...study.trial import Record
 from .. import words
 from ..statistics import half_width
-from ..table import Table, named_once
+from ..table import Table, named_once, unless_empty
 
 
+@unless_empty
 def table(frame: pd.DataFrame, records: Mapping[str, Record]) -> Table:
     """Collapse, live weights, FLOPs and seconds, by pruner, number of steps and schedule."""
     tidy = _rows(frame, records)
@@ -39,6 +40,7 @@ def table(frame: pd.DataFrame, records: Mapping[str, Record]) -> Table:
     return Table("steps", "Table N", caption, tidy, wide)
 
 
+@unless_empty
 def said(frame: pd.DataFrame, records: Mapping[str, Record]) -> str:
     """From how many steps of each schedule on no network collapses, and what the most steps cost."""
     rows = _rows(frame, records)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 
 import numpy as np
@@ -27,8 +28,9 @@ CLAIMS = (*accuracy.CLAIMS, *cost.CLAIMS, *weights.CLAIMS)
 def judge(claim: Claim, study: Study, records: Mapping[str, Record]) -> dict[str, str]:
     """Return what becomes of a claim: verdict, evidence, and whether the paper's own numbers bear it out.
 
-    The margin by which it holds is taken of each seed; it is reproduced (or explained) if the 95 % t interval of their
-    mean lies above zero, contradicted if below. Else, and for trials of another kind than the paper's, not testable.
+    The margin by which it holds is taken of each seed that has all that it needs; it is reproduced (or explained) if
+    the 95 % t interval of their mean lies above zero, contradicted if below. Else, and for trials of another kind than
+    the paper's, not testable.
     """
     frame = _trials(claim, study, records)
     pairs = published.counterparts(frame)
@@ -40,9 +42,14 @@ def judge(claim: Claim, study: Study, records: Mapping[str, Record]) -> dict[str
     names = {stood_for: words.DATASETS[name] for (stood_for, _), name in zip(pairs, frame.dataset, strict=True)}
     why = _why_not(claim, frame, records)
     verdict = UNTESTED
+    by_seed = {}
+    for seed, rows in ours.groupby("seed"):
+        with suppress(MissingValueError):  # a seed that lacks a cell leaves it to the others
+            by_seed[seed] = claim.check(Values(_means(rows), names))[0]
     try:
-        margins = pd.Series([claim.check(Values(_means(rows), names))[0] for _, rows in ours.groupby("seed")])
-        shown = claim.check(Values(_means(ours), names))[1]
+        margins = pd.Series(by_seed, dtype=float)
+        shown = claim.check(Values(_means(ours[ours.seed.isin(by_seed)] if by_seed else ours), names))[1]
+        why = why or ("" if len(margins) > 1 else "one seed")
         if not why:
             verdict = _verdict(claim, margins)
             why = claim.explained if verdict == EXPLAINED else ""

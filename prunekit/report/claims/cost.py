@@ -108,7 +108,7 @@ CLAIMS = (
     Claim(
         "CIFAR-10 trials take far longer at c = 0.05 and 0.1 than above (half as long again).",
         "II-A-c, Table III",
-        "sweep",
+        "timing",
         _seconds,
         _small_take_longest,
         "%",
@@ -119,7 +119,7 @@ CLAIMS = (
     Claim(
         f"From c = 0.2 up, CIFAR-10 trials take about as long whichever the pruner (within {_TENTH} %).",
         "II-A-c, Table III",
-        "sweep",
+        "timing",
         _seconds,
         _alike_above,
         "%",
@@ -130,7 +130,7 @@ CLAIMS = (
     Claim(
         f"CIFAR-100 trials take as long at every compression, with every pruner (within {_TENTH} %).",
         "II-A-c, Table III",
-        "sweep",
+        "timing",
         _seconds,
         _no_trend_on_hundred,
         "%",
@@ -141,7 +141,7 @@ CLAIMS = (
     Claim(
         "From c = 0.2 up, a CIFAR-100 trial takes 3 to 8 seconds longer than the same on CIFAR-10 (1 % to 3 %).",
         "II-A-c, Table III",
-        "sweep",
+        "timing",
         _seconds,
         _hundred_slower,
         "%",
@@ -151,7 +151,7 @@ CLAIMS = (
     Claim(
         "SynFlow and SNIP are the fastest on CIFAR-10.",
         "II-A-c, Table III",
-        "sweep",
+        "timing",
         _seconds,
         _fastest,
         "%",

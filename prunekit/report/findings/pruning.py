@@ -138,7 +138,9 @@ def not_by_layer(study: Study, records: Mapping[str, Record]) -> Finding:
         f"share, without and with their biases, which are never pruned ({words.seeds(frame)})."
     )
     exact = sum(abs(row["published"] - row["parameters"].mean()) < 0.005 for row in rows)
-    least, most = (pick(row[key].mean() for row in rows) for pick, key in ((min, "least"), (max, "most")))
+    least, most = (
+        pick((row[key].mean() for row in rows), default=math.nan) for pick, key in ((min, "least"), (max, "most"))
+    )
     text = said(
         untestable(frame, trained=False),
         exact == len(rows) and _uneven(rows),
@@ -148,7 +150,9 @@ def not_by_layer(study: Study, records: Mapping[str, Record]) -> Finding:
             if any(known(row["published"]) for row in rows)
             else "Single "
         )
-        + f"layers keep from {least:.1f} % to {most:.1f} % of their weights.",
+        + f"layers keep from {least:.1f} % to {most:.1f} % of their weights."
+        if rows
+        else "",
     )
     return Finding(made(6, "density", caption, rows, titles, digits=2), text)
 

@@ -168,7 +168,7 @@ def _means(dead: list[Record]) -> str:
 
 def whole_trial(study: Study, records: Mapping[str, Record]) -> Finding:
     """Table III times whole trials, not inference."""
-    frame = study.frame("sweep", records)
+    frame = study.frame("timing", records)
     printed = published.table("table3_time")
     rows: list[Row] = []
     model = study.params.model

@@ -1,0 +1,35 @@
+"""Records of other machines -> the runs folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import UserError, shown
+from .store import Store, published
+
+
+def merge(source: Path, store: Store) -> Iterator[str]:
+    """Store the good records of `source`, a folder of them or a trials.parquet; yield what there is to know, in lines.
+
+    A good record that `store` has stays, and so does all that is in `source`. Damaged records, and those of another
+    version, are left out, with a line on standard error. Raises UserError where `source` holds no record.
+    """
+    if source.suffix == ".parquet":
+        found = published(source)
+    else:
+        found = Store(source).load(file.stem for file in sorted(source.glob("*.json")))
+    if not found:
+        raise UserError(f"{shown(source)} holds no record; name a folder of records, or a trials.parquet")
+    good = {id_: record for id_, record in found.items() if record.status == "ok"}
+    there = store.good(good)
+    for id_ in good.keys() - there.keys():
+        store.save(good[id_])
+    yield f"{len(good) - len(there)} records of {shown(source)} taken into {store.folder}"
+    if there:
+        others = sum(record != good[id_] for id_, record in there.items())
+        yield f"{len(there)} trials had one there already, which stays; {others} of these ran twice"
+    if failures := len(found) - len(good):
+        yield f"{failures} of failed trials are left where they are"
+    if elsewhere := sum("precision" in record.where for record in good.values()):
+        yield f"{elsewhere} were computed in float32 in place of bfloat16, which their GPU does not have"
