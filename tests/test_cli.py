@@ -168,6 +168,39 @@ def test_run_status_and_run_again(prunekit, tiny_profile, without, tmp_path):
     )
 
 
+def test_a_section_is_run_alone(prunekit, tiny_profile, tmp_path):
+    result = prunekit("run", tiny_profile, "--only", "comparison", "--only", "flops", "--workers", 1)
+    assert result.returncode == 0 and "prunekit: 6 trials, 0 done, 6 to run" in result.stderr
+    assert result.stderr.splitlines()[-1] == f"prunekit: 6 trials in {tmp_path / 'runs'}"
+    assert "6 done, 1 missing" in prunekit("status", tiny_profile).stdout
+    for wrong, advice in (("swep", "did you mean sweep?"), ("arithmetic", "choose from comparison, sweep,")):
+        refused = prunekit("run", tiny_profile, "--only", wrong)
+        assert refused.returncode == 2 and refused.stderr.startswith(f"prunekit: --only {wrong}: no such section; ")
+        assert advice in refused.stderr
+
+
+def test_a_report_of_no_record_is_one_line(prunekit, tiny_profile, tmp_path):
+    result = prunekit("report", tiny_profile, "--no-run")
+    assert result.returncode == 2 and not list(tmp_path.rglob("*.html"))
+    assert result.stderr == (
+        f"prunekit: no record of tiny in {tmp_path / 'runs'}, and none is published; run some first, or prunekit merge "
+        "FOLDER\n"
+    )
+
+
+def test_records_of_two_machines_are_merged(prunekit, tiny_profile, tmp_path):
+    for section, folder in (("comparison", "a"), ("flops", "b")):
+        words = ("--only", section, "--workers", 1, "--runs-dir", tmp_path / folder)
+        assert prunekit("run", tiny_profile, *words).returncode == 0
+    merged = prunekit("merge", tmp_path / "a", tmp_path / "b")
+    assert (
+        merged.returncode == 0 and ": 4\n" in merged.stderr and "which stays: 2; of these ran twice: 2" in merged.stderr
+    )
+    assert "6 done, 1 missing" in prunekit("status", tiny_profile).stdout
+    nothing = prunekit("merge", tmp_path / "c")
+    assert nothing.returncode == 2 and "holds no record" in nothing.stderr
+
+
 def test_failed_trials_are_named_and_status_1(prunekit, tiny_profile, tmp_path):
     offline = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
     words = [tiny_profile, "--set", "datasets=[mnist]", "--set", "compressions=[1]", "--set", "pruners=[random]"]

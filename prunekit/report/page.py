@@ -11,9 +11,10 @@ import pandas as pd
 
 from .. import datasets
 from ..datasets.sources import Arrays
+from ..errors import UserError
 from ..study.profile import Section
 from ..study.trial import Record
-from . import health, notebook
+from . import health, notebook, words
 
 if TYPE_CHECKING:
     from .findings import Finding
@@ -59,9 +60,18 @@ class Page:
         """Return a section's trials as rows; see Study.frame."""
         return self.study.frame(section, self.records)
 
-    def images(self, dataset: str) -> Arrays:
-        """Return a dataset's images and labels; see datasets.read."""
-        return datasets.read(dataset)
+    def images(self, dataset: str) -> Arrays | None:
+        """Return a dataset's images and labels, see datasets.read; None, said in a line, where a page is only to show.
+
+        Raises UserError for data that cannot be had where trials need them.
+        """
+        try:
+            return datasets.read(dataset)
+        except UserError as problem:
+            if not os.environ.get(ONLY_SHOW):
+                raise
+            self.say(f"Its images cannot be shown: {words.verbatim(str(problem))}")
+            return None
 
     def show(self, shown: Shown | None) -> None:
         """Display a table or a figure, and write its files if the page has a folder; nothing for None."""

@@ -15,8 +15,10 @@ from .figures import Figure
 _SPLITS = {"train": "training", "test": "test"}
 
 
-def classes(arrays: Arrays, dataset: str, per_class: int = 10) -> Figure:
+def classes(arrays: Arrays | None, dataset: str, per_class: int = 10) -> Figure | None:
     """Figure 1: ten random training images of each class (of each coarse class, where there are too many)."""
+    if arrays is None:
+        return None
     coarse = arrays.train.coarse_labels is not None
     labels = arrays.train.coarse_labels if arrays.train.coarse_labels is not None else arrays.train.labels
     names = arrays.coarse_classes if coarse else arrays.classes

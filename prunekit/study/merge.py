@@ -25,11 +25,11 @@ def merge(source: Path, store: Store) -> Iterator[str]:
     there = store.good(good)
     for id_ in good.keys() - there.keys():
         store.save(good[id_])
-    yield f"{len(good) - len(there)} records of {shown(source)} taken into {store.folder}"
+    yield f"records of {shown(source)} taken into {store.folder}: {len(good) - len(there)}"
     if there:
         others = sum(record != good[id_] for id_, record in there.items())
-        yield f"{len(there)} trials had one there already, which stays; {others} of these ran twice"
+        yield f"of trials that had one there already, which stays: {len(there)}; of these ran twice: {others}"
     if failures := len(found) - len(good):
-        yield f"{failures} of failed trials are left where they are"
+        yield f"of failed trials, left where they are: {failures}"
     if elsewhere := sum("precision" in record.where for record in good.values()):
-        yield f"{elsewhere} were computed in float32 in place of bfloat16, which their GPU does not have"
+        yield f"computed in float32, in place of bfloat16 that their GPU does not have: {elsewhere}"

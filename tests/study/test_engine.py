@@ -93,6 +93,20 @@ def test_timed_trials_come_last_one_at_a_time_in_random_order(tmp_path, monkeypa
     assert [trial.id for trial in timed] != in_order, "one in 10!^2 runs would have it so by chance"
 
 
+def test_trials_of_lower_rank_begin_first(tmp_path, monkeypatch):
+    """Of like rank the longest first in several processes; the rest in any order."""
+    study_ = tiny(tmp_path / "runs", model="conv", seeds=[2, 0, 1], pruners=["synflow", "random", "snip"])
+    groups = grouped(study_.trials.values())
+    for given in (groups, sorted(groups, key=lambda group: group.trials[0].id)):
+        found = engine._in_order(given, study_.ranks)
+        ranks = [min(study_.ranks[trial.id] for trial in group.trials) for group in found]
+        assert ranks == sorted(ranks) and len(set(ranks)) > 3 and set(found) == set(groups)
+    asked = []
+    monkeypatch.setattr(engine, "records", lambda group, place: asked.append(group) or iter(()))
+    run(study_, workers=1, ranks=study_.ranks)
+    assert [study_.ranks[group.trials[0].id] for group in asked] == ranks
+
+
 def approximately(row):
     """Sums over more threads come in another order; all else is equal."""
     close = {"train_loss", "test_loss"}

@@ -1,0 +1,73 @@
+"""Pairs of one trial in two precisions, worked by hand."""
+
+import math
+
+import pandas as pd
+import pytest
+from conftest import TINY
+from synthetic import record
+
+from prunekit.report import arithmetic
+from prunekit.study.profile import Params, Study
+
+# Top-1 of the sweep and beside it: four pairs in which both started differ by 1, -1, 3 and 1; in one pair one did not.
+SWEEP = {0: 80.0, 1: 81.0, 2: 79.0, 3: 70.0, 4: 10.0, 5: 10.0}
+BESIDE = {0: 81.0, 1: 80.0, 2: 82.0, 3: 71.0, 4: 60.0, 5: 10.0}
+
+
+def frame(precision, values, pruner="snip", dataset="cifar10"):
+    rows = [(dataset, "vgg16", 1.0, pruner, seed, precision, top1, top1 + 15, "ok") for seed, top1 in values.items()]
+    columns = ["dataset", "model", "compression", "pruner", "seed", "precision", "top1", "top5", "status"]
+    return pd.DataFrame(rows, columns=columns).assign(id=[f"{precision}{pruner}{seed}" for seed in values])
+
+
+def test_differences_of_pairs_that_started():
+    table = arithmetic.table(frame("bfloat16", BESIDE), frame("bf16-mixed", SWEEP))
+    (row,) = table.tidy.to_dict("records")
+    assert (row["pairs"], row["one_failed"], row["both_failed"]) == (4, 1, 1)
+    assert row["mean"] == pytest.approx(1.0)
+    assert row["deviation"] == pytest.approx(math.sqrt(8 / 3)) and row["error"] == pytest.approx(math.sqrt(8 / 3) / 2)
+    shown = table.wide.iloc[0]
+    assert (shown["Dataset"], shown["Mean difference"]) == ("CIFAR-10, top-1", "+1.00")
+    assert (shown["Standard error"], shown["Standard deviation"]) == ("0.82", "1.6")
+
+
+def test_a_hundred_classes_are_compared_in_top5_and_grasp_apart():
+    sweep = pd.concat([frame("bf16-mixed", {0: 1.0, 1: 30.0}, dataset="cifar100"), frame("bf16-mixed", SWEEP, "grasp")])
+    beside = frame("float32", {0: 31.0, 1: 33.0}, dataset="cifar100").assign(top5=[66.0, 50.0])
+    found = arithmetic.table(pd.concat([beside, frame("float32", BESIDE, "grasp")]), sweep).tidy
+    hundred = found[found.dataset == "cifar100"].iloc[0]
+    assert (hundred.pairs, hundred["mean"], hundred.one_failed) == (1, 5.0, 1) and not hundred.grasp
+    assert math.isnan(hundred.deviation)
+    assert found[found.dataset == "cifar10"].grasp.all()
+
+
+def test_sentences_are_said_of_what_was_run():
+    sweep = frame("bf16-mixed", SWEEP)
+    said = arithmetic.said(frame("bfloat16", BESIDE), sweep, {})
+    assert "4 pairs on CIFAR-10 differ by +1.00 points on average (standard error 0.82), a single one by 1.6" in said
+    assert "GraSP" not in said and "Another group" not in said, "of one cell there is no average"
+    assert arithmetic.said(sweep[:0], sweep, {}) is None is arithmetic.table(sweep[:0], sweep)
+
+
+def test_what_is_open_of_grasp_is_said_until_it_has_run_in_float32():
+    trial = next(iter(Study(Params.model_validate(TINY)).trials.values()))
+    sweep = frame("bf16-mixed", {0: 20.0, 1: 30.0}, "grasp")
+    records = {id_: record(trial, signal=10.0**power) for id_, power in zip(sweep.id, (8, 11), strict=True)}
+    said = arithmetic.said(frame("bfloat16", {0: 21.0}, "grasp"), sweep, records)
+    assert "vary by 10^8^ to 10^11^ before any training" in said and "is open until" in said
+    assert "is open" not in arithmetic.said(frame("float32", {0: 21.0}, "grasp"), sweep, records)
+
+
+def test_another_groups_means_beside_ours():
+    """Every one of ours lies one point below theirs: all differences are 1."""
+    theirs = arithmetic.others()
+    assert len(theirs) == 244 and set(theirs.dataset) == {"cifar10"}
+    cells = theirs[theirs.top1 != 10.0].groupby(["dataset", "model", "compression", "pruner"]).top1.mean()
+    ours = (cells - 1).reset_index().assign(seed=0, status="ok", precision="bf16-mixed", top5=99.0, id="")
+    said = arithmetic.said(ours.assign(precision="bfloat16"), ours, {"": record_of_none()})
+    assert "by +1.0 points on average over 20 cells, in a single one by 1.0 (root mean square)" in said
+
+
+def record_of_none():
+    return record(next(iter(Study(Params.model_validate(TINY)).trials.values())))
