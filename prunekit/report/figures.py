@@ -37,10 +37,11 @@ matplotlib.rcParams.update(
 )
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7")  # Okabe-Ito: of the study's pruners
 _OWN_COLOURS = ("#000000", "#56b4e9", "#8c6d31", "#7f7f7f")  # of a user's own, as they appear
-_MARKERS, _OWN_MARKERS = "osD^v", "PX*ph"  # of more of them than these are, some look alike
+_MARKERS, _OWN_MARKERS, _FAILED = "osD^v", "P*phd", "failed"  # of more of them than these are, some look alike
 _GREY = "0.72"
 _Style = dict[str, Any]  # matplotlib's words: color and marker
 _EDGES = np.append(HISTOGRAM_CENTRES - 0.01, HISTOGRAM_CENTRES[-1] + 0.01)
+_STARTED = "Points are seeds, lines the means of those that started to learn; crosses never did (top-1 at chance)."
 _NO_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
 
 
@@ -172,7 +173,9 @@ def _curves(
     those trials of `unpruned`, networks with all weights, that started.
     """
     data = _long(frame, values)
-    dense = _long(unpruned[started(unpruned.dataset, unpruned.top1)], values) if unpruned is not None else data[:0]
+    data["failed"] = False if unit != "%" else ~data.started
+    dense = _long(unpruned, values) if unpruned is not None else data[:0]
+    dense = dense[dense.started]
     dense = dense[dense.model.isin(data.model)]
     data = published.attach(data, table)
     data = data[~((data.shown == "top-5") & (data.dataset.map(chance) > 1))]
@@ -196,15 +199,17 @@ def _curves(
     first.set(**({"ylim": (-3, 103)} if unit == "%" else {"yscale": "log"}))
     note = _legend(drawing, data, styles, dense)
     on = " and ".join(words.DATASETS[dataset] for dataset in dict.fromkeys(data.dataset))
-    caption = f"{what} by compression on {on}. Points are seeds, lines their means.{note}"
+    points = _STARTED if data.failed.any() else "Points are seeds, lines their means."
+    caption = f"{what} by compression on {on}. {points}{note}"
     alt = f"{what} in {unit} against compression for {_listed(list(dict.fromkeys(data.pruner)))} on {on}."
-    return Figure(name, number, caption, alt, data, drawing)
+    return Figure(name, number, caption, alt, data.drop(columns=["started", "failed"]), drawing)
 
 
 def _long(frame: pd.DataFrame, values: Mapping[str, str]) -> pd.DataFrame:
-    """Return a row a trial and each of the columns in `values`: KEYS, seed, shown (the column's title), value."""
+    """Return a row a trial and each of the columns in `values`: KEYS, seed, shown (its title), value, started."""
+    frame = frame.assign(started=started(frame.dataset, frame.top1.astype(float)))
     parts = [frame.assign(value=frame[key].astype(float), shown=title) for key, title in values.items()]
-    return pd.concat(parts, ignore_index=True)[[*KEYS, "seed", "shown", "value"]]
+    return pd.concat(parts, ignore_index=True)[[*KEYS, "seed", "shown", "value", "started"]]
 
 
 def _legend(drawing: Drawing, data: pd.DataFrame, styles: Mapping[str, _Style], dense: pd.DataFrame) -> str:
@@ -234,10 +239,12 @@ def _legend(drawing: Drawing, data: pd.DataFrame, styles: Mapping[str, _Style], 
 
 def _panel(axes: Axes, rows: pd.DataFrame, styles: Mapping[str, _Style]) -> None:
     palette = {pruner: style["color"] for pruner, style in styles.items()}
-    markers = {pruner: style["marker"] for pruner, style in styles.items()}
-    style: dict[str, Any] = {"data": rows, "x": "compression", "hue": "pruner", "palette": palette, "legend": False}
-    seaborn.lineplot(y="value", errorbar=None, ax=axes, lw=1.3, **style)
-    seaborn.scatterplot(y="value", style="pruner", markers=markers, s=16, alpha=0.75, ax=axes, linewidth=0, **style)
+    markers = {pruner: style["marker"] for pruner, style in styles.items()} | {_FAILED: "X"}
+    style: dict[str, Any] = {"x": "compression", "hue": "pruner", "palette": palette, "legend": False, "ax": axes}
+    alone = rows.failed & ~rows.groupby(KEYS).failed.transform("all")  # others of its cell started
+    seaborn.lineplot(rows[~alone], y="value", errorbar=None, lw=1.3, **style)
+    marked = rows.assign(mark=rows.pruner.where(~rows.failed, _FAILED))
+    seaborn.scatterplot(marked, y="value", style="mark", markers=markers, s=16, alpha=0.75, linewidth=0, **style)
     for pruner, line in rows.drop_duplicates(KEYS).groupby("pruner", sort=False):
         alike = line.published_for.iloc[0] == f"{line.dataset.iloc[0]}/{line.model.iloc[0]}"
         axes.plot(

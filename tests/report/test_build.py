@@ -18,6 +18,8 @@ import psutil
 import pytest
 import yaml
 
+from prunekit.study import store
+
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 TABLES = ["table1_accuracy_by_dataset", "table2_accuracy_by_compression", "table3_time", "table4_flops"]
@@ -246,6 +248,34 @@ def test_a_changed_profile_leaves_the_published_report_alone(folder, study):
     refused = command(BIN / "prunekit", "report", "--set", "seeds=[0]", "--out", "reports/demo", cwd=study)
     assert refused.returncode == 2 and "--out reports/demo: is for the profile demo as it stands" in refused.stderr
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_a_report_of_what_is_there_starts_no_trial_and_says_what_lacks(folder, study, tmp_path):
+    """One seed of most sections, published and in the runs folder by turns, and nothing of some."""
+    for name in ("notebooks", "params"):
+        shutil.copytree(study / name, tmp_path / name)
+    records = store.Store(study / "runs").load(file.stem for file in (study / "runs").glob("*.json"))
+    some = [one for one in records.values() if one.trial.seed == 1 and one.trial.labels == "fine"]
+    some = [one for one in some if one.trial.prune_steps == 1 and one.trial.control == "none" and not one.trial.passes]
+    store.publish(some[::2], tmp_path / "reports" / "demo" / "trials.parquet")
+    runs = store.Store(tmp_path / "runs")
+    for one in some[1::2]:
+        runs.save(one)
+    before = {file: file.stat().st_mtime_ns for file in runs.folder.iterdir()}
+    done = command(BIN / "prunekit", "report", "--no-run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f" trials, {len(some)} have a record, none is run\n" in done.stderr
+    assert {file: file.stat().st_mtime_ns for file in runs.folder.iterdir()} == before
+    assert store.published(tmp_path / "reports" / "demo" / "trials.parquet").keys() == {one.id for one in some}
+    text = (tmp_path / "reports" / "demo" / "report.md").read_text()
+    first, *_, controls, zeros = text.split("\n# ")[1:]
+    assert "**What lacks:** " in first and "trials have no record" in first
+    assert "- **Table II:** 30 of its 60 trials lack: Digits 15 (seed 0), Digit pairs 15 (seed 0)." in first
+    assert "**Table N, steps:** " in first and "**Table N, steps:** " in controls
+    none = "- **Table Z, what zeros are worth:** none of its 20 trials has been run."
+    assert none in first and none in zeros and "**Table Z.**" not in zeros
+    for name in TABLES[:5]:
+        assert set(pd.read_csv(tmp_path / "reports" / "demo" / "tables" / f"{name}.csv").seeds) == {1}, name
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install Debian's package chromium, or Chrome")

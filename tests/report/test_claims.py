@@ -286,6 +286,23 @@ def test_failed_and_missing_trials_leave_a_claim_untested_and_are_named():
     assert verdicts[claim("rank alike").text] == UNTESTED
 
 
+def test_a_seed_that_lacks_a_cell_leaves_a_claim_to_the_others():
+    """Random drops by 20, 22 and 99 points from c = 0.5 to 1; seed 2 lacks one of the two."""
+    drops = {0: 20.0, 1: 22.0, 2: 99.0}
+
+    def values(trial):
+        return {"top5": 90.0 - drops[trial.seed] * (trial.compression == 1), "top1": 50.0}
+
+    study = paper()
+    found = records(study, values)
+    for id_, trial in study.trials.items():
+        if (trial.pruner, trial.compression, trial.seed) == ("random", 0.5, 2):
+            del found[id_]
+    judged = claims.judge(claim("random pruning drops as soon as"), study, found)
+    assert judged["verdict"] == UNTESTED and "margin +11.0 ± 12.7 points" in judged["evidence"].lower()
+    assert "loses 21.0 points" in judged["evidence"]
+
+
 def test_more_zeros_than_weights_to_remove_explain_snips_error():
     """Compression 0.05 keeps 89 of 100 weights, so 11 go."""
 

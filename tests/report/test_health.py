@@ -55,6 +55,27 @@ def test_records_of_another_machine_or_commit_are_named(tiny):
     assert "**1 of 7 trials ran at another commit than the rest:** def-dirty (1 trials)." in said
 
 
+def test_what_lacks_is_said_a_line_a_section(tiny):
+    """Of the tiny study's seven trials, two of the sweep's four are there; SynFlow in steps is not."""
+    first, second, *_ = tiny.sections["sweep"]
+    records = {trial.id: record(trial) for trial in (first, second)}
+    lines = health.lacking(tiny, records, ["sweep", "unpruned", "described", "arithmetic"]).splitlines()
+    assert lines == [
+        "- **Table II:** 2 of its 4 trials lack: Digits 2.",
+        "- **Beside these, in the words of the paper or at initialisation:** none of its 1 trials has been run.",
+    ]
+    assert health.what_lacks(tiny, records).startswith("**What lacks:** 5 of this profile's 7 trials have no record;")
+    assert health.failures(tiny, records) == "No trial failed and 5 have not been run."
+    whole = {trial.id: record(trial) for trial in tiny.trials.values()}
+    assert health.what_lacks(tiny, whole) == health.lacking(tiny, whole) == ""
+
+
+def test_seeds_that_lack_are_named_where_others_do_not():
+    study = Study(Params.model_validate(TINY | {"seeds": [0, 1, 2]}))
+    records = {trial.id: record(trial) for trial in study.sections["sweep"] if trial.seed != 1}
+    assert health.lacking(study, records, ["sweep"]) == "- **Table II:** 4 of its 12 trials lack: Digits 4 (seed 1)."
+
+
 def test_an_error_is_one_line_of_code(tiny):
     """Whatever is in it: lines, backticks, HTML."""
     first, *_ = tiny.trials.values()

@@ -68,8 +68,12 @@ def one_shot(study: Study, records: Mapping[str, Record]) -> Finding:
             if apart
             else ""
         )
-        + f"At the highest compression, {collapsed} of {len(highest[0])} networks "
-        f"pruned in one shot collapsed, and {collapsed_in_steps} of {len(highest[1])} in {steps} steps.",
+        + (
+            f"At the highest compression, {collapsed} of {len(highest[0])} networks pruned in one shot collapsed, and "
+            f"{collapsed_in_steps} of {len(highest[1])} in {steps} steps."
+            if all(map(len, highest))
+            else ""
+        ),
     )
     return Finding(made(1, "one_shot", caption, rows, titles), text)
 

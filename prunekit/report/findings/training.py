@@ -93,9 +93,13 @@ def _at_initialisation(study: Study, records: Mapping[str, Record], rows: list[R
     told = [row for row in told if abs(row["moved"].mean()) > _CLOSE * row["published_share"]]
     text = (
         f"The published FLOPs of magnitude pruning lie within {_CLOSE:.0%} of those at initialisation in {close} of "
-        f"{len(gaps)} cells. In {len(told)} of {len(rows)} cells, training before pruning changes them by more than "
-        "that, beyond its interval over seeds."
+        f"{len(gaps)} cells."
     )
+    if rows:
+        text += (
+            f" In {len(told)} of {len(rows)} cells, training before pruning changes them by more than that, beyond its "
+            "interval over seeds."
+        )
     text = text if gaps else ""
     why = untestable(untrained, trained=False)
     if not why and close == len(gaps) and not told:
