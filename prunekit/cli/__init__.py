@@ -30,7 +30,7 @@ Profile = Annotated[str, typer.Argument(help="A name in params/ (demo, cpu, pape
 DataDir = Annotated[Path | None, typer.Option(envvar="PRUNEKIT_DATA", help="Folder of the datasets.  [default: data]")]
 RunsDir = Annotated[Path | None, typer.Option(envvar="PRUNEKIT_RUNS", help="Folder of the records.  [default: runs]")]
 Device = Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu, cuda, cuda:1, mps.")]
-Workers = Annotated[int | None, typer.Option(min=1, max=1024, help="Processes.  [default: one a core; one on a GPU]")]
+Workers = Annotated[int | None, typer.Option(min=1, max=1024, help="Processes.  [default: one a core, six a GPU]")]
 Cluster = Annotated[str | None, typer.Option(help="A dask scheduler, tcp://HOST:8786 or its file.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="key=value over the profile; values are YAML.")]
 Only = Annotated[list[str] | None, typer.Option(help="A section, such as sweep; give it again for more.")]
