@@ -43,6 +43,10 @@ _WHERE = {
     "prunekit": "prunekit",
     "commit": "Commit",
 }
+_PRECISIONS = {
+    "float32": "float32",
+    "bf16-mixed": "products in bfloat16, the loss and all else in float32 (bf16-mixed)",
+}
 
 
 def facts(study: Study, records: Mapping[str, Record]) -> str:
@@ -61,7 +65,7 @@ def facts(study: Study, records: Mapping[str, Record]) -> str:
             f"- **Profile:** `{params.profile}`, {len(study.trials)} trials, {len(done)} of them done",
             *[f"- **{', '.join(titles)}:** {budget}" for budget, titles in budgets.items()],
             f"- **Optimiser:** {params.optimizer}, learning rate {params.learning_rate:g}, batches of "
-            f"{params.batch_size}, {params.precision}; rows of Table I may differ, see `params/`",
+            f"{params.batch_size}, {_PRECISIONS[params.precision]}; rows of Table I may differ, see `params/`",
             f"- **Scoring:** {params.scoring_images_per_class} images a class, prune steps: {params.prune_steps}, "
             f"{params.schedule} schedule, {params.scope} ranking",
             f"- **Seeds:** {', '.join(map(str, params.seeds))}",

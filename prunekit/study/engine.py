@@ -60,7 +60,7 @@ def run(
     for trial in {tuple(trial.sources.items()): trial for trial in missing}.values():
         trial.check_sources()
     if cluster:
-        made = _on_cluster(_in_order(grouped(trials, done), ranks or {}), cluster, device, store)
+        made = _on_cluster(_in_order(grouped(trials, done), ranks or {}, True), cluster, device, store)
     else:
         made = _here(trials, done, timed, ranks or {}, store, data_dir, device, workers)
     errors: dict[Trial, str] = {}
@@ -140,25 +140,28 @@ def _unavailable(names: set[str], data_dir: Path | str | None) -> dict[str, str]
     return problems
 
 
-def _in_order(groups: list[Group], ranks: Mapping[str, int]) -> list[Group]:
-    """Return `groups` by rank; those of like rank begin elsewhere in each run, so that two runs divide them."""
+def _in_order(groups: list[Group], ranks: Mapping[str, int], longest_first: bool) -> list[Group]:
+    """Return `groups` by rank, of like rank if asked the longest first, so that several processes end together.
+
+    Like ones begin elsewhere in each run, so that two runs in one folder divide the work.
+    """
+
+    def place(group: Group) -> tuple[int, float]:
+        return min(ranks.get(trial.id, 0) for trial in group.trials), -size(group) if longest_first else 0
+
     begin = random.randrange(len(groups)) if groups else 0
-    rotated = groups[begin:] + groups[:begin]
-    return sorted(rotated, key=lambda group: min(ranks.get(trial.id, 0) for trial in group.trials))
+    return sorted(groups[begin:] + groups[:begin], key=place)
 
 
 def _spread(groups: list[Group], ranks: Mapping[str, int], place: Place, store: Store) -> Generator[Record, None, None]:
-    """Yield the records of `groups`, run in `place.workers` processes; in half as many what there was no room for.
-
-    Of like rank the longest begin first, so that processes end together.
-    """
+    """Yield the records of `groups`, run in `place.workers` processes; in half as many what there was no room for."""
+    groups = _in_order(groups, ranks, longest_first=place.workers > 1)
     if place.workers == 1:
-        for group in _in_order(groups, ranks):
+        for group in groups:
             yield from records(group, place)
         return
     starved = []
-    longest_first = _in_order(sorted(groups, key=size, reverse=True), ranks)
-    with closing(_in_processes(longest_first, place, store)) as spread:
+    with closing(_in_processes(groups, place, store)) as spread:
         for record in spread:
             if record.error and no_room(record.error):
                 starved.append(record.trial)

@@ -83,6 +83,19 @@ def test_missing_data_stop_a_page_with_a_line_for_notebooks(tmp_path, monkeypatc
     assert line.startswith("prunekit: mnist") and "in a notebook: %env PRUNEKIT_DATA=FOLDER" in line
 
 
+def test_a_page_that_only_shows_goes_without_images_and_says_what_lacks(tmp_path, monkeypatch):
+    monkeypatch.setenv(page.ONLY_SHOW, "1")
+    monkeypatch.setenv("PRUNEKIT_DATA", str(tmp_path / "none"))
+    for variable in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    said = []
+    monkeypatch.setattr(page.Page, "say", lambda _, text: said.append(text))
+    shown = page.Page(TINY, "sweep")
+    assert said == ["- **Table II:** none of its 4 trials has been run."] and not (tmp_path / "runs").exists()
+    assert shown.images("digits") is not None and shown.images("mnist") is None
+    assert said[1].startswith("Its images cannot be shown: `mnist is not at hand") and len(said) == 2
+
+
 REGISTER = """
 from prunekit import models, pruners
 

@@ -18,7 +18,7 @@ from deadly import deadly
 from prunekit import own
 from prunekit.errors import UserError
 from prunekit.study import engine, machine, profile, runner
-from prunekit.study.groups import grouped
+from prunekit.study.groups import grouped, size
 from prunekit.study.params import Params, load_params
 from prunekit.study.progress import Progress
 from prunekit.study.store import Store
@@ -94,17 +94,23 @@ def test_timed_trials_come_last_one_at_a_time_in_random_order(tmp_path, monkeypa
 
 
 def test_trials_of_lower_rank_begin_first(tmp_path, monkeypatch):
-    """Of like rank the longest first in several processes; the rest in any order."""
+    """Of like rank the longest in several processes; those alike begin elsewhere in each run."""
     study_ = tiny(tmp_path / "runs", model="conv", seeds=[2, 0, 1], pruners=["synflow", "random", "snip"])
-    groups = grouped(study_.trials.values())
-    for given in (groups, sorted(groups, key=lambda group: group.trials[0].id)):
-        found = engine._in_order(given, study_.ranks)
-        ranks = [min(study_.ranks[trial.id] for trial in group.trials) for group in found]
-        assert ranks == sorted(ranks) and len(set(ranks)) > 3 and set(found) == set(groups)
+    groups, ranks = grouped(study_.trials.values()), study_.ranks
+
+    def rank(group):
+        return min(ranks[trial.id] for trial in group.trials)
+
+    expected = sorted(map(rank, groups))
+    assert len(set(expected)) > 3
+    places = [(rank(group), -size(group)) for group in engine._in_order(groups, ranks, longest_first=True)]
+    assert places == sorted(places) and [place for place, _ in places] == expected
+    firsts = {engine._in_order(groups, ranks, longest_first=False)[0] for _ in range(50)}
+    assert len(firsts) > 1 and {rank(group) for group in firsts} == {0}
     asked = []
     monkeypatch.setattr(engine, "records", lambda group, place: asked.append(group) or iter(()))
-    run(study_, workers=1, ranks=study_.ranks)
-    assert [study_.ranks[group.trials[0].id] for group in asked] == ranks
+    run(study_, workers=1, ranks=ranks)
+    assert list(map(rank, asked)) == expected
 
 
 def approximately(row):
