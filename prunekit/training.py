@@ -60,7 +60,7 @@ def epochs(
             with torch.autocast(images.device.type, torch.bfloat16, enabled=precision != "float32"):
                 logits = net(images)
                 # CUDA's autocast leaves cross_entropy in the precision of its input.
-                losses = _losses(logits if precision == "bfloat16" else logits.float(), labels)
+                losses = _losses(logits.float() if precision == "bf16-mixed" else logits, labels)
             step.zero_grad(set_to_none=True)
             losses.sum().backward()
             step.step()
