@@ -11,6 +11,7 @@ import pandas as pd
 
 from ..study.trial import Record
 from . import words
+from .audit import untestable
 from .published import KEYS
 from .statistics import chance, started
 from .table import Table, unless_empty
@@ -118,8 +119,14 @@ def _rows(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def _beside_others(sweep: pd.DataFrame) -> pd.Series:
-    """Return the other group's mean less ours of each cell without GraSP in which runs of both started."""
+    """Return the other group's mean less ours of each cell without GraSP in which runs of both started.
+
+    Where ours are of another protocol there are none to compare.
+    """
     means = []
+    sweep = sweep[sweep.dataset.isin(others().dataset)]
+    if untestable(sweep, trained=True):
+        return pd.Series(dtype=float)
     for frame in (sweep[sweep.status == "ok"], others()):
         known = frame[(frame.pruner != "grasp") & started(frame.dataset, frame.top1.astype(float))]
         means.append(known.groupby(KEYS).top1.apply(lambda values: float(values.astype(float).mean())))

@@ -175,8 +175,7 @@ def _curves(
     data = _long(frame, values)
     data["failed"] = False if unit != "%" else ~data.started
     dense = _long(unpruned, values) if unpruned is not None else data[:0]
-    dense = dense[dense.started]
-    dense = dense[dense.model.isin(data.model)]
+    dense = dense[dense.started].merge(data[["dataset", "model"]].drop_duplicates())
     data = published.attach(data, table)
     data = data[~((data.shown == "top-5") & (data.dataset.map(chance) > 1))]
     panels = [rows for _, rows in data.groupby(["dataset", "shown"], sort=False)]

@@ -9,6 +9,7 @@ from synthetic import record
 
 from prunekit.report import arithmetic
 from prunekit.study.profile import Params, Study
+from prunekit.study.trial import Trial
 
 # Top-1 of the sweep and beside it: four pairs in which both started differ by 1, -1, 3 and 1; in one pair one did not.
 SWEEP = {0: 80.0, 1: 81.0, 2: 79.0, 3: 70.0, 4: 10.0, 5: 10.0}
@@ -16,9 +17,12 @@ BESIDE = {0: 81.0, 1: 80.0, 2: 82.0, 3: 71.0, 4: 60.0, 5: 10.0}
 
 
 def frame(precision, values, pruner="snip", dataset="cifar10"):
-    rows = [(dataset, "vgg16", 1.0, pruner, seed, precision, top1, top1 + 15, "ok") for seed, top1 in values.items()]
-    columns = ["dataset", "model", "compression", "pruner", "seed", "precision", "top1", "top5", "status"]
-    return pd.DataFrame(rows, columns=columns).assign(id=[f"{precision}{pruner}{seed}" for seed in values])
+    fields = {"dataset": dataset, "model": "vgg16", "pruner": pruner, "compression": 1.0, "precision": precision}
+    rows = [
+        Trial(**fields, seed=seed).model_dump() | {"id": f"{precision}{pruner}{seed}", "top1": top1, "top5": top1 + 15}
+        for seed, top1 in values.items()
+    ]
+    return pd.DataFrame(rows).assign(status="ok")
 
 
 def test_differences_of_pairs_that_started():
@@ -64,10 +68,12 @@ def test_another_groups_means_beside_ours():
     theirs = arithmetic.others()
     assert len(theirs) == 244 and set(theirs.dataset) == {"cifar10"}
     cells = theirs[theirs.top1 != 10.0].groupby(["dataset", "model", "compression", "pruner"]).top1.mean()
-    ours = (cells - 1).reset_index().assign(seed=0, status="ok", precision="bf16-mixed", top5=99.0, id="")
-    said = arithmetic.said(ours.assign(precision="bfloat16"), ours, {"": record_of_none()})
+    known = (cells[cells.index.get_level_values("pruner") != "grasp"] - 1).reset_index().to_dict("records")
+    rows = []
+    for row in known:
+        found = {"top1": row.pop("top1"), "top5": 99.0, "id": "", "status": "ok"}
+        rows += [Trial(**row, seed=seed, precision="bf16-mixed").model_dump() | found for seed in (0, 1)]
+    ours = pd.DataFrame(rows)
+    said = arithmetic.said(ours.assign(precision="bfloat16"), ours, {})
     assert "by +1.0 points on average over 20 cells, in a single one by 1.0 (root mean square)" in said
-
-
-def record_of_none():
-    return record(next(iter(Study(Params.model_validate(TINY)).trials.values())))
+    assert "Another group" not in arithmetic.said(ours, ours.assign(post_epochs=1), {}), "of another protocol"
