@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -17,6 +18,7 @@ from .statistics import chance, started
 from .table import Table, unless_empty
 
 _SIDES = {"float32": "all in float32", "bfloat16": "loss in bfloat16"}  # of the trials that the sweep's stand beside
+_OTHERWISE = {"float32": "all in float32", "bfloat16": "the loss, too, in bfloat16"}
 _COLUMNS = ["dataset", "precision", "grasp", "pairs", "mean", "error", "deviation", "one_failed", "both_failed"]
 
 
@@ -40,7 +42,7 @@ def pairs(sweep: pd.DataFrame, beside: pd.DataFrame) -> pd.DataFrame:
     both = both[(both.status == "ok") & (both.status_beside == "ok")]
     hundred = both.dataset.map(chance) <= 1
     gaps = {key: (both[f"{key}_beside"] - both[key]).astype(float) for key in ("top1", "top5")}
-    on = [started(both.dataset, both[key].astype(float)) for key in ("top1", "top1_beside")]
+    on = [started(both), started(both.assign(top1=both.top1_beside, collapsed=both.collapsed_beside))]
     return both[[*KEYS, "seed"]].assign(
         precision=both.precision_beside,
         difference=gaps["top1"].where(~hundred, gaps["top5"]),
@@ -77,18 +79,19 @@ def table(beside: pd.DataFrame, sweep: pd.DataFrame) -> Table:
 def said(beside: pd.DataFrame, sweep: pd.DataFrame, records: Mapping[str, Record]) -> str:
     """How far rounding alone moves one run and a mean of many, and what of GraSP is open."""
     rows = _rows(pairs(sweep, beside))
-    told = [
-        f"{row['pairs']} pairs on {words.DATASETS[row['dataset']]}{' (top-5)' * (chance(row['dataset']) <= 1)} differ "
-        f"by {words.signed(row['mean'], 2)} points on average (standard error {row['error']:.2f}), a single one by "
-        f"{row['deviation']:.1f} (standard deviation)"
-        for row in rows[~rows.grasp & (rows.pairs > 1)].to_dict("records")
-    ]
+    rows = rows[~rows.grasp & (rows.pairs > 1)]
     text = ""
-    if told:
+    if len(rows):
+        told = "; ".join(_told(row) for row in rows.to_dict("records"))
+        far = rows["mean"].abs() > 2 * rows.error
         text = (
-            f"**Arithmetic.** The same seed twice is not the same number. With the loss rounded otherwise, "
-            f"{'; '.join(told)}. So rounding is no threat to a mean over seeds, but no single run tells two pruners "
-            "apart that are nearer than this."
+            f"**Arithmetic.** The same seed twice is not the same number. Where both networks started, {told}. "
+            + (
+                "So rounding moves a mean by more than twice its standard error at some place, and "
+                if far.any()
+                else "So rounding moves no mean by more than its pairs can tell, but "
+            )
+            + "no single run tells two pruners apart that are nearer than this."
         )
     gaps = _beside_others(sweep)
     if len(gaps) > 1:
@@ -106,6 +109,14 @@ def said(beside: pd.DataFrame, sweep: pd.DataFrame, records: Mapping[str, Record
             "whether rounding changes what they reach is open until they have run in float32."
         )
     return text.strip()
+
+
+def _told(row: dict[Hashable, Any]) -> str:
+    return (
+        f"{row['pairs']} pairs on {words.DATASETS[row['dataset']]}{' (top-5)' * (chance(row['dataset']) <= 1)} differ "
+        f"by {words.signed(row['mean'], 2)} points on average with {_OTHERWISE[row['precision']]} (standard error "
+        f"{row['error']:.2f}), a single one by {row['deviation']:.1f} (standard deviation)"
+    )
 
 
 def _rows(found: pd.DataFrame) -> pd.DataFrame:
@@ -128,7 +139,7 @@ def _beside_others(sweep: pd.DataFrame) -> pd.Series:
     if untestable(sweep, trained=True):
         return pd.Series(dtype=float)
     for frame in (sweep[sweep.status == "ok"], others()):
-        known = frame[(frame.pruner != "grasp") & started(frame.dataset, frame.top1.astype(float))]
+        known = frame[(frame.pruner != "grasp") & started(frame)]
         means.append(known.groupby(KEYS).top1.apply(lambda values: float(values.astype(float).mean())))
     ours, theirs = means
     return (theirs - ours).dropna()

@@ -41,7 +41,9 @@ _MARKERS, _OWN_MARKERS, _FAILED = "osD^v", "P*phd", "failed"  # of more of them 
 _GREY = "0.72"
 _Style = dict[str, Any]  # matplotlib's words: color and marker
 _EDGES = np.append(HISTOGRAM_CENTRES - 0.01, HISTOGRAM_CENTRES[-1] + 0.01)
-_STARTED = "Points are seeds, lines the means of those that started to learn; crosses never did (top-1 at chance)."
+_STARTED = (
+    "Points are seeds, crosses those that never started to learn, lines the means of the others, if there are any."
+)
 _NO_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
 
 
@@ -206,7 +208,7 @@ def _curves(
 
 def _long(frame: pd.DataFrame, values: Mapping[str, str]) -> pd.DataFrame:
     """Return a row a trial and each of the columns in `values`: KEYS, seed, shown (its title), value, started."""
-    frame = frame.assign(started=started(frame.dataset, frame.top1.astype(float)))
+    frame = frame.assign(started=started(frame))
     parts = [frame.assign(value=frame[key].astype(float), shown=title) for key, title in values.items()]
     return pd.concat(parts, ignore_index=True)[[*KEYS, "seed", "shown", "value", "started"]]
 

@@ -25,9 +25,14 @@ def chance(dataset: str) -> float:
     return 100 / _classes(dataset, own.digest("dataset", dataset))
 
 
-def started(names: pd.Series, top1: pd.Series) -> pd.Series:
-    """Return which networks started to learn: those whose top-1, in percent, is not exactly that of guessing."""
-    return top1.notna() & (top1 != names.map(chance))
+def started(frame: pd.DataFrame) -> pd.Series:
+    """Return which trials' networks started to learn: those not collapsed whose top-1 is not exactly that of guessing.
+
+    So it is where a test has as many images of each class, as CIFAR's have: a constant output then scores just that.
+    """
+    top1 = frame.top1.astype(float)
+    collapsed = frame.collapsed.eq(True) if "collapsed" in frame else False
+    return top1.notna() & (top1 != frame.dataset.map(chance)) & ~collapsed
 
 
 def least(dataset: str) -> float:

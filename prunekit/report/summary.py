@@ -33,7 +33,7 @@ def stops(frame: pd.DataFrame) -> str:
     lines = []
     for dataset, rows in frame.groupby("dataset", sort=False):
         by_compression: dict[float, list[str]] = {}
-        for pruner, cells in rows.groupby("pruner", sort=False):
+        for pruner, cells in rows.dropna(subset="top1").groupby("pruner", sort=False):
             dead = cells[~trained(str(dataset), cells.top1.astype(float))]
             stop = math.inf if dead.empty else float(dead.compression.min())
             by_compression.setdefault(stop, []).append(words.PRUNERS[str(pruner)])
@@ -92,6 +92,8 @@ def _leader(dataset: str, compression: float, cell: pd.DataFrame) -> str:
         return leader
     second = str(means.index[1])
     gaps = difference(known, first, second)
+    if gaps.empty:
+        return leader
     gap = words.estimate(float(gaps.mean()), half_width(gaps))
     apart = gaps.mean() > half_width(gaps)
     return f"{leader}, {gap} ahead of {words.PRUNERS[second]}" + ("" if apart else ", so the two are not told apart")

@@ -104,8 +104,13 @@ def layer_compression(frame: pd.DataFrame, records: Mapping[str, Record]) -> Tab
 
 
 @unless_empty
-def paired(frame: pd.DataFrame, name: str, number: str) -> Table:
-    """Differences in top-1 accuracy between pruners of one seed, whose initial weights and batches are the same."""
+def paired(frame: pd.DataFrame, name: str, number: str) -> Table | None:
+    """Differences in top-1 accuracy between pruners of one seed, whose initial weights and batches are the same.
+
+    None for one pruner.
+    """
+    if frame.pruner.nunique() < 2:
+        return None
     several = frame.compression.nunique() > 1
     rows, shown = [], []
     for (dataset, model, compression), cell in frame.groupby(["dataset", "model", "compression"], sort=False):
@@ -120,7 +125,7 @@ def paired(frame: pd.DataFrame, name: str, number: str) -> Table:
     tidy = pd.DataFrame(rows, columns=columns)
     cells = pd.DataFrame(shown, columns=["Difference", "cell", "text"])
     wide = cells.pivot(index="Difference", columns="cell", values="text")
-    wide = wide.loc[list(dict.fromkeys(cells.Difference)), list(dict.fromkeys(cells.cell))].reset_index()
+    wide = wide.loc[list(dict.fromkeys(cells.Difference)), list(dict.fromkeys(cells.cell))].fillna("–").reset_index()
     caption = (
         "Differences in top-1 accuracy, in points, paired on seeds: mean ± the half-width of its 95 % t interval over "
         f"{words.seeds(frame)}."
@@ -169,7 +174,9 @@ def _accuracy(name: str, number: str, what: str, frame: pd.DataFrame, unpruned: 
 def _not_pruned(frame: pd.DataFrame, unpruned: pd.DataFrame | None) -> str:
     """Return what the networks of `frame` reach with all weights, seed by seed, for a caption; "" if none was run."""
     told = []
-    for (dataset, model), rows in () if unpruned is None else unpruned.groupby(["dataset", "model"], sort=False):
+    for (dataset, model), rows in (
+        () if unpruned is None else unpruned.dropna(subset="top1").groupby(["dataset", "model"], sort=False)
+    ):
         if ((frame.dataset == dataset) & (frame.model == model)).any():
             parts = {"top1": "top-1"} | ({"top5": "top-5"} if chance(str(dataset)) <= 1 else {})
             each = {title: ", ".join(f"{value:.1f}" for value in rows[key].dropna()) for key, title in parts.items()}

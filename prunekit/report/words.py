@@ -50,6 +50,9 @@ FIELDS = {  # of a trial
 }
 
 
+_CELL = ["dataset", "model", "pruner", "compression", "pre_epochs", "labels", "control", "prune_steps", "schedule"]
+
+
 def pruners(names: Iterable[str]) -> str:
     """SynFlow, SNIP; or "all"."""
     named = dict.fromkeys(names)
@@ -123,8 +126,12 @@ def budget(frame: pd.DataFrame) -> str:
 
 
 def seeds(frame: pd.DataFrame) -> str:
-    count = frame.seed.nunique()
-    return f"{count} seeds" if count > 1 else "1 seed"
+    """3 seeds; 2 to 3 seeds, where cells have different numbers of them."""
+    cells = [key for key in _CELL if key in frame]
+    counts = frame.groupby(cells, dropna=False).seed.nunique() if cells else pd.Series([frame.seed.nunique()])
+    if counts.min() != counts.max():
+        return f"{counts.min()} to {counts.max()} seeds"
+    return f"{counts.max()} seeds" if counts.max() > 1 else "1 seed"
 
 
 def verbatim(text: str) -> str:

@@ -15,7 +15,7 @@ def merge(source: Path, store: Store) -> Iterator[str]:
     A good record that `store` has stays, and so does all that is in `source`. Damaged records, and those of another
     version, are left out, with a line on standard error. Raises UserError where `source` holds no record.
     """
-    if source.suffix == ".parquet":
+    if source.suffix == ".parquet" and not source.is_dir():
         found = published(source)
     else:
         found = Store(source).load(file.stem for file in sorted(source.glob("*.json")))

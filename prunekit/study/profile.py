@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..datasets import TRANSFORMS
+from ..errors import UserError
 from . import forecast, store
 from .params import Params, as_described, as_run, at_initialisation, project_root, standing
 from .trial import SCHEDULES, Record, Trial
@@ -70,6 +72,7 @@ class Study:
         untrained = {} if p.flops_width is None else _untrained(p.flops_width)
         trained_before: dict[str, Any] = {"pre_epochs": p.described_pre_epochs}
         in_steps: dict[str, Any] = {"prune_steps": p.described_prune_steps}
+        of_its_own: dict[str, Any] = {"seeds": p.timing_seeds, "timed": True} if p.timing_seeds else {}
         compressions = p.described_compressions
         found: dict[Section, list[Trial]] = {
             "comparison": [
@@ -80,18 +83,11 @@ class Study:
             ],
             "sweep": self._trials(p.datasets, p.compressions),
             "unpruned": [
-                *(self._trials(p.datasets, [0.0], [DENSE]) if p.unpruned else ()),
-                *(
-                    trial_
-                    for row in (p.comparison if p.unpruned else ())
-                    for trial_ in self._trials([row["dataset"]], [0.0], [DENSE], **as_run(row))
-                ),
+                trial_
+                for row in ([*({"dataset": name} for name in p.datasets), *p.comparison] if p.unpruned else ())
+                for trial_ in self._trials([row["dataset"]], [0.0], [DENSE], **as_run(row))
             ],
-            "timing": (
-                self._trials(p.datasets, p.compressions, seeds=p.timing_seeds, timed=True)
-                if p.timing_seeds
-                else self._trials(p.datasets, p.compressions)
-            ),
+            "timing": self._trials(p.datasets, p.compressions, **of_its_own),
             "flops": self._trials(p.datasets, p.compressions, **untrained),
             "layers": self._trials(p.datasets, [p.layer_compression], **untrained),
             "histograms": self._trials(p.datasets, [p.layer_compression]),
@@ -204,8 +200,12 @@ class Study:
         return seconds, "; ".join(sorted({one.machine for one in known}))
 
     def publish(self, folder: Path) -> None:
-        """Write the records that there are to `folder`/trials.parquet."""
-        store.publish(self.records().values(), folder / self.published_file.name)
+        """Write the records that there are to `folder`/trials.parquet, beside those of other trials that it holds."""
+        file = folder / self.published_file.name
+        others: dict[str, Record] = {}
+        with suppress(UserError):  # a damaged file holds none
+            others = store.published(file)
+        store.publish((others | self.records()).values(), file)
 
     def frame(self, section: Section, records: Mapping[str, Record]) -> pd.DataFrame:
         """Return a section's trials with a record as rows: the trial's fields, and of the record what is one number."""

@@ -22,7 +22,7 @@ def frame(precision, values, pruner="snip", dataset="cifar10"):
         Trial(**fields, seed=seed).model_dump() | {"id": f"{precision}{pruner}{seed}", "top1": top1, "top5": top1 + 15}
         for seed, top1 in values.items()
     ]
-    return pd.DataFrame(rows).assign(status="ok")
+    return pd.DataFrame(rows).assign(status="ok", collapsed=False)
 
 
 def test_differences_of_pairs_that_started():
@@ -49,7 +49,10 @@ def test_a_hundred_classes_are_compared_in_top5_and_grasp_apart():
 def test_sentences_are_said_of_what_was_run():
     sweep = frame("bf16-mixed", SWEEP)
     said = arithmetic.said(frame("bfloat16", BESIDE), sweep, {})
-    assert "4 pairs on CIFAR-10 differ by +1.00 points on average (standard error 0.82), a single one by 1.6" in said
+    assert "4 pairs on CIFAR-10 differ by +1.00 points on average with the loss, too, in bfloat16 (standard" in said
+    assert "error 0.82), a single one by 1.6 (standard deviation). So rounding moves no mean by more than" in said
+    apart = arithmetic.said(frame("float32", {0: 82.0, 1: 83.1, 2: 80.9}), sweep, {})
+    assert "with all in float32" in apart and "So rounding moves a mean by more than twice" in apart
     assert "GraSP" not in said and "Another group" not in said, "of one cell there is no average"
     assert arithmetic.said(sweep[:0], sweep, {}) is None is arithmetic.table(sweep[:0], sweep)
 
@@ -71,9 +74,10 @@ def test_another_groups_means_beside_ours():
     known = (cells[cells.index.get_level_values("pruner") != "grasp"] - 1).reset_index().to_dict("records")
     rows = []
     for row in known:
-        found = {"top1": row.pop("top1"), "top5": 99.0, "id": "", "status": "ok"}
+        found = {"top1": row.pop("top1"), "top5": 99.0, "id": "", "status": "ok", "collapsed": False}
         rows += [Trial(**row, seed=seed, precision="bf16-mixed").model_dump() | found for seed in (0, 1)]
     ours = pd.DataFrame(rows)
-    said = arithmetic.said(ours.assign(precision="bfloat16"), ours, {})
+    beside = ours.assign(precision="bfloat16")
+    said = arithmetic.said(beside, ours, {})
     assert "by +1.0 points on average over 20 cells, in a single one by 1.0 (root mean square)" in said
-    assert "Another group" not in arithmetic.said(ours, ours.assign(post_epochs=1), {}), "of another protocol"
+    assert "Another group" not in arithmetic.said(beside, ours.assign(post_epochs=1), {}), "of another protocol"

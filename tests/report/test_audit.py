@@ -162,6 +162,18 @@ def test_trials_of_several_protocols_are_not_mixed():
     assert (row["mean"], row.seeds, row.ours) == (pytest.approx(82.39), 3, "cifar10/vgg16")
 
 
+def test_what_bfloat16_does_to_grasp_is_open():
+    """A number of GraSP's is reproduced with products in bfloat16, or left open; in float32 it is contradicted, too."""
+
+    def values(trial):
+        return {"top1": 20.0 + trial.seed * (trial.pruner == "grasp") / 10}
+
+    mixed, exact = (judged(values, "II", precision=precision) for precision in ("bf16-mixed", "float32"))
+    cell = ("cifar10", 0.5, "grasp")  # 23.18 in print
+    assert mixed.loc[cell, "why"] == "products in bfloat16: whether that matters to GraSP is open"
+    assert (mixed.loc[cell, "verdict"], exact.loc[cell, "verdict"]) == (UNTESTED, CONTRADICTED)
+
+
 def test_times_of_another_machine_decide_nothing():
     assert set(judged(lambda trial: {}, "III").why) == {"seconds of another machine"}
 

@@ -21,7 +21,7 @@ def test_lines_are_of_networks_that_started_and_the_unpruned_is_one_of_them():
     """At each compression seeds reach 70 and 72, and one stays at 10.00; unpruned 80 and one that did not start."""
     figure = figures.accuracy_by_compression(frame([70.0, 72.0, 10.0]), frame([80.0, 10.0], "random", (0.0,)))
     assert [71.0, 71.0] in lines(figure) and [80.0, 80.0] in lines(figure)
-    assert "crosses never did" in figure.caption and "(CIFAR-10 1)" in figure.caption
+    assert "crosses those that never started" in figure.caption and "(CIFAR-10 1)" in figure.caption
     assert list(figure.data)[:7] == ["dataset", "model", "compression", "pruner", "seed", "shown", "value"]
     assert len(figure.data) == 6, "the unpruned are no points of it"
 

@@ -8,7 +8,7 @@ from conftest import ROOT, TINY, TINY_TRIALS
 from pydantic import ValidationError
 
 from prunekit.errors import UserError
-from prunekit.study import profile
+from prunekit.study import profile, store
 from prunekit.study.params import Params, load_params
 from prunekit.study.trial import failed
 
@@ -62,6 +62,18 @@ def test_trials_in_another_precision_are_shown_and_never_run():
     assert study.missing({}) == list(study.trials.values())
     study.store.save(record := failed(beside[0], "as it were", {}))
     assert study.records() == {beside[0].id: record}
+
+
+def test_publishing_keeps_what_a_file_holds_of_other_trials(tmp_path):
+    first, second = make(), make(seeds=[1])
+    for study in (first, second):
+        study.store.save(failed(next(iter(study.trials.values())), "as it were", {}))
+        study.publish(tmp_path)
+    kept = store.published(tmp_path / "trials.parquet")
+    assert set(kept) == {next(iter(study.trials)) for study in (first, second)}
+    (tmp_path / "trials.parquet").write_bytes(b"damaged")
+    first.publish(tmp_path)
+    assert len(store.published(tmp_path / "trials.parquet")) == 1
 
 
 def test_no_profile_is_left_out_of_these_tests():

@@ -58,7 +58,8 @@ def judge(claim: Claim, study: Study, records: Mapping[str, Record]) -> dict[str
         margin += "" if len(margins) < 2 else f" ± {half_width(margins):.{digits}f}"
         evidence = f"{why + '; ' if why else ''}{margin} {claim.unit}; {shown}"
     except MissingValueError as missing:
-        evidence = f"{why + '; ' if why else ''}no value of {missing}"
+        described = f" after {DESCRIBED_PRE_EPOCHS} epochs" if claim.pretrained and "Magnitude" in str(missing) else ""
+        evidence = f"{why + '; ' if why else ''}no value of {missing}{described}"
     return {"verdict": verdict, "evidence": evidence[0].upper() + evidence[1:], "own": _own(claim)}
 
 

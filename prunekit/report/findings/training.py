@@ -136,7 +136,8 @@ def top_five(study: Study, records: Mapping[str, Record]) -> Finding:
         else f"{name}: no value is testable here"
         for name in parts
     )
-    dead = [r for r in records.values() if r.collapsed and r.top5 is not None and _classed(r.trial)]
+    ours = (records[id_] for id_ in study.trials if id_ in records)
+    dead = [r for r in ours if r.collapsed and r.top5 is not None and _classed(r.trial)]
     text = said(
         "" if found else "no value of CIFAR-100 or MNIST is testable in this profile",
         all(2 * matching > count for matching, count in found.values()),
