@@ -7,7 +7,10 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
+
+from prunekit import cli
 
 ROOT = Path(__file__).parent.parent
 REAL_DATA = Path(os.environ.get("PRUNEKIT_DATA") or ROOT.parent / "shared" / "data").resolve()
@@ -66,8 +69,12 @@ def pytest_terminal_summary(terminalreporter):
 
 
 @pytest.fixture(autouse=True)
-def own_folders(tmp_path, monkeypatch):
-    """No test reads or writes the user's cache, runs or data."""
+def by_itself(tmp_path, monkeypatch):
+    """No test reads or writes the user's cache, runs or data, or leaves its threads to the next.
+
+    Of these it has one: there are as many processes of tests as cores.
+    """
+    torch.set_num_threads(1)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PRUNEKIT_RUNS", str(tmp_path / "runs"))
     monkeypatch.delenv("PRUNEKIT_DATA", raising=False)
@@ -100,8 +107,27 @@ def brought(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def called(tmp_path, monkeypatch, capsys):
+    """Run the command line in an empty folder as `prunekit` does, but in this process, which need not start."""
+
+    def call(*words, cwd=tmp_path, env=None):
+        words = ["prunekit", *map(str, words)]
+        capsys.readouterr()
+        with monkeypatch.context() as patch, pytest.raises(SystemExit) as end:
+            patch.setattr(cli, "_SIGNALS", [])  # which stay pytest's
+            patch.setattr(sys, "argv", words)
+            patch.chdir(cwd)
+            for name, value in (env or {}).items():
+                patch.setenv(name, value)
+            cli.main()
+        return subprocess.CompletedProcess(words, end.value.code or 0, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
 def prunekit(tmp_path):
-    """Run the real command line in an empty folder; `env` adds to the environment."""
+    """Run the command line in an empty folder, in a process of its own; `env` adds to the environment."""
 
     def call(*words, cwd=tmp_path, env=None):
         return subprocess.run(

@@ -7,7 +7,6 @@ from torch.nn import functional as F
 from prunekit.batches import Batches, coarse_groups, per_class_indices, random_groups
 from prunekit.datasets import TRANSFORMS, Transform
 
-torch.set_num_threads(1)
 MEAN, STD = (0.1, 0.5, 0.9), (0.2, 0.3, 0.4)
 PLAIN = Transform(MEAN, STD)
 FLIPPED = Transform(MEAN, STD, flip=True)

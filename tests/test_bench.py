@@ -44,7 +44,7 @@ def images(count, shape, classes):
 # The same mathematics
 
 
-@pytest.mark.parametrize(("model", "shape", "steps"), [("fc", (3, 8, 8), 20), ("vgg16", (3, 32, 32), 4)])
+@pytest.mark.parametrize(("model", "shape", "steps"), [("fc", (3, 8, 8), 20), ("vgg16", (3, 32, 32), 2)])
 def test_same_weights_after_training(model, shape, steps):
     """Masks multiplied in the forward pass, or after the step; either way the network that is used is the same.
 
@@ -257,8 +257,8 @@ def test_rate_of_products():
 # The command
 
 
-def test_command_measures_what_it_can_and_says_the_rest(prunekit, tmp_path):
-    result = prunekit("bench", "help", "fc", "paper", "--data-dir", tmp_path, "--out", tmp_path / "out")
+def test_command_measures_what_it_can_and_says_the_rest(called, tmp_path):
+    result = called("bench", "help", "fc", "paper", "--data-dir", tmp_path, "--out", tmp_path / "out")
     assert result.returncode == 0 and "Traceback" not in result.stderr, result.stderr
     assert result.stdout == (tmp_path / "out" / "bench.md").read_text() + "\n"
     table = pd.read_csv(tmp_path / "out" / "bench.csv").set_index("work")
@@ -273,8 +273,8 @@ def test_command_measures_what_it_can_and_says_the_rest(prunekit, tmp_path):
     assert notes["paper"].tolist() == [lacks]
 
 
-def test_quick_leaves_out_what_takes_minutes(prunekit, tmp_path):
-    result = prunekit("bench", "threshold", "report", "--quick", "--out", tmp_path)
+def test_quick_leaves_out_what_takes_minutes(called, tmp_path):
+    result = called("bench", "threshold", "report", "--quick", "--out", tmp_path)
     assert result.returncode == 0, result.stderr
     table = pd.read_csv(tmp_path / "bench.csv").set_index("row")
     assert table.ours_n["threshold"] == table.baseline_n["threshold"] == 1
@@ -282,15 +282,15 @@ def test_quick_leaves_out_what_takes_minutes(prunekit, tmp_path):
     assert set(table.note["report"]) == {"left out by --quick"}
 
 
-def test_help_names_the_rows(prunekit):
-    printed = prunekit("bench", "--help").stdout
+def test_help_names_the_rows(called):
+    printed = called("bench", "--help").stdout
     assert [name for name in ROWS if name not in printed] == [] and "[default: reports/bench]" in printed
 
 
-def test_row_that_fails_costs_no_other(prunekit, tmp_path):
+def test_row_that_fails_costs_no_other(called, tmp_path):
     (tmp_path / "MNIST" / "raw").mkdir(parents=True)
     (tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte").write_bytes(b"no images")
-    result = prunekit("bench", "fc", "help", "--data-dir", tmp_path, "--out", tmp_path / "out")
+    result = called("bench", "fc", "help", "--data-dir", tmp_path, "--out", tmp_path / "out")
     assert result.returncode == 1 and "Traceback" not in result.stderr
     assert "prunekit: failed: fc: UserError: mnist" in result.stderr
     table = pd.read_csv(tmp_path / "out" / "bench.csv").set_index("row")
@@ -298,11 +298,11 @@ def test_row_that_fails_costs_no_other(prunekit, tmp_path):
     assert (table.ours_n["help"] > 0).all()
 
 
-def test_wrong_row_and_no_checkout_are_one_line(prunekit, tmp_path):
-    result = prunekit("bench", "stpe", "--out", tmp_path / "out")
+def test_wrong_row_and_no_checkout_are_one_line(called, tmp_path):
+    result = called("bench", "stpe", "--out", tmp_path / "out")
     assert (result.returncode, result.stderr) == (2, "prunekit: unknown row 'stpe'; did you mean step?\n")
     (tmp_path / "params").mkdir()
     (tmp_path / "params" / "demo.yaml").write_text((ROOT / "params" / "demo.yaml").read_text())
-    result = prunekit("bench", "--out", tmp_path / "out")
+    result = called("bench", "--out", tmp_path / "out")
     assert result.returncode == 2 and "inside a checkout" in result.stderr and result.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()

@@ -79,13 +79,20 @@ def test_status_needs_no_torch(prunekit, without, tiny_profile, words):
     ],
     ids=lambda value: " ".join(value),
 )
-def test_bad_usage_is_one_line_and_status_2(prunekit, words, named):
-    result = prunekit(*words)
+def test_bad_usage_is_one_line_and_status_2(called, words, named):
+    result = called(*words)
     *progress, line = result.stderr.splitlines()
     assert result.returncode == 2 and not result.stdout
     assert all("to run" in other for other in progress)
     assert line.startswith("prunekit: ")
     assert [word for word in named if word not in line] == [], line
+
+
+def test_a_process_says_what_a_call_says(prunekit, called, tiny_profile):
+    """So that all else of one line may be tried without a process each."""
+    for words in (["rnu"], ["data", "imagenet"], ["status", tiny_profile]):
+        ours, theirs = called(*words), prunekit(*words)
+        assert (ours.returncode, ours.stdout, ours.stderr) == (theirs.returncode, theirs.stdout, theirs.stderr)
 
 
 @pytest.fixture
@@ -104,10 +111,10 @@ def places(tmp_path):
 @pytest.mark.parametrize(
     "words", [("run", "--out"), ("run", "--runs-dir"), ("report", "--out"), ("report", "--runs-dir")]
 )
-def test_folders_are_tried_before_anything_runs(prunekit, tiny_profile, places, tmp_path, words, place):
+def test_folders_are_tried_before_anything_runs(called, tiny_profile, places, tmp_path, words, place):
     folder, advice = places[place]
     verb, option = words
-    result = prunekit(verb, tiny_profile, option, folder)
+    result = called(verb, tiny_profile, option, folder)
     (line,) = result.stderr.splitlines()
     assert result.returncode == 2 and line.startswith(f"prunekit: {option} ") and "cannot be written to (" in line
     assert line.endswith(advice) and len(line) < 250, line
@@ -115,20 +122,20 @@ def test_folders_are_tried_before_anything_runs(prunekit, tiny_profile, places, 
 
 
 @pytest.mark.parametrize("place", ["in a file", "long"])
-def test_status_of_no_folder(prunekit, tiny_profile, places, place):
-    result = prunekit("status", tiny_profile, "--runs-dir", places[place][0])
+def test_status_of_no_folder(called, tiny_profile, places, place):
+    result = called("status", tiny_profile, "--runs-dir", places[place][0])
     assert result.returncode == 2 and not result.stdout
     assert re.fullmatch(r"prunekit: --runs-dir .{1,90} cannot be read \(.*\); name another\n", result.stderr)
 
 
-def test_a_file_of_the_users_own_never_writes_over_a_profile_of_that_name(prunekit, tmp_path, monkeypatch):
+def test_a_file_of_the_users_own_never_writes_over_a_profile_of_that_name(called, tmp_path, monkeypatch):
     for folder in ("params", "mine"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "demo.yaml").write_text(yaml.safe_dump(TINY | {"profile": "demo"}))
     monkeypatch.chdir(tmp_path)
     mine, ours = (folders.usual(Study(load_params(name)), name) for name in ("mine/demo.yaml", "params/demo.yaml"))
     assert ours == tmp_path / "reports" / "demo" and mine.parent == tmp_path / "reports" / "custom"
-    refused = prunekit("run", "mine/demo.yaml", "--out", tmp_path / "reports" / "demo")
+    refused = called("run", "mine/demo.yaml", "--out", tmp_path / "reports" / "demo")
     assert refused.returncode == 2 and "is for the profile demo as it stands in params/" in refused.stderr
     assert not (tmp_path / "reports").exists()
 
@@ -139,8 +146,8 @@ def test_a_reader_that_leaves_is_no_error(tiny_profile):
     assert not result.stderr
 
 
-def test_run_status_and_run_again(prunekit, tiny_profile, without, tmp_path):
-    missing = prunekit("status", tiny_profile)
+def test_run_status_and_run_again(prunekit, called, tiny_profile, without, tmp_path):
+    missing = called("status", tiny_profile)
     assert (missing.returncode, missing.stderr) == (0, "")
     assert missing.stdout.endswith(f"{TINY_TRIALS} trials, 0 done, {TINY_TRIALS} missing, 0 failed\n")
 
@@ -154,33 +161,33 @@ def test_run_status_and_run_again(prunekit, tiny_profile, without, tmp_path):
     assert (tmp_path / "out" / "trials.parquet").exists()
 
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "runs").iterdir()}
-    second = prunekit("run", tiny_profile)
+    second = called("run", tiny_profile)
     assert second.returncode == 0 and f"{TINY_TRIALS} done, 0 to run" in second.stderr
     assert {file: file.stat().st_mtime_ns for file in (tmp_path / "runs").iterdir()} == before
-    done = prunekit("status", tiny_profile)
+    done = called("status", tiny_profile)
     assert done.stdout.endswith(f"{TINY_TRIALS} done, 0 missing, 0 failed\n")
 
     for file in [file for file in before if file.suffix == ".json"][:4]:
         file.unlink()
-    some = prunekit("status", tiny_profile)
+    some = called("status", tiny_profile)
     assert re.search(
         r"4 missing, 0 failed\n  about \d+ seconds to go, by what like trials took \(.+ cores\)\n$", some.stdout
     )
 
 
-def test_a_section_is_run_alone(prunekit, tiny_profile, tmp_path):
-    result = prunekit("run", tiny_profile, "--only", "comparison", "--only", "flops", "--workers", 1)
+def test_a_section_is_run_alone(called, tiny_profile, tmp_path):
+    result = called("run", tiny_profile, "--only", "comparison", "--only", "flops", "--workers", 1)
     assert result.returncode == 0 and "prunekit: 6 trials, 0 done, 6 to run" in result.stderr
     assert result.stderr.splitlines()[-1] == f"prunekit: 6 trials in {tmp_path / 'runs'}"
-    assert "6 done, 1 missing" in prunekit("status", tiny_profile).stdout
+    assert "6 done, 1 missing" in called("status", tiny_profile).stdout
     for wrong, advice in (("swep", "did you mean sweep?"), ("arithmetic", "choose from comparison, sweep,")):
-        refused = prunekit("run", tiny_profile, "--only", wrong)
+        refused = called("run", tiny_profile, "--only", wrong)
         assert refused.returncode == 2 and refused.stderr.startswith(f"prunekit: --only {wrong}: no such section; ")
         assert advice in refused.stderr
 
 
-def test_a_report_of_no_record_is_one_line(prunekit, tiny_profile, tmp_path):
-    result = prunekit("report", tiny_profile, "--no-run")
+def test_a_report_of_no_record_is_one_line(called, tiny_profile, tmp_path):
+    result = called("report", tiny_profile, "--no-run")
     assert result.returncode == 2 and not list(tmp_path.rglob("*.html"))
     assert result.stderr == (
         f"prunekit: no record of tiny in {tmp_path / 'runs'}, and none is published; run some first, or prunekit merge "
@@ -188,32 +195,32 @@ def test_a_report_of_no_record_is_one_line(prunekit, tiny_profile, tmp_path):
     )
 
 
-def test_records_of_two_machines_are_merged(prunekit, tiny_profile, tmp_path):
+def test_records_of_two_machines_are_merged(called, tiny_profile, tmp_path):
     for section, folder in (("comparison", "a"), ("flops", "b")):
         words = ("--only", section, "--workers", 1, "--runs-dir", tmp_path / folder)
-        assert prunekit("run", tiny_profile, *words).returncode == 0
-    merged = prunekit("merge", tmp_path / "a", tmp_path / "b")
+        assert called("run", tiny_profile, *words).returncode == 0
+    merged = called("merge", tmp_path / "a", tmp_path / "b")
     assert (
         merged.returncode == 0 and ": 4\n" in merged.stderr and "which stays: 2; of these ran twice: 2" in merged.stderr
     )
-    assert "6 done, 1 missing" in prunekit("status", tiny_profile).stdout
-    nothing = prunekit("merge", tmp_path / "c")
+    assert "6 done, 1 missing" in called("status", tiny_profile).stdout
+    nothing = called("merge", tmp_path / "c")
     assert nothing.returncode == 2 and "holds no record" in nothing.stderr
 
 
-def test_failed_trials_are_named_and_status_1(prunekit, tiny_profile, tmp_path):
+def test_failed_trials_are_named_and_status_1(called, tiny_profile, tmp_path):
     offline = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
     words = [tiny_profile, "--set", "datasets=[mnist]", "--set", "compressions=[1]", "--set", "pruners=[random]"]
-    result = prunekit("run", *words, "--data-dir", tmp_path, "--workers", 1, env=offline)
+    result = called("run", *words, "--data-dir", tmp_path, "--workers", 1, env=offline)
     assert result.returncode == 1 and "Traceback" not in result.stderr, result.stderr
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("prunekit: failed: ")]
     assert "2 trials (first: mnist/fc random c=1 seed=0): mnist is not at hand" in line
-    status = prunekit("status", *words)
+    status = called("status", *words)
     assert status.returncode == 1 and "4 trials, 2 done, 0 missing, 2 failed" in status.stdout
 
 
-def test_data_says_what_is_there(prunekit):
-    result = prunekit("data", "digits", "digit-pairs")
+def test_data_says_what_is_there(called):
+    result = called("data", "digits", "digit-pairs")
     assert result.returncode == 0 and not result.stderr
     assert result.stdout.splitlines() == [
         "digits: 1,437 training and 360 test images 3x32x32, 10 classes",
@@ -271,8 +278,8 @@ def test_wheel_works_in_an_empty_folder(installed, tmp_path):
     FIGURES["reports made by a wheel"] += 1
 
 
-def test_init_copies_what_is_to_be_edited_and_nothing_over_it(prunekit, tmp_path):
-    done = prunekit("init", "mine")
+def test_init_copies_what_is_to_be_edited_and_nothing_over_it(called, tmp_path):
+    done = called("init", "mine")
     assert done.returncode == 0 and done.stderr == "prunekit: params and notebooks in mine\n"
     copied = {str(file.relative_to(tmp_path / "mine")): file.read_bytes() for file in tmp_path.rglob("*.*")}
     assert copied == {
@@ -280,11 +287,11 @@ def test_init_copies_what_is_to_be_edited_and_nothing_over_it(prunekit, tmp_path
     }
     edited = tmp_path / "mine" / "params" / "demo.yaml"
     edited.write_text(edited.read_text().replace("profile: demo", "profile: other"))
-    again = prunekit("init", "mine")
+    again = called("init", "mine")
     assert (
         again.returncode == 2
         and again.stderr == "prunekit: mine/params/cpu.yaml is there already; name another folder\n"
     )
     assert "other" in edited.read_text()
-    assert prunekit("status", "demo", cwd=tmp_path / "mine").stdout.startswith("demo: ")
-    assert prunekit("init", "/proc/x").returncode == 2
+    assert called("status", "demo", cwd=tmp_path / "mine").stdout.startswith("demo: ")
+    assert called("init", "/proc/x").returncode == 2

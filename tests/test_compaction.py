@@ -11,7 +11,6 @@ from torch.nn import functional as F
 from prunekit import batches, compaction, datasets, masks, metrics, models, pruners, sparse, training
 from prunekit.study import passes
 
-torch.set_num_threads(1)
 IMAGE = (3, 32, 32)
 
 

@@ -104,11 +104,6 @@ def complaint(name, root):
 
 
 @pytest.fixture(scope="module")
-def cifar10(tmp_path_factory):
-    return write_snapshot(tmp_path_factory.mktemp("cifar10"), "cifar10", form="WebP", shards=12)
-
-
-@pytest.fixture(scope="module")
 def mnist(tmp_path_factory):
     return write_idx(tmp_path_factory.mktemp("mnist"))
 
@@ -171,9 +166,13 @@ def test_every_dataset_says_how_its_pixels_are_normalised(name):
 # Snapshots and torchvision's layout
 
 
-def test_snapshot_of_cifar10_keeps_the_order_of_its_shards(cifar10):
-    data = datasets.read("cifar10", cifar10)
-    for part, count in ((data.train, 50_000), (data.test, 10_000)):
+def test_snapshot_of_cifar10_keeps_the_order_of_its_shards(tmp_path, monkeypatch):
+    """A tenth of its images, in twelve shards."""
+    assert sources._IMAGES["cifar10"] == (50_000, 10_000)
+    monkeypatch.setitem(sources._IMAGES, "cifar10", (5_000, 1_000))
+    root = write_snapshot(tmp_path, "cifar10", form="WebP", shards=12, train=5_000, test=1_000)
+    data = datasets.read("cifar10", root)
+    for part, count in ((data.train, 5_000), (data.test, 1_000)):
         assert part.images.shape == (count, 3, 32, 32) and part.images.flags.c_contiguous
         assert np.array_equal(part.images[:, 0, 31, 0], np.arange(count) % 100)
         assert np.array_equal(part.images[:, 1, 0, 31], 2 * (np.arange(count) % 100))
@@ -181,8 +180,9 @@ def test_snapshot_of_cifar10_keeps_the_order_of_its_shards(cifar10):
         assert part.coarse_labels is None
 
 
-def test_snapshot_of_cifar100_has_groups(tmp_path):
-    data = datasets.read("cifar100", write_snapshot(tmp_path, "cifar100"))
+def test_snapshot_of_cifar100_has_groups(tmp_path, monkeypatch):
+    monkeypatch.setitem(sources._IMAGES, "cifar100", (1_000, 500))
+    data = datasets.read("cifar100", write_snapshot(tmp_path, "cifar100", train=1_000, test=500))
     assert len(data.classes) == 100 and list(data.classes) == sorted(data.classes)
     for part in (data.train, data.test):
         for fine in range(100):

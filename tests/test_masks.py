@@ -8,8 +8,6 @@ from torch import nn
 
 from prunekit import masks, models
 
-torch.set_num_threads(1)
-
 
 def mask(text):
     """`mask("10 01")` -> [[True, False], [False, True]]."""

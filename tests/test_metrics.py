@@ -11,8 +11,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from prunekit import metrics, models, pruners
 
-torch.set_num_threads(1)
-
 
 @pytest.mark.parametrize("classes", [10, 100])
 def test_accuracy_of_a_perfect_and_of_a_hopeless_model(classes):

@@ -8,8 +8,6 @@ from torch import Generator, nn
 
 from prunekit import models, own
 
-torch.set_num_threads(1)
-
 
 def shapes(net):
     return {name: tuple(weight.shape) for name, weight in models.prunable(net).items()}

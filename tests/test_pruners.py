@@ -11,7 +11,6 @@ from torch.nn import functional as F
 
 from prunekit import masks, models, own, pruners
 
-torch.set_num_threads(1)
 LABEL = torch.tensor([0])
 
 

@@ -18,7 +18,6 @@ from PIL import Image
 from prunekit import datasets, masks, metrics, models, pruners
 from prunekit.batches import Batches
 
-torch.set_num_threads(2)
 HERE = Path(__file__).parent
 DATA = Path(os.environ.get("PRUNEKIT_DATA") or HERE.parents[1] / "shared" / "data")
 LAYERS = json.loads((HERE / "reference" / "layers_vgg16.json").read_text())

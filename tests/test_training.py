@@ -11,7 +11,6 @@ from prunekit import masks, metrics, models, training
 from prunekit.batches import Batches
 from prunekit.datasets import Transform
 
-torch.set_num_threads(1)
 TRANSFORM = Transform((0.5,), (0.25,), crop_padding=1, flip=True)
 
 

@@ -121,8 +121,11 @@ class Params(BaseModel):
 
     def budget(self, pruner: str) -> dict[str, Any]:
         """The fields that every trial of `pruner` takes from the profile."""
-        shared = {key: getattr(self, key) for key in _TRIAL_KEYS if key in Params.model_fields}
+        shared = {key: getattr(self, key) for key in _SHARED}
         return shared | ({"pre_epochs": self.magnitude_pre_epochs} if pruner == "magnitude" else {})
+
+
+_SHARED = [key for key in _TRIAL_KEYS if key in Params.model_fields]
 
 
 def load_params(profile: str, assignments: Iterable[str] = ()) -> Params:

@@ -32,12 +32,12 @@ WORDS = [
 
 
 @pytest.mark.slow
-def test_bad_inputs(prunekit, tmp_path):
+def test_bad_inputs(called, tmp_path):
     inputs = [*SETS, *WORDS]
     random.Random(15).shuffle(inputs)
     wrong = []
     for words in inputs[: share(None, 12)]:
-        result = prunekit(*words)
+        result = called(*words)
         *before, line = result.stderr.splitlines() or [""]
         if (
             (result.returncode == 2 and not result.stdout)

@@ -19,7 +19,6 @@ PRETRAINED = {"pre_epochs": 2, "model": "conv", "width": 0.1}
 @pytest.fixture(autouse=True)
 def everything_is_worthwhile(monkeypatch):
     monkeypatch.setattr(cache, "WORTHWHILE", 0.0)
-    torch.set_num_threads(1)  # sums come in one order; a forked child lacks the threads that its parent started
 
 
 def run(folder, **fields):

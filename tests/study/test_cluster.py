@@ -12,7 +12,6 @@ import yaml
 from conftest import TINY, TINY_TRIALS, command
 from test_engine import OFFLINE, results, run, tiny, wait_for, whole_records
 
-from prunekit import cli
 from prunekit.study import cluster
 
 distributed = pytest.importorskip("distributed", reason="needs the extra: pip install 'prunekit[cluster]'")
@@ -53,6 +52,7 @@ def scheduler(tmp_path, dask):
 
 
 BROUGHT = {"pruners": ["synflow", "brought:steep"], "datasets": ["brought:bright"], "model": "brought:around"}
+BROUGHT |= {"seeds": [0, 1], "post_epochs": 2}
 
 
 def worker(dask, scheduler, *more, **options):
@@ -60,21 +60,18 @@ def worker(dask, scheduler, *more, **options):
     return dask("worker", "--no-nanny", *words, *more, **options)
 
 
-@pytest.mark.parametrize("lost", [False, True], ids=["undisturbed", "a worker killed"])
-def test_records_are_those_of_a_local_run(tmp_path, dask, scheduler, brought, lost):
+def test_records_are_those_of_a_local_run_though_a_worker_is_killed(tmp_path, dask, scheduler, brought):
     """Two workers of one thread, as two local processes on two cores; no folder is shared, and no module of ours."""
     pool = [worker(dask, scheduler) for _ in range(2)]
-    more = {"seeds": [0, 1], "post_epochs": 2} if lost else BROUGHT
-    there, here = tiny(tmp_path / "there", **more), tiny(tmp_path / "here", **more)
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(TINY | more))
+    there, here = tiny(tmp_path / "there", **BROUGHT), tiny(tmp_path / "here", **BROUGHT)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(TINY | BROUGHT))
     process = subprocess.Popen(
         command("run", tmp_path / "params.yaml", "--cluster", scheduler, "--runs-dir", tmp_path / "there"),
         stderr=subprocess.PIPE,
         text=True,
     )
-    if lost:
-        wait_for(lambda: any((tmp_path / "there").glob("*.json")))
-        pool[0].send_signal(signal.SIGKILL)
+    wait_for(lambda: any((tmp_path / "there").glob("*.json")))
+    pool[0].send_signal(signal.SIGKILL)
     _, printed = process.communicate(timeout=300)
     assert process.returncode == 0, printed
     assert "Traceback" not in printed
@@ -100,12 +97,15 @@ def test_gpu_trials_go_where_a_gpu_is_offered(dask, scheduler):
             assert {future.result() for future in [executor.submit(slow_pid) for _ in range(8)]} == expected
 
 
-def cluster_run(monkeypatch, capsys, *words):
-    """Run the command line here, so that constants can be changed; return its exit status and what it said."""
-    monkeypatch.setattr(sys, "argv", ["prunekit", "run", *map(str, words)])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    return end.value.code, capsys.readouterr().err
+@pytest.fixture
+def on_cluster(called):
+    """Run trials through the command line in this process, so that constants can be changed; status and words."""
+
+    def call(*words):
+        done = called("run", *words)
+        return done.returncode, done.stderr
+
+    return call
 
 
 def last_line(printed):
@@ -120,47 +120,47 @@ def last_line(printed):
         ("nowhere.json", "--cluster nowhere.json: no such scheduler file; write tcp://HOST:8786 for an address"),
     ],
 )
-def test_no_scheduler_is_one_line(monkeypatch, capsys, tiny_profile, address, words):
+def test_no_scheduler_is_one_line(monkeypatch, on_cluster, tiny_profile, address, words):
     monkeypatch.setattr(cluster, "_CONNECT", 1)
-    status, printed = cluster_run(monkeypatch, capsys, tiny_profile, "--cluster", address)
+    status, printed = on_cluster(tiny_profile, "--cluster", address)
     assert status == 2 and words in last_line(printed) and "Traceback" not in printed
 
 
-def test_a_damaged_scheduler_file_is_one_line(monkeypatch, capsys, tmp_path, tiny_profile):
+def test_a_damaged_scheduler_file_is_one_line(monkeypatch, on_cluster, tmp_path, tiny_profile):
     (tmp_path / "s.json").write_text("{")
-    status, printed = cluster_run(monkeypatch, capsys, tiny_profile, "--cluster", tmp_path / "s.json")
+    status, printed = on_cluster(tiny_profile, "--cluster", tmp_path / "s.json")
     assert status == 2 and "s.json is not a dask scheduler's file" in last_line(printed)
 
 
-def test_without_the_extra_it_is_named(monkeypatch, capsys, tiny_profile):
+def test_without_the_extra_it_is_named(monkeypatch, on_cluster, tiny_profile):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    status, printed = cluster_run(monkeypatch, capsys, tiny_profile, "--cluster", "tcp://127.0.0.1:9")
+    status, printed = on_cluster(tiny_profile, "--cluster", "tcp://127.0.0.1:9")
     assert status == 2 and "install the extra: pip install 'prunekit[cluster]'" in last_line(printed)
 
 
-def test_workers_are_not_asked_for_here_and_there(monkeypatch, capsys, tiny_profile):
+def test_workers_are_not_asked_for_here_and_there(on_cluster, tiny_profile):
     words = ("--cluster", "tcp://127.0.0.1:9", "--workers", 2)
-    status, printed = cluster_run(monkeypatch, capsys, tiny_profile, *words)
+    status, printed = on_cluster(tiny_profile, *words)
     assert status == 2 and "start as many dask workers as are wanted" in last_line(printed)
 
 
-def test_scheduler_without_workers_is_said_and_waited_for(monkeypatch, capsys, tiny_profile, scheduler):
+def test_scheduler_without_workers_is_said_and_waited_for(monkeypatch, on_cluster, tiny_profile, scheduler):
     monkeypatch.setattr(cluster, "_JOIN", 1)
-    status, printed = cluster_run(monkeypatch, capsys, tiny_profile, "--cluster", scheduler)
+    status, printed = on_cluster(tiny_profile, "--cluster", scheduler)
     assert status == 2
     assert f"prunekit: no workers at {scheduler} yet; waiting 1 s for one" in printed
     assert f"no worker joined {scheduler} in 1 s" in last_line(printed)
 
 
-def test_what_workers_lack_is_one_line(monkeypatch, capsys, tmp_path, dask, scheduler, tiny_profile):
+def test_what_workers_lack_is_one_line(monkeypatch, on_cluster, tmp_path, dask, scheduler, tiny_profile):
     """Another version of prunekit, which stops the run before it begins; data, which fails their trials alone."""
     worker(dask, scheduler, env={**OFFLINE, "PRUNEKIT_DATA": str(tmp_path)})
     with monkeypatch.context() as patch:
         patch.setattr(cluster, "__version__", "9.9")
-        status, printed = cluster_run(patch, capsys, tiny_profile, "--cluster", scheduler)
+        status, printed = on_cluster(tiny_profile, "--cluster", scheduler)
     assert status == 2 and "has prunekit 0.1.0, not 9.9; install that on it and run again" in last_line(printed)
     words = ("--set", "comparison=[{dataset: mnist, model: fc}]", "--cluster", scheduler)
-    status, printed = cluster_run(monkeypatch, capsys, tiny_profile, *words)
+    status, printed = on_cluster(tiny_profile, *words)
     (failure,) = [line for line in printed.splitlines() if line.startswith("prunekit: failed: ")]
     assert status == 1 and "2 trials (first: mnist/fc" in failure and "mnist is not at hand" in failure
     statuses = [record["status"] for record in whole_records(tmp_path / "runs").values()]

@@ -1,13 +1,11 @@
 """A trial's network in a file: through the command line, and as accurate as its record says."""
 
-import sys
-
 import pytest
 import torch
 from torch import nn
 from torch.nn.utils import prune
 
-from prunekit import cli, metrics, models, saved
+from prunekit import metrics, models, saved
 from prunekit.study import runner, store
 from prunekit.study.shared import Shared
 from prunekit.study.trial import Trial, failed
@@ -30,17 +28,14 @@ def top1(net, trial):
 
 
 @pytest.fixture
-def export(tmp_path, monkeypatch, capsys):
-    """Run `prunekit export` in this process, in a folder that holds a project; return its exit status and line."""
-    monkeypatch.chdir(tmp_path)
+def export(tmp_path, called):
+    """Run `prunekit export` in a folder that holds a project; return its exit status and line."""
     (tmp_path / "params").mkdir()
     (tmp_path / "params" / "demo.yaml").touch()
 
     def call(*words):
-        monkeypatch.setattr(sys, "argv", ["prunekit", "export", *map(str, words), "--device", "cpu"])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        return end.value.code or 0, capsys.readouterr().err
+        done = called("export", *words, "--device", "cpu")
+        return done.returncode, done.stderr
 
     return call
 

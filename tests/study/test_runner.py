@@ -12,7 +12,6 @@ from prunekit.study import machine, runner
 from prunekit.study.shared import Shared, stream
 from prunekit.study.trial import OURS, Trial, failed
 
-torch.set_num_threads(1)
 SMALL = {
     "dataset": "digits",
     "model": "fc",

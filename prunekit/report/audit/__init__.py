@@ -142,10 +142,14 @@ def _frame(reading: Reading, study: Study, records: Mapping[str, Record]) -> pd.
 def _by_published_cell(frame: pd.DataFrame) -> dict[Cell, list[pd.DataFrame]]:
     """Return the trials that stand beside each published cell, those that are alike but for their seeds together."""
     frame = frame.drop_duplicates("id")
-    papers = frame.assign(**pd.DataFrame(published.counterparts(frame), frame.index, ["dataset", "model"]))
+    places: dict[Cell, list[int]] = {}
+    for place, (pair, *rest) in enumerate(
+        zip(published.counterparts(frame), frame.compression, frame.pruner, strict=True)
+    ):
+        places.setdefault(cast(Cell, (*pair, *rest)), []).append(place)
     beside: dict[Cell, list[pd.DataFrame]] = {}
-    for key, rows in published.by_cell(papers).items():
-        ours = frame.loc[rows.index]
+    for key, rows in places.items():
+        ours = frame.iloc[rows]
         alike = [ours] if ours.seed.is_unique else [part for _, part in ours.groupby(_SETUP, sort=False, dropna=False)]
         beside[key] = alike
     return beside

@@ -63,18 +63,16 @@ def read(
 ) -> Found:
     """Judge `number` by those trials beside it that can test it, or else by others."""
 
-    def obstacle(trials: pd.DataFrame) -> tuple[bool, bool]:
-        why = untestable(trials, part.trained, reading.pre_epochs)
-        return why.startswith("stand-in"), bool(why)
-
-    trials = min(setups, key=obstacle, default=_NO_TRIALS)
+    obstacles = [(untestable(trials, part.trained, reading.pre_epochs), trials) for trials in setups or [_NO_TRIALS]]
+    why, trials = min(obstacles, key=lambda one: (one[0].startswith("stand-in"), bool(one[0])))
     done = [records[id_] for id_, status in zip(trials.id, trials.status, strict=True) if status == "ok"]
     values = pd.Series([reading.value(record) for record in done], dtype=float).dropna()
-    return Found(reading, trials, values, *_judge(number, part, reading, trials, values))
+    return Found(reading, trials, values, *_judge(number, part, reading, trials, values, why))
 
 
-def _judge(number: float, part: Part, reading: Reading, trials: pd.DataFrame, values: pd.Series) -> tuple[str, str]:
-    why = untestable(trials, part.trained, reading.pre_epochs)
+def _judge(
+    number: float, part: Part, reading: Reading, trials: pd.DataFrame, values: pd.Series, why: str
+) -> tuple[str, str]:
     if part.another_machine and not why.startswith("stand-in"):
         return UNTESTED, "seconds of another machine"
     if trials.empty and reading.pre_epochs:
