@@ -7,21 +7,29 @@ UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 # Where the environment forbids keeping compiled modules, each of a dozen processes would compile torch for seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: report test campaign lowest lint notebooks lab clean
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+.PHONY: report test check campaign lowest environment lint notebooks lab clean
 
 report: $(UV)  ## run what is missing and write reports/PROFILE (PROFILE=demo, cpu or paper)
 	$(UV) run --locked prunekit report $(PROFILE)
 
-test: $(UV)  ## the whole test suite
-	$(UV) run --locked pytest
+test: $(UV)  ## the whole test suite, in as many processes as there are cores, four at most
+	$(UV) run --locked pytest $(PARALLEL)
+
+check: lint  ## style, types, and those tests of what has changed that start no process: a minute
+	$(UV) run --locked pytest $(PARALLEL) -m "not process" $$($(PYTHON) scripts/touched_tests.py)
 
 campaign: $(UV)  ## kill, damage and misuse it for half an hour, and count what it survives
 	PRUNEKIT_CAMPAIGN=1 $(UV) run --locked pytest -m slow
 
 lowest: $(UV)  ## the tests with the oldest versions that pyproject allows, in an environment of their own
 	$(UV) venv --clear .tools/lowest
-	$(UV) pip install --python .tools/lowest --resolution lowest-direct -e '.[cluster,report]' 'pytest>=8.3' 'nbval>=0.11'
+	$(UV) pip install --python .tools/lowest --resolution lowest-direct -e '.[cluster,report]' 'pytest>=8.3' 'pytest-xdist>=3.6' 'nbval>=0.11'
 	PATH=$(CURDIR)/.tools/lowest/bin:$$PATH .tools/lowest/bin/python -m pytest -m "not slow"
+
+environment: $(UV)  ## what the other commands need, in .venv; they make it too
+	$(UV) sync --locked
 
 lint: $(UV)  ## style and types
 	$(UV) run --locked ruff check .

@@ -6,6 +6,8 @@ from collections import Counter
 from datetime import date
 from pathlib import Path
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's threads, which the next test's have no core to wait on
+
 import pytest
 import torch
 import yaml
@@ -53,6 +55,8 @@ TINY = {
 }
 TINY_TRIALS = 7  # four of the sweep, of which two are the comparison's digits; two of digit-pairs; SynFlow in steps
 
+STARTING = {"prunekit", "installed", "long_profile", "dask"}  # fixtures, which start processes
+
 CAMPAIGN = bool(os.environ.get("PRUNEKIT_CAMPAIGN"))  # whether tests marked slow do all they can, or a slice of it
 FIGURES = Counter()  # what these have done, by what it is called
 
@@ -60,6 +64,12 @@ FIGURES = Counter()  # what these have done, by what it is called
 def share(whole, some):
     """Return how much of a kind to try: all of it in a campaign."""
     return whole if CAMPAIGN else some
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if STARTING.intersection(item.fixturenames):
+            item.add_marker("process")
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -86,7 +96,9 @@ def real_data(tmp_path_factory, monkeypatch):
     missing = [name for name in ("MNIST", "cifar10", "cifar100") if not (REAL_DATA / name).is_dir()]
     if missing:
         pytest.skip(f"no {', '.join(missing)} in {REAL_DATA}: name the folder of the real data with PRUNEKIT_DATA")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "real data"))
+    base = tmp_path_factory.getbasetemp()
+    of_all = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    monkeypatch.setenv("XDG_CACHE_HOME", str(of_all / "real data"))
     return REAL_DATA
 
 

@@ -249,8 +249,9 @@ def test_no_ratio_no_figure(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bench.csv", "bench.md"]
 
 
-def test_rate_of_products():
-    """Of the order that processors have."""
+def test_rate_of_products(monkeypatch):
+    """Of the order that processors have, with matrices that are quickly multiplied."""
+    monkeypatch.setattr("prunekit.bench.measure._SIDE", 1024)
     assert 1 < product_rate("cpu", torch.float32) < 1e5
 
 

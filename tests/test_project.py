@@ -3,6 +3,7 @@
 import ast
 import re
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -75,6 +76,16 @@ ELSE |= {"labels_on": {"dataset": "cifar100", "model": "conv"}, "labels": ["3"],
 ELSE |= {"controls_on": {"dataset": "mnist", "model": "conv"}}
 
 
+@cache
+def demo(changed=None):
+    """The demo profile's study, in steps where it has one; with another value of one parameter."""
+    params = load_params("demo").model_copy(update={"prune_steps": 2, "described_prune_steps": 9})
+    if changed:
+        value = getattr(params, changed)
+        params = params.model_copy(update={changed: ELSE.get(changed) or (value * 2 if value else 1)})
+    return profile.Study(params)
+
+
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_takes_the_parameters_that_matter_to_it_and_no_others(notebook):
     """A parameter that it lacks changes none of its sections' trials; one that it has changes some of them."""
@@ -87,12 +98,8 @@ def test_notebook_takes_the_parameters_that_matter_to_it_and_no_others(notebook)
     )
     sections = [ast.literal_eval(argument) for argument in call.args[1:]]
     own = parameters(notebook)
-    demo = load_params("demo").model_copy(update={"prune_steps": 2, "described_prune_steps": 9})
     for name in Params.model_fields.keys() - {"profile"}:
-        value = getattr(demo, name)
-        other = ELSE.get(name) or (value * 2 if value else 1)
-        studies = profile.Study(demo), profile.Study(demo.model_copy(update={name: other}))
-        before, after = ([study.sections[s] for s in sections or study.sections] for study in studies)
+        before, after = ([study.sections[s] for s in sections or study.sections] for study in (demo(), demo(name)))
         assert (before != after) == (name in own), name
 
 

@@ -16,6 +16,8 @@ from torch.nn import functional as F
 from ..metrics import flops
 from ..models import build
 
+_SIDE = 4096  # of the matrices whose product is a ruler
+
 
 @dataclass(frozen=True)
 class Goal:
@@ -94,13 +96,12 @@ def prunekit(*words: str) -> float:
 
 
 def product_rate(device: str, dtype: torch.dtype) -> float:
-    """Return the billions of operations a second of a product of two matrices of 4096 x 4096, the best of three.
+    """Return the billions of operations a second of a product of two square matrices, the best of three.
 
     On a CPU that of the faster library: torch multiplies float32 matrices with MKL and convolves, which is most of
     training, with oneDNN; on AMD's processors the former is half as fast.
     """
-    size = 4096
-    a, b = torch.randn(2, size, size, device=device).to(dtype)
+    a, b = torch.randn(2, _SIDE, _SIDE, device=device).to(dtype)
     out = torch.empty_like(a)
 
     def product() -> None:
@@ -112,7 +113,7 @@ def product_rate(device: str, dtype: torch.dtype) -> float:
     if device == "cpu" and torch.backends.mkldnn.is_available():
         theirs = a.to_mkldnn(), b.to_mkldnn()
         ways.append(torch.no_grad()(lambda: F.linear(*theirs)))
-    return 2 * size**3 / min(timed(way) for way in ways for _ in range(3)) / 1e9
+    return 2 * _SIDE**3 / min(timed(way) for way in ways for _ in range(3)) / 1e9
 
 
 def copy_rate() -> float:

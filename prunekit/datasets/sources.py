@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +227,7 @@ def _digits() -> Arrays:
     images, labels = _digit_images(32)
     cut = _digits_cut(labels)
     rgb = np.repeat(images[:, None], 3, axis=1)
+    labels = labels.copy()  # whoever reads them may write to them
     return Arrays(Part(rgb[:cut], labels[:cut]), Part(rgb[cut:], labels[cut:]), tuple("0123456789"), ())
 
 
@@ -252,6 +254,7 @@ def _digits_cut(labels: np.ndarray) -> int:
     return len(labels) * 4 // 5
 
 
+@cache
 def _digit_images(width: int) -> tuple[np.ndarray, np.ndarray]:
     """Return scikit-learn's 1,797 handwritten digits as uint8 [N, 32, width], and their labels."""
     from PIL import Image

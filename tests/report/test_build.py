@@ -1,5 +1,6 @@
 """The whole, through the real command line: a small study from an empty folder to a report that a browser shows."""
 
+import copy
 import json
 import os
 import re
@@ -8,12 +9,11 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import nbclient
 import nbformat
 import pandas as pd
+import papermill
 import psutil
 import pytest
 import yaml
@@ -32,6 +32,8 @@ FIGURES += ["summary", "accuracy_by_compression", "time_by_compression", "flops_
 FIGURES += ["accuracy_by_labels", "zeros"]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
+pytestmark = pytest.mark.process
+
 
 def environment():
     return {key: value for key, value in os.environ.items() if not key.startswith("PRUNEKIT_")}
@@ -48,20 +50,34 @@ def study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
     shutil.copytree(ROOT / "notebooks", folder / "notebooks")
     values = yaml.safe_load((ROOT / "params" / "demo.yaml").read_text())
-    values |= {"width": 0.05, "train_subset": 100, "post_epochs": 1, "batch_size": 50, "scoring_images_per_class": 1}
-    values |= {"compressions": [0.5, 1, 2], "seeds": [0, 1], "described_compressions": [1, 2]}
-    for row in (*values["comparison"], values["labels_on"]):
-        row.pop("post_epochs", None)
+    for row in (*values["comparison"], values["labels_on"], values["controls_on"]):
+        kept = {key: {"vgg11": "conv"}.get(row[key], row[key]) for key in ("dataset", "model")}
+        row.clear()
+        row |= kept
+    values |= {"model": "conv", "width": 0.05, "train_subset": 100, "post_epochs": 1, "batch_size": 50}
+    values |= {"scoring_images_per_class": 1, "compressions": [1, 2], "layer_compression": 1, "seeds": [0, 1]}
+    values |= {"described_compressions": [1, 2], "described_pre_epochs": 1, "described_prune_steps": 3}
     values |= {"labels": [2, "coarse", "fine"], "label_compressions": [1], "step_counts": [1, 5]}
-    values |= {"pass_compressions": [1, 2]}
+    values |= {"pass_compressions": [1]}
     (folder / "params").mkdir()
     (folder / "params" / "demo.yaml").write_text(yaml.safe_dump(values))
     return folder
 
 
+def copied(study, folder, whole):
+    """Copy what a study is made of into `folder`, of the notebooks that are not `whole` their parameters alone."""
+    for name in ("notebooks", "params"):
+        shutil.copytree(study / name, folder / name)
+    for path in (folder / "notebooks").glob("[0-9]*.ipynb"):
+        if path.stem not in whole:
+            nb = nbformat.read(path, as_version=4)
+            nb.cells = [cell for cell in nb.cells if "parameters" in cell.metadata.get("tags", [])]
+            nbformat.write(nb, path)
+
+
 @pytest.fixture(scope="module")
 def first(study):
-    return command(BIN / "prunekit", "report", "--workers", 2, cwd=study)
+    return command(BIN / "prunekit", "report", "--workers", 1, cwd=study)
 
 
 @pytest.fixture(scope="module")
@@ -139,37 +155,36 @@ def test_plain_papermill_gives_the_same_table(folder, study):
 
 
 def test_papermill_with_a_misspelt_parameter_stops(study):
-    words = ("papermill", "04_flops.ipynb", study / "bad.ipynb", "-p", "zzz", "[1]", "-k", "python3")
-    done = command(sys.executable, "-m", *words, cwd=study / "notebooks")
-    assert done.returncode != 0
+    out = study / "bad.ipynb"
+    with pytest.raises(papermill.PapermillExecutionError) as stopped:
+        papermill.execute_notebook(
+            *(study / "notebooks" / "04_flops.ipynb", out, {"zzz": [1]}),
+            **{"cwd": study / "notebooks", "kernel_name": "python3", "progress_bar": False},
+        )
     line = "prunekit: unknown parameter zzz; choose from out, profile, "
-    assert line in done.stderr
-    nb = nbformat.read(study / "bad.ipynb", as_version=4)
+    assert line in str(stopped.value)
+    nb = nbformat.read(out, as_version=4)
     (error,) = (output for cell in nb.cells for output in cell.get("outputs", ()) if output.output_type == "error")
     assert len(error.traceback) == 1 and error.traceback[0].startswith(line)
 
 
-def test_second_report_runs_no_trial_and_a_notebook_that_raises_costs_only_its_section(folder, study):
+def test_second_report_runs_no_trial_and_a_notebook_that_raises_costs_only_its_section(folder, study, tmp_path):
+    """Of ten notebooks one raises, one kills its kernel, one is missing, one damaged; most others hold little."""
     before = {path.name: path.stat().st_mtime_ns for path in (study / "runs").iterdir()}
-    path = study / "notebooks" / "03_timing.ipynb"
-    whole = path.read_text()
-    nb = nbformat.read(path, as_version=4)
-    nb.cells[-1].source = "raise ValueError('the <b>clock</b>\\nstopped')"
-    nbformat.write(nb, path)
-    killed = study / "notebooks" / "04_flops.ipynb"
-    alive = killed.read_text()
-    nb = nbformat.read(killed, as_version=4)
-    nb.cells[-1].source = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
-    nbformat.write(nb, killed)
-    missing, damaged = (study / "notebooks" / f"{name}.ipynb" for name in ("00_findings", "06_audit"))
-    rest = missing.read_bytes(), damaged.read_bytes()
+    copied(study, tmp_path, whole=["03_timing", "04_flops", "05_layers_and_histograms"])
+    last = {
+        "03_timing": "raise ValueError('the <b>clock</b>\\nstopped')",
+        "04_flops": "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+    }
+    for name, source in last.items():
+        path = tmp_path / "notebooks" / f"{name}.ipynb"
+        nb = nbformat.read(path, as_version=4)
+        nb.cells[-1].source = source
+        nbformat.write(nb, path)
+    missing, damaged = (tmp_path / "notebooks" / f"{name}.ipynb" for name in ("00_findings", "06_audit"))
     missing.unlink()
-    damaged.write_bytes(rest[1][: len(rest[1]) // 2])
-    again = command(BIN / "prunekit", "report", "--out", "again", cwd=study)
-    path.write_text(whole)
-    killed.write_text(alive)
-    missing.write_bytes(rest[0])
-    damaged.write_bytes(rest[1])
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    again = command(BIN / "prunekit", "report", "--runs-dir", study / "runs", cwd=tmp_path)
     assert "0 to run" in again.stderr
     assert {path.name: path.stat().st_mtime_ns for path in (study / "runs").iterdir()} == before
     assert again.returncode == 1
@@ -181,7 +196,7 @@ def test_second_report_runs_no_trial_and_a_notebook_that_raises_costs_only_its_s
         "prunekit: failed: 03_timing.ipynb: ValueError: the <b>clock</b> stopped",
         "prunekit: failed: 04_flops.ipynb: DeadKernelError: Kernel died",
     ]
-    text = (study / "again" / "report.md").read_text()
+    text = (tmp_path / "reports" / "demo" / "report.md").read_text()
     assert "**This section stopped:** `ValueError: the <b>clock</b> stopped`" in text
     assert "**This section stopped:** `DeadKernelError: Kernel died`" in text
     assert "Table IV." in text and "Table V." in text
@@ -215,45 +230,14 @@ def test_a_signal_ends_a_report_and_its_kernels_in_one_line(folder, study):
     assert not psutil.wait_procs(alive, timeout=10)[1]
 
 
-def test_notebooks_run_twice_in_one_kernel(folder, study):
-    """Whatever the user called things in between; and the second time shows what the first did."""
-    twice = study / "twice" / "notebooks"  # with the parameters that papermill injected
-    shutil.copytree(folder / "notebooks", twice)
-    between = "dataset = model_name = 'mine'; epochs_done = 3; comparison = sweep = seeds = None"
+def test_a_report_of_what_is_there_starts_no_trial_says_what_lacks_and_leaves_the_published_one(
+    folder, study, tmp_path
+):
+    """One seed of most sections, published and in the runs folder by turns, and nothing of some; of other parameters.
 
-    def outputs(path):
-        nb = nbformat.read(path, as_version=4)
-        code = [cell.source for cell in nb.cells if cell.cell_type == "code"]
-        nb.cells = [nbformat.v4.new_code_cell(source) for source in (*code, between, *code)]
-        client = nbclient.NotebookClient(nb, resources={"metadata": {"path": str(twice)}})
-        client.execute(env=environment())
-        return [[output.get("data") for output in cell.outputs] for cell in nb.cells]
-
-    paths = sorted(twice.glob("*.ipynb"))
-    with ThreadPoolExecutor(2) as pool:
-        for path, shown in zip(paths, pool.map(outputs, paths), strict=True):
-            half = len(shown) // 2
-            assert any(shown[:half]) and shown[:half] == shown[half + 1 :], path.name
-
-
-def test_a_changed_profile_leaves_the_published_report_alone(folder, study):
-    """And its own report may have a relative folder."""
-    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-    assert not (study / "reports" / "custom").exists()
-    done = command(BIN / "prunekit", "report", "--set", "seeds=[0]", cwd=study)
-    assert done.returncode == 0, done.stderr
-    (own,) = (study / "reports" / "custom").iterdir()
-    assert own.name.startswith("demo-") and done.stderr.rstrip().endswith(f"report in {own}/report.html, .pdf and .md")
-    assert "**Seeds:** 0\n" in (own / "report.md").read_text()
-    refused = command(BIN / "prunekit", "report", "--set", "seeds=[0]", "--out", "reports/demo", cwd=study)
-    assert refused.returncode == 2 and "--out reports/demo: is for the profile demo as it stands" in refused.stderr
-    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
-
-
-def test_a_report_of_what_is_there_starts_no_trial_and_says_what_lacks(folder, study, tmp_path):
-    """One seed of most sections, published and in the runs folder by turns, and nothing of some."""
-    for name in ("notebooks", "params"):
-        shutil.copytree(study / name, tmp_path / name)
+    And its own report may have a relative folder.
+    """
+    copied(study, tmp_path, whole=["00_findings", "02_compression_sweep", "08_controls", "09_speed"])
     records = store.Store(study / "runs").load(file.stem for file in (study / "runs").glob("*.json"))
     some = [one for one in records.values() if one.trial.seed == 1 and one.trial.labels == "fine"]
     some = [one for one in some if one.trial.prune_steps == 1 and one.trial.control == "none" and not one.trial.passes]
@@ -261,21 +245,29 @@ def test_a_report_of_what_is_there_starts_no_trial_and_says_what_lacks(folder, s
     runs = store.Store(tmp_path / "runs")
     for one in some[1::2]:
         runs.save(one)
-    before = {file: file.stat().st_mtime_ns for file in runs.folder.iterdir()}
-    done = command(BIN / "prunekit", "report", "--no-run", cwd=tmp_path)
+    before = {file: file.stat().st_mtime_ns for part in ("runs", "reports") for file in (tmp_path / part).rglob("*")}
+    done = command(BIN / "prunekit", "report", "--no-run", "--set", "seeds=[0, 1, 7]", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert f" trials, {len(some)} have a record, none is run\n" in done.stderr
-    assert {file: file.stat().st_mtime_ns for file in runs.folder.iterdir()} == before
-    assert store.published(tmp_path / "reports" / "demo" / "trials.parquet").keys() == {one.id for one in some}
-    text = (tmp_path / "reports" / "demo" / "report.md").read_text()
+    (own,) = (tmp_path / "reports" / "custom").iterdir()
+    assert own.name.startswith("demo-") and done.stderr.rstrip().endswith(f"report in {own}/report.html, .pdf and .md")
+    kept = {file: file.stat().st_mtime_ns for file in before}
+    assert kept == before and set((tmp_path / "runs").iterdir()) == {file for file in before if file.suffix == ".json"}
+    assert store.published(own / "trials.parquet").keys() == {one.id for one in some}
+    text = (own / "report.md").read_text()
+    assert "**Seeds:** 0, 1, 7\n" in text
     first, *_, controls, zeros = text.split("\n# ")[1:]
     assert "**What lacks:** " in first and "trials have no record" in first
-    assert "- **Table II:** 30 of its 60 trials lack: Digits 15 (seed 0), Digit pairs 15 (seed 0)." in first
+    assert "- **Table II:** 40 of its 60 trials lack: Digits 20 (seed 0, 7), Digit pairs 20 (seed 0, 7)." in first
     assert "**Table N, steps:** " in first and "**Table N, steps:** " in controls
-    none = "- **Table Z, what zeros are worth:** none of its 20 trials has been run."
+    none = "- **Table Z, what zeros are worth:** none of its 10 trials has been run."
     assert none in first and none in zeros and "**Table Z.**" not in zeros
-    for name in TABLES[:5]:
-        assert set(pd.read_csv(tmp_path / "reports" / "demo" / "tables" / f"{name}.csv").seeds) == {1}, name
+    assert set(pd.read_csv(own / "tables" / "table2_accuracy_by_compression.csv").seeds) == {1}
+
+
+def test_a_changed_profile_is_refused_the_published_folder(study, called):
+    refused = called("report", "--set", "seeds=[0]", "--out", "reports/demo", cwd=study)
+    assert refused.returncode == 2 and "--out reports/demo: is for the profile demo as it stands" in refused.stderr
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install Debian's package chromium, or Chrome")
@@ -311,23 +303,29 @@ def test_a_browser_shows_the_report(folder, tmp_path):
     assert "CONSOLE" not in shown.stderr
 
 
-def test_committed_notebooks_still_give_what_they_show(tmp_path):
-    """nbval, from the records that were committed with them: no trial is run, and a report made since does no harm."""
+def test_committed_notebooks_still_give_what_they_show_and_once_more_in_the_same_kernel(tmp_path):
+    """nbval, from the records that were committed with them: no trial is run, and a report made since does no harm.
+
+    All are one here, each followed by itself whatever the user called things in between, so that one kernel starts.
+    """
     records = subprocess.run(["git", "show", ":reports/demo/trials.parquet"], cwd=ROOT, capture_output=True)
     if records.returncode:
         pytest.skip("not a git checkout: the committed records are not at hand")
-    for folder in ("notebooks", "params"):
-        shutil.copytree(ROOT / folder, tmp_path / folder)
+    shutil.copytree(ROOT / "params", tmp_path / "params")
     (tmp_path / "reports" / "demo").mkdir(parents=True)
     (tmp_path / "reports" / "demo" / "trials.parquet").write_bytes(records.stdout)
+    between = nbformat.v4.new_code_cell(
+        "dataset = model_name = 'mine'; epochs_done = 3; sweep = None", execution_count=1
+    )
+    notebooks = [nbformat.read(path, as_version=4) for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))]
+    both = nbformat.v4.new_notebook(metadata=notebooks[0].metadata)
+    both.cells = [copy.deepcopy(cell) for nb in notebooks for cell in (*nb.cells, between, *nb.cells)]
+    for number, cell in enumerate(both.cells):
+        cell.id = str(number)
+    nbformat.write(both, tmp_path / "all.ipynb")
     words = ("-m", "pytest", "--nbval", "--nbval-sanitize-with", ROOT / "tests" / "nbval.cfg", "-q")
-    words += ("-p", "no:cacheprovider")
-    of_the_report = sorted(tmp_path.glob("notebooks/[0-9]*.ipynb"))
-
-    def check(paths):
-        return command(sys.executable, *words, *paths, cwd=tmp_path, PRUNEKIT_RUNS=str(tmp_path / "runs"))
-
-    with ThreadPoolExecutor(2) as pool:
-        for done in pool.map(check, (of_the_report[::2], of_the_report[1::2])):
-            assert done.returncode == 0, done.stdout[-3000:]
+    words += ("-p", "no:cacheprovider", "all.ipynb")
+    done = command(sys.executable, *words, cwd=tmp_path, PRUNEKIT_RUNS=str(tmp_path / "runs"))
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert done.stdout.count(".") == sum(cell.cell_type == "code" for cell in both.cells), "none is skipped"
     assert not (tmp_path / "runs").exists()

@@ -1,13 +1,11 @@
 """What a notebook's parameters are, and which trials its page runs."""
 
 import json
-import subprocess
-import sys
 
 import nbclient
 import nbformat
+import papermill
 import pytest
-import yaml
 from conftest import ROOT, TINY, TINY_TRIALS
 
 from prunekit.errors import UserError
@@ -111,7 +109,7 @@ from prunekit.report import notebook
 
 study, _ = notebook.study(globals())
 before = set(study.store.load(study.trials))
-assert not engine.run(study.trials.values(), study.store, workers=2)
+assert not engine.run(study.trials.values(), study.store, workers=1)
 page = Page(globals())
 sweep = page.frame("sweep")
 found = [of(page.study, page.records) for of in (findings.top_five, findings.not_by_layer)]
@@ -125,7 +123,9 @@ print(json.dumps([len(study.trials), len(before), lacking]))
 """
 
 
-def test_a_pruner_of_a_notebook_runs_in_two_workers_and_is_in_tables_figures_and_findings(tmp_path):
+@pytest.mark.process
+def test_a_pruner_of_a_notebook_is_in_tables_figures_and_findings(tmp_path):
+    """That it runs in processes beside the kernel is shown by the notebook `extend`."""
     params = "\n".join(f"{key} = {value!r}" for key, value in (TINY | {"pruners": ["synflow", "mine"]}).items())
     cells = [params.replace("profile =", "profile: str ="), REGISTER, LOOK, REGISTER.replace("** 2", "** 3"), LOOK]
     nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
@@ -137,19 +137,12 @@ def test_a_pruner_of_a_notebook_runs_in_two_workers_and_is_in_tables_figures_and
     assert json.loads(second) == [TINY_TRIALS, TINY_TRIALS - 3, []], "its own alone run again"
 
 
+@pytest.mark.process
 def test_a_pruner_named_by_its_path_goes_through_papermill(tmp_path, brought):
     params = TINY | {"pruners": ["random", "brought:steep"], "out": "made"}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "papermill", ROOT / "notebooks" / "02_compression_sweep.ipynb", "out.ipynb"),
-            *("-f", "params.yaml", "-k", "python3", "--no-progress-bar"),
-        ],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
+    papermill.execute_notebook(
+        *(ROOT / "notebooks" / "02_compression_sweep.ipynb", tmp_path / "out.ipynb", params),
+        **{"cwd": tmp_path, "kernel_name": "python3", "progress_bar": False},
     )
-    assert done.returncode == 0, done.stderr
     table = (tmp_path / "made" / "tables" / "table2_accuracy_by_compression.md").read_text()
     assert "| steep" in table and "| Random" in table

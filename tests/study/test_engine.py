@@ -75,22 +75,22 @@ def test_few_trials_get_all_cores(tmp_path, monkeypatch):
 
 def test_timed_trials_come_last_one_at_a_time_in_random_order(tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "cores", lambda: 2)
-    changes = {"model": "conv", "width": 0.02, "compressions": [0.1, 0.2, 0.5, 1.0, 2.0], "seeds": [0, 1]}
+    changes = {"model": "conv", "width": 0.02, "compressions": [0.2, 0.5, 1.0, 2.0], "seeds": [0, 1]}
     study_ = tiny(tmp_path / "runs", timed_alone=True, **changes)
     made = []
     monkeypatch.setattr(Progress, "__enter__", lambda _: lambda trial, _: made.append(trial))
     assert run(study_, workers=2, timed=study_.timed) == {}
     records = study_.store.load(study_.trials)
     timed = [trial for trial in made if trial.id in study_.timed]
-    assert len(timed) == len(study_.timed) == 20 and made[-20:] == timed
+    assert len(timed) == len(study_.timed) == 16 and made[-16:] == timed
     for id_, record in records.items():
         alone = id_ in study_.timed
         assert (record.alone, record.where["threads"]) == (alone, 2 if alone else 1), record.where
         assert record.latency > 0
     seeds = [trial.seed for trial in timed]
-    assert seeds in ([0] * 10 + [1] * 10, [1] * 10 + [0] * 10), "those that share images, in a row"
+    assert seeds in ([0] * 8 + [1] * 8, [1] * 8 + [0] * 8), "those that share images, in a row"
     in_order = [trial.id for trial in study_.sections["sweep"]]
-    assert [trial.id for trial in timed] != in_order, "one in 10!^2 runs would have it so by chance"
+    assert [trial.id for trial in timed] != in_order, "one in 8!^2 runs would have it so by chance"
 
 
 def test_trials_of_lower_rank_begin_first(tmp_path, monkeypatch):
@@ -298,7 +298,7 @@ def test_record_that_cannot_be_written_is_said(tmp_path):
 @pytest.fixture
 def long_profile(tmp_path, tiny_profile):
     """A study that takes some seconds once its processes have started, which is long enough to be killed."""
-    longer = {"seeds": list(range(share(100, 12))), "post_epochs": share(3, 1), "batch_size": 20}
+    longer = {"seeds": list(range(share(100, 8))), "post_epochs": share(3, 1), "batch_size": 20}
     file = tmp_path / "long.yaml"
     file.write_text(json.dumps(TINY | longer))
     return file
@@ -411,21 +411,21 @@ def test_kills_at_random_moments_change_no_result(tmp_path, long_profile):
     assert last.returncode == 0 and "Traceback" not in printed, printed
     params = load_params(str(long_profile))
     disturbed, undisturbed = (profile.Study(params, folder) for folder in (runs, tmp_path / "other"))
-    assert run(undisturbed, workers=2) == {}
+    assert run(undisturbed) == {}
     ours, theirs = results(disturbed), results(undisturbed)
-    assert len(ours) == len(trials_of(long_profile)) and ours == theirs
+    assert len(ours) == len(trials_of(long_profile)) and ours == {k: approximately(row) for k, row in theirs.items()}
 
 
 @needs_proc
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("signals", "status", "early"),
     [
-        ([signal.SIGINT], 130, True),
-        ([signal.SIGINT, signal.SIGINT], 130, False),
-        ([signal.SIGTERM], 143, False),
-        ([signal.SIGHUP, signal.SIGTERM], 129, True),
+        pytest.param([signal.SIGINT, signal.SIGINT], 130, False, id="Ctrl-C twice"),
+        pytest.param([signal.SIGHUP, signal.SIGTERM], 129, True, id="hangup"),
+        *share([pytest.param([signal.SIGINT], 130, True, id="Ctrl-C")], []),
+        *share([pytest.param([signal.SIGTERM], 143, False, id="end")], []),
     ],
-    ids=["Ctrl-C", "Ctrl-C twice", "end", "hangup"],
 )
 def test_signals_end_a_run_in_one_line(tmp_path, long_profile, signals, status, early):
     """Sent to all its processes, as a terminal does: when workers have just been started, and when they have worked."""
@@ -446,12 +446,14 @@ def test_signals_end_a_run_in_one_line(tmp_path, long_profile, signals, status, 
     assert not list(runs.glob(".*.tmp"))
 
 
-def test_two_runs_at_once_in_one_folder(tmp_path, tiny_profile):
-    both = [start(tiny_profile, workers=1) for _ in range(2)]
-    for process in both:
-        _, printed = process.communicate(timeout=300)
-        assert process.returncode == 0, printed
-    assert len(whole_records(tmp_path / "runs")) == TINY_TRIALS
+def test_two_runs_at_once_in_one_folder(tmp_path, long_profile, called):
+    """One of them in this process, which begins when the other has."""
+    other = start(long_profile, workers=1)
+    wait_for(lambda: any((tmp_path / "runs").glob("*.json")))
+    ours = called("run", long_profile, "--workers", 1, "--device", "cpu")
+    _, printed = other.communicate(timeout=300)
+    assert (ours.returncode, other.returncode) == (0, 0), ours.stderr + printed
+    assert len(whole_records(tmp_path / "runs")) == len(trials_of(long_profile))
 
 
 def test_what_users_bring_runs_in_workers_and_again_only_when_edited(tmp_path, brought, prunekit, tiny_profile):

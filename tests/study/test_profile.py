@@ -268,11 +268,10 @@ def test_wrong_value_is_one_line_with_key_value_and_what_is_allowed(tiny_profile
 )
 def test_broken_params_file_is_one_line_that_names_it(tmp_path, monkeypatch, content, words):
     monkeypatch.chdir(tmp_path)
-    file = tmp_path / "broken.yaml"
-    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    (tmp_path / "broken.yaml").write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(UserError, match=re.escape(words)) as error:
-        load_params(str(file))
-    assert str(file) in str(error.value) and "\n" not in str(error.value)
+        load_params("broken.yaml")
+    assert str(error.value).startswith("broken.yaml") and "\n" not in str(error.value)
     assert not (tmp_path / "executed").exists()
 
 
