@@ -17,8 +17,8 @@ report: $(UV)  ## run what is missing and write reports/PROFILE (PROFILE=demo, c
 test: $(UV)  ## the whole test suite, in as many processes as there are cores, four at most
 	$(UV) run --locked pytest $(PARALLEL)
 
-check: lint  ## style, types, and those tests of what has changed that start no process: a minute
-	$(UV) run --locked pytest $(PARALLEL) -m "not process" $$($(PYTHON) scripts/touched_tests.py)
+check: lint  ## style, types, and the short tests of what has changed: a minute at most
+	$(UV) run --locked pytest $(PARALLEL) -m "not long" $$($(PYTHON) scripts/touched_tests.py)
 
 campaign: $(UV)  ## kill, damage and misuse it for half an hour, and count what it survives
 	PRUNEKIT_CAMPAIGN=1 $(UV) run --locked pytest -m slow

@@ -55,7 +55,7 @@ TINY = {
 }
 TINY_TRIALS = 7  # four of the sweep, of which two are the comparison's digits; two of digit-pairs; SynFlow in steps
 
-STARTING = {"prunekit", "installed", "long_profile", "dask"}  # fixtures, which start processes
+LONG = {"prunekit", "installed", "long_profile", "dask", "real_data"}  # fixtures
 
 CAMPAIGN = bool(os.environ.get("PRUNEKIT_CAMPAIGN"))  # whether tests marked slow do all they can, or a slice of it
 FIGURES = Counter()  # what these have done, by what it is called
@@ -68,8 +68,8 @@ def share(whole, some):
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if STARTING.intersection(item.fixturenames):
-            item.add_marker("process")
+        if LONG.intersection(item.fixturenames):
+            item.add_marker("long")
 
 
 def pytest_terminal_summary(terminalreporter):

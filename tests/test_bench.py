@@ -44,6 +44,7 @@ def images(count, shape, classes):
 # The same mathematics
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("model", "shape", "steps"), [("fc", (3, 8, 8), 20), ("vgg16", (3, 32, 32), 2)])
 def test_same_weights_after_training(model, shape, steps):
     """Masks multiplied in the forward pass, or after the step; either way the network that is used is the same.
@@ -74,6 +75,7 @@ def test_same_weights_after_training(model, shape, steps):
         assert (own - their).norm() < 1e-9 * (own - start).norm()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("pruner", ["magnitude", "snip", "grasp", "synflow"])
 def test_same_cells_of_table_iv(pruner):
     """Kept weights a layer but for near ties, and FLOPs, of VGG16."""

@@ -32,7 +32,7 @@ FIGURES += ["summary", "accuracy_by_compression", "time_by_compression", "flops_
 FIGURES += ["accuracy_by_labels", "zeros"]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
-pytestmark = pytest.mark.process
+pytestmark = pytest.mark.long
 
 
 def environment():

@@ -118,7 +118,7 @@ def test_a_pruner_of_ones_own_is_offered_and_what_is_wrong_with_it_said(monkeypa
             call()
 
 
-@pytest.mark.process
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["explore", "extend"])
 def test_the_notebook_runs(tmp_path, monkeypatch, name):
     """With fewer trials than it shows; what a reader would do with it, as well."""

@@ -123,7 +123,7 @@ print(json.dumps([len(study.trials), len(before), lacking]))
 """
 
 
-@pytest.mark.process
+@pytest.mark.long
 def test_a_pruner_of_a_notebook_is_in_tables_figures_and_findings(tmp_path):
     """That it runs in processes beside the kernel is shown by the notebook `extend`."""
     params = "\n".join(f"{key} = {value!r}" for key, value in (TINY | {"pruners": ["synflow", "mine"]}).items())
@@ -137,7 +137,7 @@ def test_a_pruner_of_a_notebook_is_in_tables_figures_and_findings(tmp_path):
     assert json.loads(second) == [TINY_TRIALS, TINY_TRIALS - 3, []], "its own alone run again"
 
 
-@pytest.mark.process
+@pytest.mark.long
 def test_a_pruner_named_by_its_path_goes_through_papermill(tmp_path, brought):
     params = TINY | {"pruners": ["random", "brought:steep"], "out": "made"}
     papermill.execute_notebook(

@@ -48,6 +48,7 @@ def results(study_):
     return rows
 
 
+@pytest.mark.long
 def test_workers_find_what_one_process_finds(tmp_path):
     here, spread = tiny(tmp_path / "here"), tiny(tmp_path / "spread")
     assert run(here) == {} and run(spread, workers=2) == {}
@@ -73,6 +74,7 @@ def test_few_trials_get_all_cores(tmp_path, monkeypatch):
     assert {record.where["threads"] for record in study_.store.load(study_.trials).values()} == {2}
 
 
+@pytest.mark.long
 def test_timed_trials_come_last_one_at_a_time_in_random_order(tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "cores", lambda: 2)
     changes = {"model": "conv", "width": 0.02, "compressions": [0.2, 0.5, 1.0, 2.0], "seeds": [0, 1]}
