@@ -186,6 +186,7 @@ def test_synflow_is_conserved_round_shortcuts():
     scores = pruners.score("synflow", net, torch.zeros(1, 3, 32, 32, dtype=torch.float64), LABEL)
     sums = {name: score.sum().item() for name, score in scores.items()}
     flow = sums["conv1.weight"]
+    assert flow > 0
     assert sums["fc.weight"] == pytest.approx(flow, rel=1e-9)
     for stage in (2, 3):
         first = f"stage{stage}_block1"
