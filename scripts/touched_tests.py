@@ -1,4 +1,7 @@
-"""Print the test files that mirror what has changed since the last commit; if nothing has, what changed in it."""
+"""Print the test files that mirror what has changed since the last commit, or in it if nothing has since.
+
+Where no file mirrors what has changed it prints none, and pytest takes all.
+"""
 
 import subprocess
 from pathlib import Path

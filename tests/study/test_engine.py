@@ -300,7 +300,8 @@ def test_record_that_cannot_be_written_is_said(tmp_path):
 @pytest.fixture
 def long_profile(tmp_path, tiny_profile):
     """A study that takes some seconds once its processes have started, which is long enough to be killed."""
-    longer = {"seeds": list(range(share(100, 8))), "post_epochs": share(3, 1), "batch_size": 20}
+    longer = {"seeds": list(range(share(103, 8))), "batch_size": 20}
+    longer |= share({"post_epochs": 2, "train_subset": 1000}, {})
     file = tmp_path / "long.yaml"
     file.write_text(json.dumps(TINY | longer))
     return file
