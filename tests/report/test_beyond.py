@@ -39,6 +39,10 @@ def test_nothing_is_kept_of_a_network_that_learnt_nothing():
     assert labels.kept(by_labels({"2": [50.0]}, dense=50.0)).kept.isna().all()
 
 
+def test_of_one_number_of_labels_there_is_no_table():
+    assert labels.table(by_labels({"fine": [50.0]})) is None
+
+
 def test_slopes_are_points_a_doubling_and_leave_coarse_labels_out():
     frame = by_labels({"2": [90.0, 91.0], "4": [80.0, 81.0], "coarse": [5.0, 5.0], "16": [60.0, 61.0]})
     table = labels.table(frame)

@@ -52,6 +52,7 @@ def study(tmp_path_factory):
     values = yaml.safe_load((ROOT / "params" / "demo.yaml").read_text())
     for row in (*values["comparison"], values["labels_on"], values["controls_on"]):
         kept = {key: {"vgg11": "conv"}.get(row[key], row[key]) for key in ("dataset", "model")}
+        kept |= {"magnitude_pre_epochs": 1} if "magnitude_pre_epochs" in row else {}
         row.clear()
         row |= kept
     values |= {"model": "conv", "width": 0.05, "train_subset": 100, "post_epochs": 1, "batch_size": 50}
