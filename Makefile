@@ -25,7 +25,7 @@ campaign: $(UV)  ## kill, damage and misuse it for half an hour, and count what 
 
 lowest: $(UV)  ## the tests with the oldest versions that pyproject allows, in an environment of their own
 	$(UV) venv --clear .tools/lowest
-	$(UV) pip install --python .tools/lowest --resolution lowest-direct -e '.[cluster,report]' 'pytest>=8.3' 'pytest-xdist>=3.6' 'nbval>=0.11'
+	$(UV) pip install --python .tools/lowest --resolution lowest-direct -e '.[cluster,report]' 'pytest>=8.3' 'nbval>=0.11'
 	PATH=$(CURDIR)/.tools/lowest/bin:$$PATH .tools/lowest/bin/python -m pytest -m "not slow"
 
 environment: $(UV)  ## what the other commands need, in .venv; they make it too
