@@ -31,10 +31,11 @@ lowest: $(UV)  ## the tests with the oldest versions that pyproject allows, in a
 environment: $(UV)  ## what the other commands need, in .venv; they make it too
 	$(UV) sync --locked
 
-lint: $(UV)  ## style and types
+lint: $(UV)  ## style, types, and that imports go one way
 	$(UV) run --locked ruff check .
 	$(UV) run --locked ruff format --check .
 	$(UV) run --locked mypy
+	$(UV) run --locked lint-imports --no-cache
 
 notebooks: $(UV)  ## execute the committed notebooks in place, from the published records
 	$(UV) run --locked python scripts/execute_notebooks.py

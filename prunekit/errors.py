@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,15 +34,12 @@ def shown(words: object) -> str:
     return _cut(_printable(text))
 
 
-def quoted(value: object) -> str:
+def safe_repr(value: object) -> str:
     """Return a value as Python writes it, as `shown`."""
-    try:
-        return shown(repr(value))
-    except (ValueError, RecursionError):  # Python writes no integer of more than 4,300 digits
-        return f"so long a {type(value).__name__}"
+    return shown(repr(value))
 
 
-def says(problem: BaseException) -> str:
+def exception_summary(problem: BaseException) -> str:
     """Return the first 300 characters of what an exception says, in one line; its name if it says nothing."""
     return _printable(" ".join(str(problem).split())[:300]) or type(problem).__name__
 
@@ -70,13 +68,16 @@ def describe(error: ValidationError, known: list[str]) -> str:
         return f"{key + ': ' if key else ''}{first['ctx']['error']}"
     if first["type"] == "too_short":
         return f"{key}: must not be empty"
+    if first["type"] == "literal_error":
+        allowed = suggestion(str(first["input"])[:_WIDTH], re.findall("'([^']*)'", first["ctx"]["expected"]))
+        return f"{key.removesuffix('.[key]')}: unknown {safe_repr(first['input'])}; {allowed}"
     message = first["msg"].replace("Input should be", "must be")
     for long, short in (("greater than or equal to", "at least"), ("less than or equal to", "at most")):
         message = message.replace(long, short)
     hint = ""
     if isinstance(first["input"], str) and first["type"] in {"float_type", "int_type"}:
         hint = "; YAML reads this as text (1e-3 is text, 1.0e-3 a number)"
-    return f"{key}: {message}, not {quoted(first['input'])}{hint}"
+    return f"{key}: {message}, not {safe_repr(first['input'])}{hint}"
 
 
 def _printable(text: str) -> str:

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from .errors import says
+from .errors import exception_summary
 
 _HOST = re.sub(r"[^\w-]", "", platform.node())[:40]  # several machines may share a folder
 _TEMPORARY = re.compile(rf"\..+\.{_HOST}\.(\d+)\.tmp")
@@ -75,7 +75,7 @@ def load_arrays(file: Path) -> dict[str, np.ndarray] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except Exception as error:  # of a zip file's damaged bytes any kind comes
-        raise ValueError(says(error)) from error
+        raise ValueError(exception_summary(error)) from error
     if not intact:
         raise ValueError("its checksum does not fit")
     return arrays

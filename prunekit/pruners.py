@@ -14,8 +14,9 @@ from torch import Generator, Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from . import masks, models, own
-from .errors import UserError, quoted, says
+from . import masks, models, plugins
+from .errors import UserError, exception_summary, safe_repr
+from .names import PRUNERS
 
 Scores = dict[str, Tensor]
 Batches = list[tuple[Tensor, Tensor]]
@@ -93,7 +94,7 @@ _PRUNERS: dict[str, Callable[..., Scores]] = {
     "grasp": grasp,
     "synflow": synflow,
 }
-NAMES = tuple(_PRUNERS)
+NAMES = tuple(PRUNERS)
 
 
 def register(name: str) -> Callable[[Callable[..., Scores]], Callable[..., Scores]]:
@@ -104,12 +105,12 @@ def register(name: str) -> Callable[[Callable[..., Scores]], Callable[..., Score
     the generator comes from it all the same. Its source is part of a trial's id. Raises UserError for a name that is
     taken, and for what is not a function.
     """
-    return own.register("pruner", name, NAMES)  # type: ignore[return-value]
+    return plugins.register("pruner", name)  # type: ignore[return-value]
 
 
 def takes_density(name: str) -> bool:
     """Return whether the named pruner's scores depend on the density; raises UserError for an unknown name."""
-    return name not in _PRUNERS and "density" in inspect.signature(own.find("pruner", name, NAMES)).parameters
+    return name not in _PRUNERS and "density" in inspect.signature(plugins.find("pruner", name)).parameters
 
 
 def score(
@@ -132,7 +133,7 @@ def score(
     returns anything but a finite score for each weight.
     """
     try:
-        pruner = _PRUNERS[name] if name in _PRUNERS else own.find("pruner", name, NAMES)
+        pruner = _PRUNERS[name] if name in _PRUNERS else plugins.find("pruner", name)
     except UserError as error:
         raise ValueError(str(error)) from None
     if len(images) == 0:
@@ -196,7 +197,7 @@ def _scored_by(
         try:
             scores = pruner(copy.deepcopy(net), batches, generator)
         except Exception as error:
-            raise ValueError(f"pruner {name} raised {type(error).__name__}: {says(error)}") from error
+            raise ValueError(f"pruner {name} raised {type(error).__name__}: {exception_summary(error)}") from error
     weights = models.prunable(net)
     if problem := _wrong(scores, weights):
         raise ValueError(f"pruner {name} returned {problem}")
@@ -208,15 +209,15 @@ def _scored_by(
 def _wrong(scores: object, weights: dict[str, Tensor]) -> str:
     """Return what is wrong with scores of `weights`, "" if nothing is."""
     if not isinstance(scores, Mapping):
-        return f"{quoted(scores)}; it must return a dict, a tensor of scores for each weight's name"
+        return f"{safe_repr(scores)}; it must return a dict, a tensor of scores for each weight's name"
     if missing := [key for key in weights if key not in scores]:
         return f"no scores for {missing[0]}; it must score what models.prunable(net) names"
     if odd := [key for key in scores if key not in weights]:
-        return f"scores for {quoted(odd[0])}, which is no weight that can be pruned"
+        return f"scores for {safe_repr(odd[0])}, which is no weight that can be pruned"
     for key, weight in weights.items():
         score = scores[key]
         if not isinstance(score, Tensor) or score.is_complex():
-            return f"{quoted(score)} for {key}; it must be a tensor of real numbers"
+            return f"{safe_repr(score)} for {key}; it must be a tensor of real numbers"
         if score.shape != weight.shape:
             return f"scores of shape {list(score.shape)} for {key}, whose shape is {list(weight.shape)}"
         if not score.isfinite().all():

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from . import models
-from .errors import UserError, says, shown
+from .errors import UserError, exception_summary, shown
 from .files import replace
 from .masks import Masks
 
@@ -69,7 +69,7 @@ def read(file: Path | str, net: nn.Module | None = None) -> tuple[nn.Module, Mas
     except KeyError as error:
         raise UserError(f"{shown(file)} lacks {shown(error.args[0])}: not of this network, or not prunekit's") from None
     except Exception as error:  # of damaged bytes come many kinds
-        raise UserError(f"{shown(file)} cannot be read ({says(error)}); export it again") from error
+        raise UserError(f"{shown(file)} cannot be read ({exception_summary(error)}); export it again") from error
     return net, masks, about
 
 

@@ -19,40 +19,43 @@ REAL_DATA = Path(os.environ.get("PRUNEKIT_DATA") or ROOT.parent / "shared" / "da
 
 TINY = {
     "profile": "tiny",
-    "comparison": [{"dataset": "digits", "model": "fc"}, {"dataset": "digit-pairs", "model": "conv"}],
-    "comparison_compression": 1.0,
-    "datasets": ["digits"],
-    "model": "fc",
-    "pruners": ["synflow", "random"],
-    "compressions": [0.5, 1.0],
-    "layer_compression": 0.5,
     "seeds": [0],
-    "width": 0.05,
-    "flops_width": None,
-    "train_subset": 100,
-    "pre_epochs": 0,
-    "magnitude_pre_epochs": 0,
-    "post_epochs": 1,
-    "prune_steps": 1,
-    "described_compressions": [1.0],
-    "described_pre_epochs": 1,
-    "described_prune_steps": 3,
-    "schedule": "exponential",
-    "scope": "global",
-    "optimizer": "adam",
-    "learning_rate": 0.001,
-    "batch_size": 50,
-    "scoring_images_per_class": 1,
-    "scoring_batch_size": 256,
-    "precision": "float32",
-    "timed_alone": False,
-    "labels": [],  # nothing beyond the study
-    "label_compressions": [],
-    "control_compressions": [],
-    "step_counts": [],
-    "step_compressions": [],
-    "pass_compressions": [],
+    "defaults": {
+        "dataset": "digits",
+        "model": "fc",
+        "width": 0.05,
+        "pruner": ["synflow", "random"],
+        "compression": [0.5, 1.0],
+        "train_subset": 100,
+        "post_epochs": 1,
+        "batch_size": 50,
+        "scoring_images_per_class": 1,
+    },
+    "sections": {
+        "comparison": [
+            {"dataset": "digits", "model": "fc", "compression": 1.0},
+            {"dataset": "digit-pairs", "model": "conv", "compression": 1.0},
+        ],
+        "sweep": [{}],
+        "timing": [{}],
+        "flops": [{}],
+        "layers": [{"compression": 0.5}],
+        "histograms": [{"compression": 0.5}],
+        "described": [{"compression": 1.0, "pruner": "synflow", "prune_steps": 3}],
+        "described_flops": [{"compression": 1.0, "pruner": "synflow", "prune_steps": 3}],
+    },
 }
+
+
+def tiny_params(seeds=(0,), alone=(), comparison=None, sections=None, **defaults):
+    """Return the parameters TINY with some of them changed; without SynFlow there is nothing to prune in steps."""
+    changed = TINY["sections"] | ({} if comparison is None else {"comparison": comparison}) | (sections or {})
+    if "synflow" not in defaults.get("pruner", ["synflow"]):
+        changed = {name: grids for name, grids in changed.items() if not name.startswith("described")}
+    whole = {"seeds": list(seeds), "alone": list(alone), "defaults": TINY["defaults"] | defaults, "sections": changed}
+    return TINY | whole
+
+
 TINY_TRIALS = 7  # four of the sweep, of which two are the comparison's digits; two of digit-pairs; SynFlow in steps
 
 LONG = {"prunekit", "installed", "long_profile", "dask", "real_data"}  # fixtures
@@ -111,11 +114,11 @@ def tiny_profile(tmp_path):
 
 
 @pytest.fixture
-def brought(tmp_path, monkeypatch):
+def mine(tmp_path, monkeypatch):
     """A module with pruners of a user's own, in the working folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    return Path(shutil.copy(ROOT / "tests" / "study" / "brought.py", tmp_path))
+    return Path(shutil.copy(ROOT / "tests" / "study" / "mine.py", tmp_path))
 
 
 @pytest.fixture

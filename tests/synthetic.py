@@ -1,22 +1,31 @@
 """Records of trials that nobody ran, for tests of what is said of records."""
 
+import copy
+import json
 from datetime import UTC, datetime
 from functools import cache
 
 from conftest import ROOT
 
-from prunekit.study import profile
 from prunekit.study.params import load_params
+from prunekit.study.results import Results
 from prunekit.study.trial import Layer, Record, failed
 
-_STUDIES = {}  # whose trials take a tenth of a second to make
+_PLACES = {"seeds": "seeds", "comparison": "sections.comparison", "described": "sections.described.compression"}
+_PAPERS = {}  # whose trials take a tenth of a second to make
 
 
-def paper(**changes):
-    """The study as the profile `paper` runs it, without what goes beyond it; of like changes the same one."""
-    changes = {"labels": [], "control_compressions": [], "step_compressions": [], "pass_compressions": []} | changes
-    params = load_params(str(ROOT / "params" / "paper.yaml")).model_copy(update=changes)
-    return _STUDIES.setdefault(repr(params), profile.Study(params))
+def paper(*assignments, **defaults):
+    """The trials of the profile `paper`, without what goes beyond the study; `assignments` as of --set."""
+    beyond = [f"sections.{name}=[]" for name in ("labels", "controls", "steps", "passes")]
+    words = (
+        *beyond,
+        *assignments,
+        *(f"{_PLACES.get(key, f'defaults.{key}')}={json.dumps(value)}" for key, value in defaults.items()),
+    )
+    if words not in _PAPERS:
+        _PAPERS[words] = Results(load_params(str(ROOT / "params" / "paper.yaml"), words))
+    return _PAPERS[words]
 
 
 def record(trial, **values):
@@ -68,3 +77,15 @@ def records(of, values=lambda trial: {}):
         changes = values(trial)
         found[id_] = failed(trial, "it broke", {}) if changes is None else record(trial, **changes)
     return found
+
+
+def with_records(results, found):
+    """The same trials with these records, by id."""
+    results = copy.copy(results)
+    results.records = found
+    return results
+
+
+def recorded(results, values=lambda trial: {}):
+    """The same trials with a record of each, as `records` makes them."""
+    return with_records(results, records(results, values))

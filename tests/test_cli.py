@@ -14,7 +14,7 @@ from conftest import CAMPAIGN, FIGURES, ROOT, TINY, TINY_TRIALS, command
 
 from prunekit.cli import places as folders
 from prunekit.study.params import load_params
-from prunekit.study.profile import Study
+from prunekit.study.results import Results
 
 HOOK = """
 import sys
@@ -48,10 +48,10 @@ def test_help_needs_no_torch(prunekit, without, words):
     result = prunekit(*words, env=without(SLOW))
     assert result.returncode == 0 and not result.stderr
     if words != ["run", "--help"]:
-        assert all(re.search(rf"\b{verb}\b", result.stdout) for verb in ("report", "run", "status", "data", "bench"))
+        assert all(re.search(rf"\b{verb}\b", result.stdout) for verb in ("report", "run", "status", "data", "export"))
 
 
-CONTROLS = ["--set", "control_compressions=[1]", "--set", "controls_on={dataset: digits, model: fc}"]
+CONTROLS = ["--set", "sections.controls=[{pruner: 'prunekit.baselines:erk_random', compression: 1}]"]
 
 
 @pytest.mark.parametrize("words", [[], CONTROLS])
@@ -72,8 +72,8 @@ def test_status_needs_no_torch(prunekit, without, tiny_profile, words):
         (["status", "zzz"], ["zzz", "cpu, demo, paper"]),
         (["run", "--data-dir", "absent"], ["--data-dir absent"]),
         (["run", "--set", "width"], ["--set width", "key=value"]),
-        (["run", "--set", "widht=1"], ["widht", "width"]),
-        (["run", "--set", "width=-1"], ["width", "-1", "greater than 0"]),
+        (["run", "--set", "defaults.widht=1"], ["widht", "width"]),
+        (["run", "--set", "defaults.width=-1"], ["width", "-1", "greater than 0"]),
         (["run", "--device", "abacus"], ["--device abacus", "choose from auto, cpu"]),
         (["data", "imagenet"], ["imagenet", "digits, digit-pairs, mnist"]),
     ],
@@ -133,7 +133,7 @@ def test_a_file_of_the_users_own_never_writes_over_a_profile_of_that_name(called
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "demo.yaml").write_text(yaml.safe_dump(TINY | {"profile": "demo"}))
     monkeypatch.chdir(tmp_path)
-    mine, ours = (folders.usual(Study(load_params(name)), name) for name in ("mine/demo.yaml", "params/demo.yaml"))
+    mine, ours = (folders.usual(Results(load_params(name)), name) for name in ("mine/demo.yaml", "params/demo.yaml"))
     assert ours == tmp_path / "reports" / "demo" and mine.parent == tmp_path / "reports" / "custom"
     refused = called("run", "mine/demo.yaml", "--out", tmp_path / "reports" / "demo")
     assert refused.returncode == 2 and "is for the profile demo as it stands in params/" in refused.stderr
@@ -210,7 +210,8 @@ def test_records_of_two_machines_are_merged(called, tiny_profile, tmp_path):
 
 def test_failed_trials_are_named_and_status_1(called, tiny_profile, tmp_path):
     offline = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
-    words = [tiny_profile, "--set", "datasets=[mnist]", "--set", "compressions=[1]", "--set", "pruners=[random]"]
+    places = ("defaults.dataset=mnist", "defaults.compression=1", "defaults.pruner=random", "sections.described=[]")
+    words = [tiny_profile, *(word for place in (*places, "sections.described_flops=[]") for word in ("--set", place))]
     result = called("run", *words, "--data-dir", tmp_path, "--workers", 1, env=offline)
     assert result.returncode == 1 and "Traceback" not in result.stderr, result.stderr
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("prunekit: failed: ")]
@@ -267,14 +268,12 @@ def test_wheel_works_in_an_empty_folder(installed, tmp_path):
     if not CAMPAIGN:
         return
     shutil.rmtree(empty / "copies")
-    small = {"width": 0.05, "train_subset": 100, "post_epochs": 1, "pruners": "[synflow, random]", "seeds": "[0]"}
-    small |= {"comparison": "[{dataset: digits, model: fc}]", "datasets": "[digits]", "model": "fc"}
-    small |= {"compressions": "[0.5, 1]", "described_compressions": "[1]", "described_prune_steps": 2}
-    done = call("report", *(word for key, value in small.items() for word in ("--set", f"{key}={value}")))
+    (empty / "small.yaml").write_text(yaml.safe_dump(TINY))
+    done = call("report", "small.yaml")
     assert done.returncode == 0, done.stderr
-    (report,) = empty.glob("reports/custom/demo-*/report.html")
+    (report,) = empty.glob("reports/custom/tiny-*/report.html")
     assert "Table II" in report.read_text()
-    assert sorted(path.name for path in empty.iterdir()) == ["reports", "runs"]
+    assert sorted(path.name for path in empty.iterdir()) == ["reports", "runs", "small.yaml"]
     FIGURES["reports made by a wheel"] += 1
 
 

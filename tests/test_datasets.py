@@ -25,8 +25,8 @@ from PIL import Image
 
 from prunekit import datasets
 from prunekit.datasets import sources
-from prunekit.datasets.classes import CIFAR100_SUPERCLASSES
 from prunekit.errors import UserError
+from prunekit.names import CIFAR100_SUPERCLASSES, DATASETS
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +65,7 @@ def write_shard(file, columns, images, *labels):
 def write_snapshot(root, name, form="PNG", train=50_000, test=10_000, shards=2, last=None, broken=None, mode="RGB"):
     """Write a snapshot whose image of row i is of colour i % 100 and whose labels count up (coarse: their group)."""
     columns = [column for column in sources._COLUMNS[name] if column]
-    classes = len(sources.CLASSES[name])
+    classes = len(DATASETS[name].classes)
     images = [encoded(value, form=form, mode=mode) for value in range(100)]
     for part, count, parts in (("train", train, shards), ("test", test, 1)):
         for shard, rows in enumerate(np.array_split(np.arange(count), parts)):
@@ -173,8 +173,8 @@ def test_every_dataset_says_how_its_pixels_are_normalised(name):
 
 def test_snapshot_of_cifar10_keeps_the_order_of_its_shards(tmp_path, monkeypatch):
     """A tenth of its images, in twelve shards."""
-    assert sources._IMAGES["cifar10"] == (50_000, 10_000)
-    monkeypatch.setitem(sources._IMAGES, "cifar10", (5_000, 1_000))
+    assert DATASETS["cifar10"][2:4] == (50_000, 10_000)
+    monkeypatch.setitem(DATASETS, "cifar10", DATASETS["cifar10"]._replace(train=5_000, test=1_000))
     root = write_snapshot(tmp_path, "cifar10", form="WebP", shards=12, train=5_000, test=1_000)
     data = datasets.read("cifar10", root)
     for part, count in ((data.train, 5_000), (data.test, 1_000)):
@@ -186,7 +186,7 @@ def test_snapshot_of_cifar10_keeps_the_order_of_its_shards(tmp_path, monkeypatch
 
 
 def test_snapshot_of_cifar100_has_groups(tmp_path, monkeypatch):
-    monkeypatch.setitem(sources._IMAGES, "cifar100", (1_000, 500))
+    monkeypatch.setitem(DATASETS, "cifar100", DATASETS["cifar100"]._replace(train=1_000, test=500))
     data = datasets.read("cifar100", write_snapshot(tmp_path, "cifar100", train=1_000, test=500))
     assert len(data.classes) == 100 and list(data.classes) == sorted(data.classes)
     for part in (data.train, data.test):
@@ -203,7 +203,7 @@ def test_mnist_in_torchvisions_layout(mnist):
 
 
 def test_images_with_a_palette_are_read_as_colours(tmp_path, monkeypatch):
-    monkeypatch.setitem(sources._IMAGES, "cifar10", (200, 100))
+    monkeypatch.setitem(DATASETS, "cifar10", DATASETS["cifar10"]._replace(train=200, test=100))
     data = datasets.read("cifar10", write_snapshot(tmp_path, "cifar10", train=200, test=100, mode="P"))
     assert data.train.images.shape == (200, 3, 32, 32)
     assert data.train.images.max() > 99
@@ -270,7 +270,7 @@ def test_snapshot_of_another_dataset(tmp_path):
 
 @pytest.mark.parametrize("column", ["bytes alone", "null image", "text image", "text labels", "null label"])
 def test_columns_of_another_kind(tmp_path, monkeypatch, column):
-    monkeypatch.setitem(sources._IMAGES, "cifar10", (2, 2))
+    monkeypatch.setitem(DATASETS, "cifar10", DATASETS["cifar10"]._replace(train=2, test=2))
     rows, labels = [{"bytes": encoded(1), "path": None}] * 2, [0, 9]
     others = {"bytes alone": [encoded(1)] * 2, "null image": [None, rows[0]], "text image": [{"bytes": "P1"}] * 2}
     rows = others.get(column, rows)
@@ -316,7 +316,7 @@ def test_links_to_nothing_are_named(tmp_path):
 
 
 def test_coarse_labels_of_other_classes(tmp_path, monkeypatch):
-    monkeypatch.setitem(sources._IMAGES, "cifar100", (200, 100))
+    monkeypatch.setitem(DATASETS, "cifar100", DATASETS["cifar100"]._replace(train=200, test=100))
     write_snapshot(tmp_path, "cifar100", train=200, test=100)
     shard = tmp_path / "cifar100" / "test-00000-of-00001.parquet"
     table = pyarrow.parquet.read_table(shard)

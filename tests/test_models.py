@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Generator, nn
 
-from prunekit import models, own
+from prunekit import models, plugins
 
 
 def shapes(net):
@@ -235,7 +235,7 @@ def tied():
 @pytest.fixture
 def register(monkeypatch):
     """Register a network "mine" that `make` makes, for one test."""
-    monkeypatch.setattr(own, "_registered", {})
+    monkeypatch.setattr(plugins, "_registered", {})
     return lambda make: models.register("mine")(make)
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from prunekit import masks, models, own, pruners
+from prunekit import masks, models, plugins, pruners
 
 LABEL = torch.tensor([0])
 
@@ -299,7 +299,7 @@ def test_many_steps_save_synflow_from_collapse():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("taylor", {}, "unknown pruner 'taylor'; choose from random, magnitude, snip, grasp, synflow"),
+        ("taylor", {}, "unknown pruner 'taylor'; choose from synflow, magnitude, snip, grasp, random"),
         ("snip", {"steps": 0}, "at least one step, not 0"),
         ("snip", {"schedule": "cosine"}, "unknown schedule 'cosine'; choose from exponential, linear"),
         ("snip", {"scope": "layer"}, "unknown scope 'layer'"),
@@ -324,7 +324,7 @@ def test_scoring_no_images_is_an_error_and_keeps_the_mode(training):
 @pytest.fixture
 def own_pruner(monkeypatch):
     """Register pruners for the length of a test."""
-    monkeypatch.setattr(own, "_registered", {})
+    monkeypatch.setattr(plugins, "_registered", {})
     return pruners.register("mine")
 
 

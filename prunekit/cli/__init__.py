@@ -32,7 +32,9 @@ RunsDir = Annotated[Path | None, typer.Option(envvar="PRUNEKIT_RUNS", help="Fold
 Device = Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu, cuda, cuda:1, mps.")]
 Workers = Annotated[int | None, typer.Option(min=1, max=1024, help="Processes.  [default: one a core, six a GPU]")]
 Cluster = Annotated[str | None, typer.Option(help="A dask scheduler, tcp://HOST:8786 or its file.")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="key=value over the profile; values are YAML.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="place=value over the profile: defaults.post_epochs=1, values YAML.")
+]
 Only = Annotated[list[str] | None, typer.Option(help="A section, such as sweep; give it again for more.")]
 NoRun = Annotated[bool, typer.Option("--no-run", help="Start no trial: show the records there are, say what lacks.")]
 Out = Annotated[Path | None, typer.Option(help="Folder of the report.  [default: reports/PROFILE, custom/ with --set]")]
@@ -66,17 +68,17 @@ def report(
     """Run what is missing, execute the notebooks, and write report.html, report.pdf and report.md."""
     from ..report import build
 
-    study = running.study(profile, runs_dir, assignments)
+    results = running.opened(profile, runs_dir, assignments)
     places.check_data(data_dir)
-    usual = places.usual(study, profile)
+    usual = places.usual(results, profile)
     folder = out or usual
     places.check_not_published(folder, usual)
     for part in ("", *build.PARTS):
         places.check_writable("--out", folder / part)
-    places.check_writable("--runs-dir", study.store.folder)
+    places.check_writable("--runs-dir", results.store.folder)
     build.check_notebooks()
-    errors = running.only_show(study) if no_run else running.run_missing(study, data_dir, device, workers, cluster)
-    errors += build.build(study, folder, data_dir)
+    errors = running.only_show(results) if no_run else running.run_missing(results, data_dir, device, workers, cluster)
+    errors += build.build(results, folder, data_dir)
     _finish(errors, f"report in {folder}/report.html, .pdf and .md")
 
 
@@ -93,32 +95,32 @@ def run(
     only: Only = None,
 ) -> None:
     """Run the trials that are missing, no Jupyter needed; with --out, also write OUT/trials.parquet."""
-    study = running.study(profile, runs_dir, assignments)
-    wanted = running.ids(study, only)
+    results = running.opened(profile, runs_dir, assignments)
+    wanted = running.ids(results, only)
     places.check_data(data_dir)
     if out:
-        places.check_not_published(out, places.usual(study, profile))
+        places.check_not_published(out, places.usual(results, profile))
         places.check_writable("--out", out)
-    places.check_writable("--runs-dir", study.store.folder)
-    errors = running.run_missing(study, data_dir, device, workers, cluster, wanted)
+    places.check_writable("--runs-dir", results.store.folder)
+    errors = running.run_missing(results, data_dir, device, workers, cluster, wanted)
     if out:
-        study.publish(out)
-    done = len(study.store.good(wanted))
+        results.publish(out)
+    done = len(results.store.good(wanted))
     of = f" of {len(wanted)}" if done < len(wanted) else ""
-    _finish(errors, f"{done}{of} trials in {study.store.folder}")
+    _finish(errors, f"{done}{of} trials in {results.store.folder}")
 
 
 @app.command()
 def status(profile: Profile = "demo", runs_dir: RunsDir = None, assignments: Set = None) -> None:
     """Show how many trials are done, missing and failed, and why, and about how long the rest will take."""
-    study = running.study(profile, runs_dir, assignments)
-    places.check_readable("--runs-dir", study.store.folder)
-    records = study.store.load(study.trials)
+    results = running.opened(profile, runs_dir, assignments)
+    places.check_readable("--runs-dir", results.store.folder)
+    records = results.store.load(results.trials)
     failures = [record for record in records.values() if record.status == "failed"]
     done = len(records) - len(failures)
-    missing = len(study.trials) - len(records)
-    typer.echo(f"{profile}: {len(study.trials)} trials, {done} done, {missing} missing, {len(failures)} failed")
-    if left := study.forecast():
+    missing = len(results.trials) - len(records)
+    typer.echo(f"{profile}: {len(results.trials)} trials, {done} done, {missing} missing, {len(failures)} failed")
+    if left := results.seconds_left():
         seconds, machines = left
         time = f"{seconds:.0f} seconds" if seconds < 100 else f"{seconds / 60:.0f} minutes"
         typer.echo(f"  about {time} to go, by what like trials took ({machines})")
@@ -133,10 +135,10 @@ def data(
     data_dir: DataDir = None,
 ) -> None:
     """Read datasets, downloading what is missing, and say what is there."""
-    from .. import datasets
+    from .. import datasets, plugins
 
     for name in names or ():
-        datasets.check(name)
+        plugins.check("dataset", name)
     errors = []
     for name in names or datasets.NAMES:
         try:
@@ -151,30 +153,6 @@ def data(
     _finish(errors)
 
 
-_ROWS = "Of fc, step, flops, synflow, threshold, zeros, report, help, memory, epoch and paper; all if none is named."
-
-
-@app.command()
-def bench(
-    rows: Annotated[list[str] | None, typer.Argument(help=_ROWS)] = None,
-    data_dir: DataDir = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of its report.  [default: reports/bench]")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Once each, without what takes minutes.")] = False,
-) -> None:
-    """Measure prunekit beside the straightforward way; write bench.md, bench.csv and a figure."""
-    from .. import bench as bench_room
-    from ..study.params import project_root
-
-    places.check_data(data_dir)
-    bench_room.check(rows or ())
-    baseline = bench_room.load_baseline()
-    folder = out or project_root() / "reports" / "bench"
-    places.check_writable("--out", folder)
-    errors = bench_room.run(rows or (), data_dir, folder, baseline, quick)
-    typer.echo((folder / "bench.md").read_text(encoding="utf-8"))
-    _finish(errors, f"{folder}/bench.md, .csv and a figure")
-
-
 @app.command()
 def export(
     trial: Annotated[str, typer.Argument(help="A trial's id, or as much of it as no other has; its record's file.")],
@@ -187,8 +165,8 @@ def export(
     from .. import saved
     from ..study import export as export_room
     from ..study import machine
-    from ..study.params import project_root
-    from ..study.shared import Shared
+    from ..study.artifacts import Artifacts
+    from ..study.project import project_root
     from ..study.store import Store
 
     saved.check(out)
@@ -196,8 +174,8 @@ def export(
     places.check_writable("--out", out.parent)
     store = Store(runs_dir or project_root() / "runs")
     record = export_room.find(trial, store, sorted(project_root().glob("reports/*/trials.parquet")))
-    shared = Shared(data_dir, machine.device(device), store.folder / "cache")
-    _finish([], export_room.export(record, out, shared))
+    artifacts = Artifacts(data_dir, machine.device(device), store.folder / "cache")
+    _finish([], export_room.export(record, out, artifacts))
 
 
 @app.command()
@@ -207,7 +185,7 @@ def merge(
 ) -> None:
     """Take the records of other machines into the runs folder; what is there already stays."""
     from ..study.merge import merge as merged
-    from ..study.params import project_root
+    from ..study.project import project_root
     from ..study.store import Store
 
     store = Store(runs_dir or project_root() / "runs")
@@ -220,7 +198,7 @@ def merge(
 @app.command()
 def init(folder: Annotated[Path, typer.Argument(help="Where to.")] = Path(".")) -> None:
     """Copy params/ and notebooks/ into a folder, to be edited: prunekit takes them wherever it is run inside it."""
-    from ..study.params import copy_shipped
+    from ..study.project import copy_shipped
 
     places.check_writable("folder", folder)
     copy_shipped(folder)

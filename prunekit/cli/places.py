@@ -10,7 +10,7 @@ from ..errors import UserError, advice, shown
 from ..files import probe
 
 if TYPE_CHECKING:
-    from ..study.profile import Study
+    from ..study.results import Results
 
 
 def check_data(data_dir: Path | None) -> None:
@@ -35,15 +35,16 @@ def check_writable(option: str, folder: Path) -> None:
         raise UserError(f"{option} {shown(folder)} {problem}") from None
 
 
-def usual(study: Study, profile: str) -> Path:
+def usual(results: Results, profile: str) -> Path:
     """Where a report goes unless --out says so: a file of the user's own never writes over what params/ describes."""
     from ..study.params import stands
 
-    return study.folder if stands(profile, study.params) else study.own_folder
+    return results.folder if stands(profile, results.params) else results.own_folder
 
 
 def check_not_published(out: Path, usual: Path) -> None:
-    from ..study.params import project_root, standing
+    from ..study.params import standing
+    from ..study.project import project_root
 
     published = out.resolve().parent == project_root() / "reports" and standing(out.resolve().name)
     if published and out.resolve() != usual:

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import own
-from ..errors import UserError, says
+from .. import plugins
+from ..errors import UserError, exception_summary
 from ..files import load_arrays, save_arrays, sweep
-from . import brought, sources
+from ..names import DATASETS
+from . import sources, user_datasets
 from .sources import Arrays
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ TRANSFORMS = {
     "cifar10": Transform((0.491, 0.482, 0.447), (0.247, 0.243, 0.262), crop_padding=4, flip=True),
     "cifar100": Transform((0.507, 0.487, 0.441), (0.267, 0.256, 0.276), crop_padding=4, flip=True),
 }
-NAMES = tuple(TRANSFORMS)
+NAMES = tuple(DATASETS)
 
 
 def register(name: str) -> Callable[[Callable[[], Any]], Callable[[], Any]]:
@@ -84,7 +85,7 @@ def register(name: str) -> Callable[[Callable[[], Any]], Callable[[], Any]]:
     standard deviation of the training images, a channel, and not augmented. Its source is part of a trial's id, what
     it reads is not. Raises UserError for a name that is taken, and for what is not a function.
     """
-    return own.register("dataset", name, NAMES)  # type: ignore[return-value]
+    return plugins.register("dataset", name)  # type: ignore[return-value]
 
 
 def load(name: str, root: str | Path | None = None) -> Dataset:
@@ -101,14 +102,14 @@ def load(name: str, root: str | Path | None = None) -> Dataset:
         return Split(torch.from_numpy(part.images), torch.from_numpy(part.labels), coarse)
 
     arrays = read(name, root)
-    transform = TRANSFORMS[name] if name in NAMES else Transform(*brought.scale(arrays))
+    transform = TRANSFORMS[name] if name in NAMES else Transform(*user_datasets.scale(arrays))
     return Dataset(name, split(arrays.train), split(arrays.test), arrays.classes, arrays.coarse_classes, transform)
 
 
 def read(name: str, root: str | Path | None = None) -> Arrays:
     """Return the named dataset as numpy arrays; otherwise as `load`."""
     if name not in NAMES:
-        return brought.read(name, NAMES)
+        return user_datasets.read(name)
     if name in sources.EMBEDDED:
         return sources.EMBEDDED[name]()
     try:
@@ -116,20 +117,18 @@ def read(name: str, root: str | Path | None = None) -> Arrays:
     except UserError:
         raise
     except Exception as error:  # a folder may be out of reach in ways that nobody foresaw
-        problem = f"{type(error).__name__}: {says(error)}"
+        problem = f"{type(error).__name__}: {exception_summary(error)}"
         raise UserError(f"{name} in {data_root(root)} cannot be read ({problem}); make it readable") from error
 
 
 def _from_disk(name: str, folder: Path) -> Arrays:
-    classes = sources.CLASSES[name]
-    coarse = tuple(sources.CIFAR100_SUPERCLASSES) if name == "cifar100" else ()
     files = sources.files(name, folder)
     parts = _read_cache(_cache_file(name, files)) if files else None
     if parts is None:
         parts = sources.read(name, folder)
         if files := sources.files(name, folder):  # they may have been downloaded just now
             _write_cache(_cache_file(name, files), *parts)
-    return Arrays(*parts, classes, coarse)
+    return Arrays(*parts, DATASETS[name].classes, DATASETS[name].coarse_classes)
 
 
 def distinct(arrays: Arrays) -> dict[bytes, tuple[str, int]]:
@@ -140,12 +139,6 @@ def distinct(arrays: Arrays) -> dict[bytes, tuple[str, int]]:
         for split, images in parts.items()
         for position, image in enumerate(images)
     }
-
-
-def check(name: str) -> None:
-    """Raise UserError for an unknown name."""
-    if name not in NAMES:
-        own.find("dataset", name, NAMES)
 
 
 def data_root(root: str | Path | None = None) -> Path:
@@ -177,7 +170,7 @@ def _read_cache(file: Path) -> tuple[sources.Part, sources.Part] | None:
             for part in ("train", "test")
         )  # type: ignore[return-value]
     except (ValueError, KeyError) as error:
-        sources.warn(f"{file} is damaged ({says(error)}); decoding the data again")
+        sources.warn(f"{file} is damaged ({exception_summary(error)}); decoding the data again")
         return None
 
 
@@ -193,4 +186,4 @@ def _write_cache(file: Path, train: sources.Part, test: sources.Part) -> None:
         sweep(file.parent)
         save_arrays(file, arrays)
     except OSError as error:
-        sources.warn(f"cannot cache decoded data in {file.parent} ({says(error)}); going on without")
+        sources.warn(f"cannot cache decoded data in {file.parent} ({exception_summary(error)}); going on without")

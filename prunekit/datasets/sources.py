@@ -14,16 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import UserError, says
-from .classes import CIFAR10, CIFAR100_SUPERCLASSES
+from ..errors import UserError, exception_summary
+from ..names import CIFAR100_SUPERCLASSES, DATASETS
 
-CLASSES = {
-    "mnist": tuple("0123456789"),
-    "cifar10": CIFAR10,
-    "cifar100": tuple(sorted(fine for group in CIFAR100_SUPERCLASSES.values() for fine in group)),
-}
-_IMAGES = {"mnist": (60_000, 10_000), "cifar10": (50_000, 10_000), "cifar100": (50_000, 10_000)}
-_SHAPES = {"mnist": (1, 28, 28), "cifar10": (3, 32, 32), "cifar100": (3, 32, 32)}
 _COLUMNS = {  # of a Hugging Face snapshot: images, labels, coarse labels
     "mnist": ("image", "label", None),
     "cifar10": ("img", "label", None),
@@ -56,6 +49,10 @@ class Arrays:
     coarse_classes: tuple[str, ...]
 
 
+def _counts(name: str) -> tuple[int, int]:
+    return DATASETS[name].train, DATASETS[name].test
+
+
 def warn(message: str) -> None:
     print(f"prunekit: {message}", file=sys.stderr)
 
@@ -79,18 +76,18 @@ def read(name: str, root: Path) -> tuple[Part, Part]:
         raise UserError(f"the data folder {root} is not a folder")
     snapshot = sorted((root / name).rglob("*.parquet"))
     parts = _read_snapshot(name, root, snapshot) if snapshot else _read_torchvision(name, root)
-    for part, count in zip(parts, _IMAGES[name], strict=True):
+    for part, count in zip(parts, _counts(name), strict=True):
         if part.images.dtype != np.uint8:
             raise UserError(f"{name} in {root}: pixels come as {part.images.dtype}, not bytes; this is another dataset")
-        if part.images.shape != (count, *_SHAPES[name]):
-            found, wanted = ("x".join(map(str, shape)) for shape in (part.images.shape, (count, *_SHAPES[name])))
+        if part.images.shape != (count, *DATASETS[name].shape):
+            found, wanted = ("x".join(map(str, shape)) for shape in (part.images.shape, (count, *DATASETS[name].shape)))
             raise UserError(f"{name} in {root}: images come as {found}, not {wanted}; this is another dataset")
     return parts
 
 
 def _check_labels(name: str, root: Path, *parts: np.ndarray) -> None:
-    top = len(CLASSES[name]) - 1
-    for labels, which, count in zip(parts, ("training", "test"), _IMAGES[name], strict=True):
+    top = len(DATASETS[name].classes) - 1
+    for labels, which, count in zip(parts, ("training", "test"), _counts(name), strict=True):
         if len(labels) != count:
             raise UserError(
                 f"{name} in {root}: found {len(labels):,} {which} images of {count:,}; a file is missing or cut "
@@ -118,9 +115,9 @@ def _read_snapshot(name: str, root: Path, shards: list[Path]) -> tuple[Part, Par
     for part in parts:
         _check_groups(root, part)
     try:
-        train, test = (Part(_decode(part.pop("images"), *_SHAPES[name]), **part) for part in parts)
+        train, test = (Part(_decode(part.pop("images"), *DATASETS[name].shape), **part) for part in parts)
     except Exception as error:  # of damaged bytes Pillow raises any kind
-        problem = f"an image cannot be read ({says(error)})"
+        problem = f"an image cannot be read ({exception_summary(error)})"
         raise UserError(f"{name} in {root / name}: {problem}; copy the data again") from error
     return train, test
 
@@ -147,7 +144,7 @@ def _read_shard(name: str, shard: Path) -> dict[str, np.ndarray]:
     except UserError:
         raise
     except Exception as error:  # of damaged bytes pyarrow raises any kind
-        raise UserError(f"{shard} is damaged ({says(error)}); copy it again") from error
+        raise UserError(f"{shard} is damaged ({exception_summary(error)}); copy it again") from error
 
 
 def _decode(encoded: np.ndarray, channels: int, height: int, width: int) -> np.ndarray:
@@ -187,7 +184,7 @@ def _read_torchvision(name: str, root: Path) -> tuple[Part, Part]:
     try:
         parts = part(True), part(False)
     except Exception as error:  # of damaged bytes torchvision raises any kind
-        problem = says(error)
+        problem = exception_summary(error)
         if found:
             what = "is not whole, and the download failed" if unfinished else "is damaged"
             raise UserError(f"{name} in {root / pattern} {what} ({problem}); copy it again") from error
@@ -209,7 +206,7 @@ def _unfinished(name: str, root: Path, reader: Any) -> bool:
         there = [(root / reader.base_folder / file).exists() for file, _ in reader.train_list + reader.test_list]
         return not all(there) or (root / reader.filename).exists()  # its download checks what is there first
     unfinished = False
-    for part, count in zip(("train", "t10k"), _IMAGES["mnist"], strict=True):
+    for part, count in zip(("train", "t10k"), _counts("mnist"), strict=True):
         for kind, size in (("images-idx3", 16 + count * 28 * 28), ("labels-idx1", 8 + count)):
             file = root / "MNIST" / "raw" / f"{part}-{kind}-ubyte"
             if file.exists() and file.stat().st_size != size and file.with_name(f"{file.name}.gz").exists():
@@ -220,7 +217,7 @@ def _unfinished(name: str, root: Path, reader: Any) -> bool:
 
 def _coarse_of(labels: np.ndarray) -> np.ndarray:
     coarse = {fine: i for i, group in enumerate(CIFAR100_SUPERCLASSES.values()) for fine in group}
-    return np.array([coarse[fine] for fine in CLASSES["cifar100"]], dtype=np.int64)[labels]
+    return np.array([coarse[fine] for fine in DATASETS["cifar100"].classes], dtype=np.int64)[labels]
 
 
 def _digits() -> Arrays:
@@ -228,7 +225,7 @@ def _digits() -> Arrays:
     cut = _digits_cut(labels)
     rgb = np.repeat(images[:, None], 3, axis=1)
     labels = labels.copy()  # whoever reads them may write to them
-    return Arrays(Part(rgb[:cut], labels[:cut]), Part(rgb[cut:], labels[cut:]), tuple("0123456789"), ())
+    return Arrays(Part(rgb[:cut], labels[:cut]), Part(rgb[cut:], labels[cut:]), DATASETS["digits"].classes, ())
 
 
 def _digit_pairs() -> Arrays:
@@ -244,9 +241,9 @@ def _digit_pairs() -> Arrays:
         rgb = np.repeat(np.concatenate(halves, axis=2)[:, None], 3, axis=1)
         return Part(rgb, left * 10 + right, left)
 
-    classes = tuple(f"{number:02d}" for number in range(100))
-    coarse = tuple(f"{digit}x" for digit in range(10))
-    return Arrays(part(images[:cut], labels[:cut], 40), part(images[cut:], labels[cut:], 10), classes, coarse)
+    about = DATASETS["digit-pairs"]
+    train, test = part(images[:cut], labels[:cut], 40), part(images[cut:], labels[cut:], 10)
+    return Arrays(train, test, about.classes, about.coarse_classes)
 
 
 def _digits_cut(labels: np.ndarray) -> int:

@@ -5,13 +5,15 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor, nn
 
-from .. import own
-from ..errors import UserError, quoted, says
-from .families import NAMES, make
+from .. import plugins
+from ..errors import UserError, exception_summary, safe_repr
+from ..names import MODELS
+from .families import make
 from .together import Linears, side_by_side, tear_apart
 
 __all__ = ["NAMES", "build", "prunable", "register", "side_by_side", "tear_apart"]
 
+NAMES = tuple(MODELS)
 _KNOWN = (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d)  # layers with parameters
 
 
@@ -23,7 +25,7 @@ def register(name: str) -> Callable[[Callable[..., nn.Module]], Callable[..., nn
     output for images [N, C, H, W] is logits [N, classes]. What it draws from torch's global generator is a trial's own,
     and its source is part of a trial's id. Raises UserError for a name that is taken, and for what is not a function.
     """
-    return own.register("model", name, NAMES)  # type: ignore[return-value]
+    return plugins.register("model", name)  # type: ignore[return-value]
 
 
 def build(
@@ -46,7 +48,7 @@ def build(
     if name in NAMES:
         return make(name, input_shape, num_classes, width, generator)
     try:
-        function = own.find("model", name, NAMES)
+        function = plugins.find("model", name)
     except UserError as error:
         raise ValueError(str(error)) from None
     return _built_by(name, function, input_shape, num_classes, width, generator)
@@ -79,9 +81,9 @@ def _built_by(
         try:
             net = function(input_shape, num_classes, width)
         except Exception as error:
-            raise ValueError(f"model {name} raised {type(error).__name__}: {says(error)}") from error
+            raise ValueError(f"model {name} raised {type(error).__name__}: {exception_summary(error)}") from error
         if not isinstance(net, nn.Module):
-            raise ValueError(f"model {name} returned {quoted(net)}; it must return an nn.Module")
+            raise ValueError(f"model {name} returned {safe_repr(net)}; it must return an nn.Module")
         used: set[nn.Module] = set()
         hooks = [module.register_forward_hook(lambda module, *_: used.add(module)) for module in net.modules()]
         try:
@@ -89,7 +91,9 @@ def _built_by(
                 output = net.eval()(torch.zeros(2, *input_shape))
         except Exception as error:
             given = f"for images of {'x'.join(map(str, input_shape))}"
-            raise ValueError(f"model {name} raised {type(error).__name__} {given}: {says(error)}") from error
+            raise ValueError(
+                f"model {name} raised {type(error).__name__} {given}: {exception_summary(error)}"
+            ) from error
         finally:
             for hook in hooks:
                 hook.remove()

@@ -20,7 +20,6 @@ _VGG_WIDTHS: dict[str, list[int | str]] = {
     "vgg19": [64, 64, "M", 128, 128, "M", *[256] * 4, "M", *[512] * 4, "M", *[512] * 4],
 }
 _RESNETS = {"resnet18": ((64, 128, 256, 512), 2), "resnet20": ((16, 32, 64), 3)}  # widths of stages, blocks in each
-NAMES = ("fc", "conv", *_VGG_WIDTHS, *(f"{name}_bn" for name in _VGG_WIDTHS), *_RESNETS)
 
 _Layers = list[tuple[str, nn.Module]]
 
@@ -28,7 +27,7 @@ _Layers = list[tuple[str, nn.Module]]
 def make(
     name: str, input_shape: tuple[int, int, int], num_classes: int, width: float, generator: Generator | None
 ) -> nn.Sequential:
-    """Return the network of that name among NAMES; see `models.build`."""
+    """Return the network of that name; see `models.build`."""
     with torch.device("meta"):  # shapes first, so that every random number comes from `generator`
         if name == "fc":
             layers = _fc(input_shape, num_classes, width)

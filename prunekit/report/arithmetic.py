@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from ..study.trial import Record
-from . import words
+from ..study.results import chance
+from . import formatting
 from .audit import untestable
-from .published import KEYS
-from .statistics import chance, started
+from .paper_values import KEYS
 from .table import Table, unless_empty
 
 _SIDES = {"float32": "all in float32", "bfloat16": "loss in bfloat16"}  # of the trials that the sweep's stand beside
@@ -24,12 +23,13 @@ _COLUMNS = ["dataset", "precision", "grasp", "pairs", "mean", "error", "deviatio
 
 @cache
 def others() -> pd.DataFrame:
-    """Return another group's runs: dataset, model, compression, pruner and top1 in percent, a row a run.
+    """Return another group's runs: dataset, model, compression, pruner, top1 in percent and started, a row a run.
 
     They are of a public fork of the course code that the paper used (commit 4838677, March 2023): ten epochs in
     float32, every cell of CIFAR-10 six to fifteen times, all with one seed.
     """
-    return pd.read_csv(Path(__file__).parent / "published" / "others.csv")
+    rows = pd.read_csv(Path(__file__).parent / "published" / "others.csv")
+    return rows.assign(started=rows.top1 != rows.dataset.map(chance))
 
 
 def pairs(sweep: pd.DataFrame, beside: pd.DataFrame) -> pd.DataFrame:
@@ -42,7 +42,7 @@ def pairs(sweep: pd.DataFrame, beside: pd.DataFrame) -> pd.DataFrame:
     both = both[(both.status == "ok") & (both.status_beside == "ok")]
     hundred = both.dataset.map(chance) <= 1
     gaps = {key: (both[f"{key}_beside"] - both[key]).astype(float) for key in ("top1", "top5")}
-    on = [started(both), started(both.assign(top1=both.top1_beside, collapsed=both.collapsed_beside))]
+    on = [both.started, both.started_beside]
     return both[[*KEYS, "seed"]].assign(
         precision=both.precision_beside,
         difference=gaps["top1"].where(~hundred, gaps["top5"]),
@@ -56,13 +56,13 @@ def table(beside: pd.DataFrame, sweep: pd.DataFrame) -> Table:
     tidy = _rows(pairs(sweep, beside))
     wide = pd.DataFrame(
         {
-            "Dataset": [words.DATASETS[d] + (", top-5" if chance(d) <= 1 else ", top-1") for d in tidy.dataset],
+            "Dataset": [formatting.DATASETS[d] + (", top-5" if chance(d) <= 1 else ", top-1") for d in tidy.dataset],
             "Pruners": ["GraSP" if grasp else "all but GraSP" for grasp in tidy.grasp],
             "Beside": [_SIDES[precision] for precision in tidy.precision],
             "Pairs": tidy.pairs,
-            "Mean difference": [words.signed(value, 2) for value in tidy["mean"]],
-            "Standard error": [words.estimate(value, math.nan, 2) for value in tidy.error],
-            "Standard deviation": [words.estimate(value, math.nan, 1) for value in tidy.deviation],
+            "Mean difference": [formatting.signed(value, 2) for value in tidy["mean"]],
+            "Standard error": [formatting.estimate(value, math.nan, 2) for value in tidy.error],
+            "Standard deviation": [formatting.estimate(value, math.nan, 1) for value in tidy.deviation],
             "One of two failed to start": tidy.one_failed,
             "Both": tidy.both_failed,
         }
@@ -76,7 +76,7 @@ def table(beside: pd.DataFrame, sweep: pd.DataFrame) -> Table:
 
 
 @unless_empty
-def said(beside: pd.DataFrame, sweep: pd.DataFrame, records: Mapping[str, Record]) -> str:
+def said(beside: pd.DataFrame, sweep: pd.DataFrame) -> str:
     """How far rounding alone moves one run and a mean of many, and what of GraSP is open."""
     rows = _rows(pairs(sweep, beside))
     rows = rows[~rows.grasp & (rows.pairs > 1)]
@@ -97,12 +97,12 @@ def said(beside: pd.DataFrame, sweep: pd.DataFrame, records: Mapping[str, Record
     if len(gaps) > 1:
         text += (
             " Another group ran the same protocol in float32, with the code that the paper used: its means differ from "
-            f"ours by {words.signed(float(gaps.mean()), 1)} points on average over {len(gaps)} cells, in "
+            f"ours by {formatting.signed(float(gaps.mean()), 1)} points on average over {len(gaps)} cells, in "
             f"a single one by {math.sqrt((gaps**2).mean()):.1f} (root mean square)."
         )
-    grasp = sweep[sweep.pruner == "grasp"].id
-    logits = [signal for id_ in grasp if (signal := records[id_].signal)]
-    if logits and not ((beside.pruner == "grasp") & (beside.precision == "float32")).any():
+    logits = sweep[sweep.pruner == "grasp"].signal.dropna()
+    logits = logits[logits > 0]
+    if len(logits) and not ((beside.pruner == "grasp") & (beside.precision == "float32")).any():
         text += (
             f" GraSP is apart: the logits of its networks vary by 10^{math.log10(min(logits)):.0f}^ to "
             f"10^{math.log10(max(logits)):.0f}^ before any training, and bfloat16 keeps one part in 256 of that, so "
@@ -113,8 +113,9 @@ def said(beside: pd.DataFrame, sweep: pd.DataFrame, records: Mapping[str, Record
 
 def _told(row: dict[Hashable, Any]) -> str:
     return (
-        f"{row['pairs']} pairs on {words.DATASETS[row['dataset']]}{' (top-5)' * (chance(row['dataset']) <= 1)} differ "
-        f"by {words.signed(row['mean'], 2)} points on average with {_OTHERWISE[row['precision']]} (standard error "
+        f"{row['pairs']} pairs on "
+        f"{formatting.DATASETS[row['dataset']]}{' (top-5)' * (chance(row['dataset']) <= 1)} differ "
+        f"by {formatting.signed(row['mean'], 2)} points on average with {_OTHERWISE[row['precision']]} (standard error "
         f"{row['error']:.2f}), a single one by {row['deviation']:.1f} (standard deviation)"
     )
 
@@ -139,7 +140,7 @@ def _beside_others(sweep: pd.DataFrame) -> pd.Series:
     if untestable(sweep, trained=True):
         return pd.Series(dtype=float)
     for frame in (sweep[sweep.status == "ok"], others()):
-        known = frame[(frame.pruner != "grasp") & started(frame)]
+        known = frame[(frame.pruner != "grasp") & frame.started]
         means.append(known.groupby(KEYS).top1.apply(lambda values: float(values.astype(float).mean())))
     ours, theirs = means
     return (theirs - ours).dropna()

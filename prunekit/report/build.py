@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from .. import datasets
-from ..errors import UserError, says, suggestion
+from ..errors import UserError, exception_summary
 from ..files import replace, sweep
-from ..study.params import in_force
-from ..study.profile import Study
-from .notebook import NAMES
+from ..study.params import Params, standing
+from ..study.project import in_force
+from ..study.results import Results
 from .page import ONLY_SHOW
 from .render import render
 
@@ -44,10 +44,6 @@ def check_notebooks() -> None:
             continue
         if missing := sorted({"profile", "out"} - own):
             raise UserError(f"{notebook}: its parameters cell lacks {', '.join(missing)}; add it as in the others")
-        if unknown := sorted(own - set(NAMES)):
-            raise UserError(
-                f"{notebook}: its parameters cell has the unknown {unknown[0]}; {suggestion(unknown[0], list(NAMES))}"
-            )
 
 
 def notebooks() -> list[Path]:
@@ -59,15 +55,15 @@ def notebooks() -> list[Path]:
     return [folder / name for name in sorted(found.union(OURS))]
 
 
-def build(study: Study, folder: Path, data_dir: Path | None = None) -> list[str]:
+def build(results: Results, folder: Path, data_dir: Path | None = None) -> list[str]:
     """Write the study's whole report into `folder`; return a line for each notebook that failed."""
     folder = folder.resolve()
     for part in PARTS:
         (folder / part).mkdir(parents=True, exist_ok=True)
     sweep(folder, *(folder / part for part in PARTS))
-    study.publish(folder)
-    parameters = {"out": "..", **study.params.model_dump()}
-    with _environment(study, data_dir), ThreadPoolExecutor(os.cpu_count()) as pool:
+    results.publish(folder)
+    parameters = {"out": "..", **_told(results.params)}
+    with _environment(results, data_dir), ThreadPoolExecutor(os.cpu_count()) as pool:
         futures = [pool.submit(_execute, notebook, folder / "notebooks", parameters) for notebook in notebooks()]
         try:
             errors = [future.result() for future in futures]
@@ -75,15 +71,20 @@ def build(study: Study, folder: Path, data_dir: Path | None = None) -> list[str]
             _end(futures)
             raise
     executed = [folder / "notebooks" / notebook.name for notebook in notebooks()]
-    render(study.params.profile, folder, dict(zip(executed, errors, strict=True)))
+    render(results.params.profile, folder, dict(zip(executed, errors, strict=True)))
     return [f"{path.name}: {error}" for path, error in zip(executed, errors, strict=True) if error]
 
 
+def _told(params: Params) -> dict[str, Any]:
+    """Return a notebook's parameters: the name of a profile that stands in params/, or else all that it holds."""
+    return {"profile": params.profile} if params == standing(params.profile) else params.model_dump()
+
+
 @contextmanager
-def _environment(study: Study, data_dir: Path | None) -> Iterator[None]:
+def _environment(results: Results, data_dir: Path | None) -> Iterator[None]:
     """The kernels' environment: where records and data are, and that all trials were tried."""
     ours = {
-        "PRUNEKIT_RUNS": str(study.store.folder.resolve()),
+        "PRUNEKIT_RUNS": str(results.store.folder.resolve()),
         "PRUNEKIT_DATA": str(datasets.data_root(data_dir).resolve()),
         "PRUNEKIT_OWN": os.environ.get("PRUNEKIT_OWN") or os.getcwd(),
         ONLY_SHOW: "1",
@@ -121,7 +122,10 @@ def _taken(notebook: Path) -> tuple[set[str], str]:
     try:
         return set(papermill.inspect_notebook(str(notebook))), ""
     except Exception as error:  # of what is no notebook any kind comes
-        return set(), f"{notebook} is damaged ({says(error)}); fetch it again (git checkout {notebook.name})"
+        return (
+            set(),
+            f"{notebook} is damaged ({exception_summary(error)}); fetch it again (git checkout {notebook.name})",
+        )
 
 
 def _execute(notebook: Path, folder: Path, parameters: dict[str, Any]) -> str:

@@ -10,11 +10,13 @@ from typing import Any
 import ipywidgets as widgets
 from pydantic import ValidationError
 
-from ..errors import UserError, describe, quoted
-from ..study.shared import Shared
-from ..study.trial import OURS, Trial, check
-from ..study.worker import one_line
-from . import look, words
+from .. import plugins
+from ..errors import UserError, describe, safe_repr
+from ..names import BY_KIND
+from ..study.artifacts import Artifacts
+from ..study.trial import Trial
+from ..study.worker import failure_summary
+from . import formatting, look
 from .figures import Figure
 from .table import Table
 
@@ -43,7 +45,7 @@ class Explorer:
         compression: float = 1.0,
         seed: int = 0,
     ):
-        self._shared = Shared(), Shared()  # one a side: each holds the scores of its own pruner
+        self._shared = Artifacts(), Artifacts()  # one a side: each holds the scores of its own pruner
         chosen = {"dataset": dataset, "model": model, "pruner": pruner, "beside": beside}
         try:  # before a slider makes it fit
             Trial(dataset=dataset, model=model, width=width, pruner=pruner, compression=compression, seed=seed)
@@ -96,13 +98,13 @@ class Explorer:
 
         A pruner is chosen beside the other. Raises UserError if it is not known.
         """
-        if kind not in OURS:
-            raise UserError(f"{quoted(kind)} is no kind; choose from {', '.join(OURS)}")
+        if kind not in BY_KIND:
+            raise UserError(f"{safe_repr(kind)} is no kind; choose from {', '.join(BY_KIND)}")
         key = "beside" if kind == "pruner" else kind
         for other in ("pruner", "beside") if kind == "pruner" else (key,):
             menu = self._menus[other]
             if name not in dict(menu.options).values():
-                chosen, added = menu.value, (_written(kind, check(kind, name)), name)
+                chosen, added = menu.value, (_written(kind, plugins.check(kind, name)), name)
                 menu.unobserve(self._changed, "value")  # new options choose the first
                 menu.options, menu.value = [*menu.options, added], chosen
                 menu.observe(self._changed, "value")
@@ -162,7 +164,7 @@ class Explorer:
             yield
             self._said.value = ""
         except Exception as error:  # there is no other place where it would be seen
-            self._said.value = f"<b>{html.escape(one_line(error))}</b>"
+            self._said.value = f"<b>{html.escape(failure_summary(error))}</b>"
 
 
 def _html(table: Table) -> str:
@@ -172,10 +174,12 @@ def _html(table: Table) -> str:
 
 def _offered(key: str, name: str) -> list[tuple[str, str]]:
     kind = "pruner" if key == "beside" else key
-    return [(_written(kind, one), one) for one in dict.fromkeys([*OURS[kind], check(kind, name)])]
+    return [(_written(kind, one), one) for one in dict.fromkeys([*BY_KIND[kind], plugins.check(kind, name)])]
 
 
 def _written(kind: str, name: str) -> str:
-    return {"dataset": words.DATASETS.__getitem__, "model": words.model, "pruner": words.PRUNERS.__getitem__}[kind](
-        name
-    )
+    return {
+        "dataset": formatting.DATASETS.__getitem__,
+        "model": formatting.model,
+        "pruner": formatting.PRUNERS.__getitem__,
+    }[kind](name)

@@ -19,10 +19,10 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
 from ..files import replace
-from ..study.trial import HISTOGRAM_CENTRES, Record
-from . import published, words
-from .published import KEYS
-from .statistics import chance, started
+from ..study.results import chance
+from ..study.trial import HISTOGRAM_CENTRES
+from . import formatting, paper_values
+from .paper_values import KEYS
 from .table import MIME, unless_empty
 
 matplotlib.rcParams.update(
@@ -87,11 +87,11 @@ class Figure:
 
 
 @unless_empty
-def weights(frame: pd.DataFrame, records: Mapping[str, Record], dataset: str, name: str, number: str) -> Figure:
+def weights(frame: pd.DataFrame, dataset: str, name: str, number: str) -> Figure:
     """Figures 2 and 3: how the kept weights of each layer are distributed, a panel a pruner."""
-    rows = frame[(frame.dataset == dataset) & (frame.status == "ok")]
-    data = _histograms(rows, records)
-    pruners = words.in_order(frame.pruner)
+    rows = frame[frame.dataset == dataset]
+    data = rows.groupby(["pruner", "layer", "weight"], sort=False)["count"].sum().reset_index()
+    pruners = formatting.in_order(frame.pruner)
     drawing = Drawing(figsize=(7.2, 4.6), layout="constrained")
     panels = drawing.subplots(2, max(3, (len(pruners) + 2) // 2), sharex=True, sharey=True).flat
     layers = list(dict.fromkeys(data.layer))
@@ -111,7 +111,7 @@ def weights(frame: pd.DataFrame, records: Mapping[str, Record], dataset: str, na
             legend=False,
             ax=axes,
         )
-        axes.set(title=words.PRUNERS[pruner], yscale="log", xlabel="", ylabel="")
+        axes.set(title=formatting.PRUNERS[pruner], yscale="log", xlabel="", ylabel="")
     for axes in drawing.axes[len(pruners) :]:
         axes.set_axis_off()
     if layers:
@@ -121,10 +121,10 @@ def weights(frame: pd.DataFrame, records: Mapping[str, Record], dataset: str, na
         drawing.axes[-1].legend(handles, layers, ncols=2, loc="center", fontsize="x-small", title="layer")
     drawing.supxlabel("value of a kept weight", fontsize="medium")
     drawing.supylabel("weights in a bin of 0.02", fontsize="medium")
-    title = words.DATASETS[dataset]
+    title = formatting.DATASETS[dataset]
     caption = (
         f"Distribution of the kept weights after training on {title} at compression {frame.compression.iloc[0]:g}, by "
-        f"layer, counted over {words.seeds(frame)}: dark for the first layers, light for the last."
+        f"layer, counted over {formatting.seeds(frame)}: dark for the first layers, light for the last."
     )
     alt = f"Histograms of weight values on {title}: one panel for each of {_listed(pruners)}, one line a layer."
     return Figure(name, number, caption, alt, data, drawing)
@@ -133,21 +133,21 @@ def weights(frame: pd.DataFrame, records: Mapping[str, Record], dataset: str, na
 @unless_empty
 def summary(frame: pd.DataFrame, unpruned: pd.DataFrame | None = None) -> Figure:
     """Top-1 accuracy by compression: the sweep at a glance, beside the unpruned networks."""
-    return _curves(frame, {"top1": ""}, published.TABLES[1], "summary", "Figure S", "Top-1 accuracy", "%", unpruned)
+    return _curves(frame, {"top1": ""}, paper_values.TABLES[1], "summary", "Figure S", "Top-1 accuracy", "%", unpruned)
 
 
 @unless_empty
 def accuracy_by_compression(frame: pd.DataFrame, unpruned: pd.DataFrame | None = None) -> Figure:
     """Table II as curves: top-1, and top-5 of a hundred classes, beside the unpruned networks."""
     values, name = {"top1": "", "top5": "top-5"}, "accuracy_by_compression"
-    return _curves(frame, values, published.TABLES[1], name, "Figure A", "Accuracy", "%", unpruned)
+    return _curves(frame, values, paper_values.TABLES[1], name, "Figure A", "Accuracy", "%", unpruned)
 
 
 @unless_empty
 def time_by_compression(frame: pd.DataFrame) -> Figure:
     """Table III as curves: seconds of a whole trial."""
-    values = {"trial_seconds": ""}
-    return _curves(frame, values, published.TABLES[2], "time_by_compression", "Figure B", "Time of a trial", "s")
+    values = {"seconds": ""}
+    return _curves(frame, values, paper_values.TABLES[2], "time_by_compression", "Figure B", "Time of a trial", "s")
 
 
 @unless_empty
@@ -155,7 +155,9 @@ def flops_by_compression(frame: pd.DataFrame) -> Figure:
     """Table IV as curves: millions of FLOPs of the pruned network for one image."""
     frame = frame.assign(millions=frame.flops_kept.astype(float) / 1e6)
     what = "FLOPs for one image"
-    return _curves(frame, {"millions": ""}, published.TABLES[3], "flops_by_compression", "Figure C", what, "millions")
+    return _curves(
+        frame, {"millions": ""}, paper_values.TABLES[3], "flops_by_compression", "Figure C", what, "millions"
+    )
 
 
 def _curves(
@@ -178,7 +180,7 @@ def _curves(
     data["failed"] = False if unit != "%" else ~data.started
     dense = _long(unpruned, values) if unpruned is not None else data[:0]
     dense = dense[dense.started].merge(data[["dataset", "model"]].drop_duplicates())
-    data = published.attach(data, table)
+    data = paper_values.attach(data, table)
     data = data[~((data.shown == "top-5") & (data.dataset.map(chance) > 1))]
     panels = [rows for _, rows in data.groupby(["dataset", "shown"], sort=False)]
     panels.sort(key=lambda rows: list(dict.fromkeys(frame.dataset)).index(rows.dataset.iloc[0]))
@@ -189,7 +191,9 @@ def _curves(
         shown = rows.shown.iloc[0]
         for _, alike in dense[(dense.dataset == rows.dataset.iloc[0]) & (dense.shown == shown)].groupby("dataset"):
             axes.axhline(alike.value.mean(), color="0.5", lw=1.3, zorder=1)
-        axes.set(title=words.DATASETS[rows.dataset.iloc[0]] + (f", {shown}" if shown else ""), xlabel="", ylabel="")
+        axes.set(
+            title=formatting.DATASETS[rows.dataset.iloc[0]] + (f", {shown}" if shown else ""), xlabel="", ylabel=""
+        )
         ticks = sorted(set(rows.compression))
         axes.set_xscale("log" if min(ticks) > 0 else "linear")
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
@@ -199,7 +203,7 @@ def _curves(
     first.set_ylabel(f"{what} ({unit})")
     first.set(**({"ylim": (-3, 103)} if unit == "%" else {"yscale": "log"}))
     note = _legend(drawing, data, styles, dense)
-    on = " and ".join(words.DATASETS[dataset] for dataset in dict.fromkeys(data.dataset))
+    on = " and ".join(formatting.DATASETS[dataset] for dataset in dict.fromkeys(data.dataset))
     points = _STARTED if data.failed.any() else "Points are seeds, lines their means."
     caption = f"{what} by compression on {on}. {points}{note}"
     alt = f"{what} in {unit} against compression for {_listed(list(dict.fromkeys(data.pruner)))} on {on}."
@@ -208,7 +212,6 @@ def _curves(
 
 def _long(frame: pd.DataFrame, values: Mapping[str, str]) -> pd.DataFrame:
     """Return a row a trial and each of the columns in `values`: KEYS, seed, shown (its title), value, started."""
-    frame = frame.assign(started=started(frame))
     parts = [frame.assign(value=frame[key].astype(float), shown=title) for key, title in values.items()]
     return pd.concat(parts, ignore_index=True)[[*KEYS, "seed", "shown", "value", "started"]]
 
@@ -216,12 +219,13 @@ def _long(frame: pd.DataFrame, values: Mapping[str, str]) -> pd.DataFrame:
 def _legend(drawing: Drawing, data: pd.DataFrame, styles: Mapping[str, _Style], dense: pd.DataFrame) -> str:
     """Draw the legend of curves; return what the caption says of the marks and lines that are not pruners'."""
     named = {
-        words.PRUNERS[pruner]: Line2D([], [], ls="-", ms=4, **styles[pruner]) for pruner in dict.fromkeys(data.pruner)
+        formatting.PRUNERS[pruner]: Line2D([], [], ls="-", ms=4, **styles[pruner])
+        for pruner in dict.fromkeys(data.pruner)
     }
     hollow: dict[str, Any] = {"ls": "none", "marker": "o", "mfc": "none", "ms": 6}
     known = data[data.published.notna()]
     alike = known.published_for == known.dataset + "/" + known.model
-    others = list(dict.fromkeys(words.DATASETS[key.split("/")[0]] for key in known.published_for[~alike]))
+    others = list(dict.fromkeys(formatting.DATASETS[key.split("/")[0]] for key in known.published_for[~alike]))
     note = ""
     if alike.any():
         named["published"] = Line2D([], [], color="0.2", **hollow)
@@ -232,7 +236,7 @@ def _legend(drawing: Drawing, data: pd.DataFrame, styles: Mapping[str, _Style], 
     if len(dense):
         named["not pruned"] = Line2D([], [], color="0.5")
         runs = dense.drop_duplicates(["dataset", "seed"]).dataset.value_counts(sort=False)
-        told = ", ".join(f"{words.DATASETS[str(dataset)]} {count}" for dataset, count in runs.items())
+        told = ", ".join(f"{formatting.DATASETS[str(dataset)]} {count}" for dataset, count in runs.items())
         note += f" Grey line: the unpruned network, the mean of the runs that started to learn ({told})."
     drawing.legend(named.values(), named.keys(), loc="outside right center", fontsize="small")
     return note
@@ -262,24 +266,13 @@ def _panel(axes: Axes, rows: pd.DataFrame, styles: Mapping[str, _Style]) -> None
 
 def styles_of(pruners: Iterable[str]) -> dict[str, _Style]:
     """Return the colour and the mark of each pruner: the study's have theirs, a user's own take what is left."""
-    own = [pruner for pruner in words.in_order(pruners) if pruner not in words.PRUNERS]
-    given = {pruner: {"color": c, "marker": m} for pruner, c, m in zip(words.PRUNERS, _COLOURS, _MARKERS, strict=True)}
+    own = [pruner for pruner in formatting.in_order(pruners) if pruner not in formatting.PRUNERS]
+    given = {
+        pruner: {"color": c, "marker": m} for pruner, c, m in zip(formatting.PRUNERS, _COLOURS, _MARKERS, strict=True)
+    }
     brought = zip(own, cycle(_OWN_COLOURS), cycle(_OWN_MARKERS))
     return given | {pruner: {"color": colour, "marker": marker} for pruner, colour, marker in brought}
 
 
-def _histograms(rows: pd.DataFrame, records: Mapping[str, Record]) -> pd.DataFrame:
-    counted: dict[tuple[str, str], np.ndarray] = {}
-    for row in rows.itertuples():
-        for layer in records[str(row.id)].layers:
-            key = str(row.pruner), layer.name.removesuffix(".weight")
-            counted[key] = counted.get(key, 0) + np.array(layer.histogram)
-    parts = [
-        pd.DataFrame({"pruner": pruner, "layer": layer, "weight": HISTOGRAM_CENTRES, "count": counts})
-        for (pruner, layer), counts in counted.items()
-    ]
-    return pd.concat(parts) if parts else pd.DataFrame(columns=["pruner", "layer", "weight", "count"])
-
-
 def _listed(pruners: list[str]) -> str:
-    return ", ".join(words.PRUNERS[pruner] for pruner in pruners)
+    return ", ".join(formatting.PRUNERS[pruner] for pruner in pruners)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 import pandas as pd
 
-from ..study.profile import Section, Study
+from ..study.params import Section
+from ..study.results import Results
 from ..study.trial import Record, Trial
-from . import words
-from .statistics import EXPLODED, LEAST_SIGNAL, MOST_SIGNAL, VANISHED, fate
+from . import formatting
+from .statistics import EXPLODED, LEAST_SIGNAL, MOST_SIGNAL, VANISHED, signal_status
 from .table import Table, telling
 
 _TITLES: dict[Section, str] = {
@@ -49,42 +50,42 @@ _PRECISIONS = {
 }
 
 
-def facts(study: Study, records: Mapping[str, Record]) -> str:
+def facts(results: Results) -> str:
     """Return profile, budget, seeds, machine, versions and when, as a Markdown list read from the records."""
-    params = study.params
-    done = [record for id_ in study.trials if (record := records.get(id_)) and record.status == "ok"]
+    (one, *_) = results.sections["sweep"] or results.trials.values()
+    done = [record for id_ in results.trials if (record := results.records.get(id_)) and record.status == "ok"]
     first, last = _span([record.finished for record in done])
     budgets: dict[str, list[str]] = {}
     for section, title in _TITLES.items():
-        if len(frame := study.frame(section, records)):
-            budgets.setdefault(words.budget(frame), []).append(title)
+        if len(frame := results.frame(section)):
+            budgets.setdefault(formatting.budget(frame), []).append(title)
     where = {title: _distinct(record.where.get(key) for record in done) for key, title in _WHERE.items()}
     return "\n".join(
         [
             *_strangers(done),
-            f"- **Profile:** `{params.profile}`, {len(study.trials)} trials, {len(done)} of them done",
+            f"- **Profile:** `{results.params.profile}`, {len(results.trials)} trials, {len(done)} of them done",
             *[f"- **{', '.join(titles)}:** {budget}" for budget, titles in budgets.items()],
-            f"- **Optimiser:** {params.optimizer}, learning rate {params.learning_rate:g}, batches of "
-            f"{params.batch_size}, {_PRECISIONS[params.precision]}; rows of Table I may differ, see `params/`",
-            f"- **Scoring:** {params.scoring_images_per_class} images a class, prune steps: {params.prune_steps}, "
-            f"{params.schedule} schedule, {params.scope} ranking",
-            f"- **Seeds:** {', '.join(map(str, params.seeds))}",
+            f"- **Optimiser:** {one.optimizer}, learning rate {one.learning_rate:g}, batches of "
+            f"{one.batch_size}, {_PRECISIONS[one.precision]}; rows of Table I may differ, see `params/`",
+            f"- **Scoring:** {one.scoring_images_per_class} images a class, prune steps: {one.prune_steps}, "
+            f"{one.schedule} schedule, {one.scope} ranking",
+            f"- **Seeds:** {', '.join(map(str, results.params.seeds))}",
             *[f"- **{title}:** {values}" for title, values in where.items() if values],
             f"- **Run:** {first} to {last} (UTC)",
         ]
     )
 
 
-def table(study: Study, records: Mapping[str, Record]) -> Table:
+def table(results: Results) -> Table:
     """Return the study's state: trials done, failed, collapsed and their time, a row a dataset and network."""
     rows = []
-    for (dataset, network), trials in _by_network(study.trials.values()).items():
-        known = [records[trial.id] for trial in trials if trial.id in records]
+    for (dataset, network), trials in _by_network(results.trials.values()).items():
+        known = [results.records[trial.id] for trial in trials if trial.id in results.records]
         done = [record for record in known if record.status == "ok"]
-        fates = Counter(map(fate, done))
+        fates = Counter(map(signal_status, done))
         rows.append(
             {
-                "Dataset": words.DATASETS[dataset],
+                "Dataset": formatting.DATASETS[dataset],
                 "Network": network,
                 "Trials": len(trials),
                 "Done": len(done),
@@ -105,44 +106,44 @@ def table(study: Study, records: Mapping[str, Record]) -> Table:
         f"exploded: less than {LEAST_SIGNAL:g}, more than {MOST_SIGNAL:g} of the unpruned network's signal before any "
         "training (Finding 8). Seconds are sums over trials; what several trials share, once made, counts for each."
     )
-    if together := max((record.together for record in records.values()), default=1) - 1:
+    if together := max((record.together for record in results.records.values()), default=1) - 1:
         caption += f" Fully connected networks train side by side, up to {together + 1} at once."
     if "Peak memory, GB" in tidy:
         caption += " Peak memory is the most that a process held at once; on a GPU, that torch held there."
     return Table("health", "Table H", caption, tidy, telling(tidy, always={"Dataset", "Network", "Trials"}))
 
 
-def failures(study: Study, records: Mapping[str, Record]) -> str:
+def failures(results: Results) -> str:
     """Return the trials that failed, as a Markdown list, or a sentence that there are none."""
-    failed = [record for id_ in study.trials if (record := records.get(id_)) and record.status == "failed"]
-    lines = [f"- {record.trial.label}: {words.verbatim(record.error or '')}" for record in failed]
-    lacking_ = len(study.trials.keys() - records.keys())
+    failed = [record for id_ in results.trials if (record := results.records.get(id_)) and record.status == "failed"]
+    lines = [f"- {record.trial.label}: {formatting.verbatim(record.error or '')}" for record in failed]
+    lacking_ = len(results.trials.keys() - results.records.keys())
     missing = f"{lacking_} have not been run" if lacking_ else "none is missing"
     return "\n".join(lines) or f"No trial failed and {missing}."
 
 
-def what_lacks(study: Study, records: Mapping[str, Record]) -> str:
+def what_lacks(results: Results) -> str:
     """Return how many trials have no record, and of what, in Markdown; "" where none lacks."""
-    count = len(study.trials.keys() - records.keys())
+    count = len(results.trials.keys() - results.records.keys())
     if not count:
         return ""
-    there = f"{count:,} of this profile's {len(study.trials):,} trials have no record"
-    return f"**What lacks:** {there}; all that is said here rests on the others.\n\n{lacking(study, records)}"
+    there = f"{count:,} of this profile's {len(results.trials):,} trials have no record"
+    return f"**What lacks:** {there}; all that is said here rests on the others.\n\n{lacking(results)}"
 
 
-def lacking(study: Study, records: Mapping[str, Record], sections: Iterable[Section] = tuple(_TITLES)) -> str:
+def lacking(results: Results, sections: Iterable[Section] = tuple(_TITLES)) -> str:
     """Return which of the sections' trials have no record, a line of Markdown a section; "" where none lacks."""
     lines = []
     for section in sections:
-        trials = study.sections[section]
-        missing = [trial for trial in trials if trial.id not in records]
+        trials = results.sections[section]
+        missing = [trial for trial in trials if trial.id not in results.records]
         if section not in _TITLES or not missing:
             continue
         if len(missing) == len(trials):
             lines.append(f"- **{_TITLES[section]}:** none of its {len(trials)} trials has been run.")
         else:
             told = ", ".join(
-                f"{words.DATASETS[name]} {_of_seeds(missing, trials, name)}" for name in _datasets(missing)
+                f"{formatting.DATASETS[name]} {_of_seeds(missing, trials, name)}" for name in _datasets(missing)
             )
             lines.append(f"- **{_TITLES[section]}:** {len(missing)} of its {len(trials)} trials lack: {told}.")
     return "\n".join(lines)
@@ -181,7 +182,7 @@ def _by_network(trials: Iterable[Trial]) -> dict[tuple[str, str], list[Trial]]:
     for trial in trials:
         scale = "" if trial.width == 1 else f", width {trial.width:g}"
         kind = "" if trial.post_epochs else ", not trained"
-        groups.setdefault((trial.dataset, words.model(trial.model) + scale + kind), []).append(trial)
+        groups.setdefault((trial.dataset, formatting.model(trial.model) + scale + kind), []).append(trial)
     return groups
 
 

@@ -17,9 +17,9 @@ from matplotlib.figure import Figure as Drawing
 
 from .. import masks, metrics
 from ..study import runner
-from ..study.shared import Shared
+from ..study.artifacts import Artifacts
 from ..study.trial import Trial
-from . import words
+from . import formatting
 from .figures import Figure, styles_of
 from .table import Table
 
@@ -39,15 +39,15 @@ class Look:
 
     @property
     def name(self) -> str:
-        return words.PRUNERS[self.trial.pruner]
+        return formatting.PRUNERS[self.trial.pruner]
 
 
-def look(trial: Trial, shared: Shared) -> Look:
+def look(trial: Trial, artifacts: Artifacts) -> Look:
     """Return what `trial`, of one prune step, does to its network before it is trained; raises what the rooms raise."""
-    (scores, _), _ = shared.scores(trial)
-    (dense, _), _ = shared.network(trial)
-    shape = shared.data(trial)[0].image_shape
-    (kept, _), _ = runner.prune(trial, shared)
+    (scores, _), _ = artifacts.scores(trial)
+    (dense, _), _ = artifacts.network(trial)
+    shape = artifacts.data(trial)[0].image_shape
+    (kept, _), _ = runner.prune(trial, artifacts)
     threshold = min(float(scores[name][mask].min()) for name, mask in kept.items() if mask.any())
     every = -(-sum(score.numel() for score in scores.values()) // _MOST_DRAWN)
     drawn = np.concatenate([score.flatten()[::every].cpu().numpy() for score in scores.values()])
@@ -59,7 +59,7 @@ def table(looks: list[Look]) -> Table:
     parts = [_rows(one) for one in looks]
     tidy = pd.concat(parts, ignore_index=True)
     wide = parts[0][["layer", "weights"]].rename(columns=str.capitalize)
-    wide["Weights"] = wide.Weights.map(words.number)
+    wide["Weights"] = wide.Weights.map(formatting.number)
     for one, rows in zip(looks, parts, strict=True):
         wide[f"{one.name}: density, %"] = rows.density.map("{:.2f}".format)
         wide[f"{one.name}: on a path, %"] = rows.effective.map("{:.2f}".format)
@@ -71,7 +71,8 @@ def table(looks: list[Look]) -> Table:
         f"{one.name} {'severs input from output' if one.health.collapsed else 'does not collapse'}" for one in looks
     ]
     caption = (
-        f"{words.model(first.model)} for {words.DATASETS[first.dataset]}, pruned at initialisation to density "
+        f"{formatting.model(first.model)} for {formatting.DATASETS[first.dataset]}, pruned at initialisation to "
+        "density "
         f"{first.density:.2%} (compression {first.compression:g}), seed {first.seed}. Not pruned, it takes {total:.3f} "
         f"million FLOPs an image, biases and normalisation included. {'; '.join(fates)}."
     )
@@ -104,12 +105,12 @@ def figure(looks: list[Look]) -> Figure:
     return Figure("look", "Scores", caption, alt, pd.concat(parts, ignore_index=True), drawing)
 
 
-def learning(looks: list[Look], shared: Shared) -> Iterator[Table]:
+def learning(looks: list[Look], artifacts: Artifacts) -> Iterator[Table]:
     """Train each look's network as its trial says; yield the table of top-1 accuracies after every epoch of either."""
     rows: dict[tuple[int, str], float] = {}
     for one in looks:
-        (dense, _), _ = shared.network(one.trial)
-        for (row,) in shared.epochs(one.trial, copy.deepcopy(dense), one.kept, one.trial.post_epochs):
+        (dense, _), _ = artifacts.network(one.trial)
+        for (row,) in artifacts.epochs(one.trial, copy.deepcopy(dense), one.kept, one.trial.post_epochs):
             rows[int(row["epoch"]), one.name] = row["top1"]
             yield _learnt(looks, rows)
 
@@ -119,7 +120,7 @@ def _learnt(looks: list[Look], rows: dict[tuple[int, str], float]) -> Table:
         [(epoch, name, top1) for (epoch, name), top1 in rows.items()], columns=["epoch", "pruner", "top1"]
     )
     wide = tidy.pivot(index="epoch", columns="pruner", values="top1").reindex(columns=list(dict.fromkeys(tidy.pruner)))
-    wide = wide.map(words.estimate, interval=float("nan")).rename_axis(columns=None).reset_index()
+    wide = wide.map(formatting.estimate, interval=float("nan")).rename_axis(columns=None).reset_index()
     first = looks[0].trial
     images = "all" if first.train_subset is None else f"{first.train_subset:,}"
     caption = f"Top-1 test accuracy in % after each epoch on {images} training images."

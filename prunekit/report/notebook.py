@@ -1,57 +1,51 @@
-"""A notebook's parameters -> its study."""
+"""A notebook's parameters -> the results that it shows."""
 
 from __future__ import annotations
 
-import ast
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..errors import UserError, suggestion
-from ..study.params import Params, standing, validated
-from ..study.profile import Study
+from ..errors import UserError
+from ..study import plain_yaml
+from ..study.params import assigned, load_params, validated
+from ..study.results import Results
 
-NAMES = ("out", *Params.model_fields)  # that a parameters cell may have
 
+class Settings(dict[str, Any]):
+    """What a notebook changes of its profile, named by dots: `sections.sweep.compression = [0.5, 1]`.
 
-def study(namespace: Mapping[str, Any]) -> tuple[Study, str]:
-    """Return the study that a notebook's parameters describe, and the folder to write into; from its globals().
-
-    Parameters are what its parameters cell and papermill's injected one say, whatever else the names stand for by now.
-    What a notebook does not take, since nothing in it depends on it, is as in its profile. Raises UserError for an
-    unknown name and for a wrong value.
+    So papermill names them too: `-p defaults.post_epochs 1`.
     """
-    values = parameters(namespace)
-    if unknown := sorted(values.keys() - set(NAMES)):
-        raise UserError(f"unknown parameter {unknown[0]}; {suggestion(unknown[0], list(NAMES))}")
-    out = str(values.pop("out", ""))
-    rest = standing(str(values.get("profile"))) or standing("demo")
-    return Study(validated((rest.model_dump() if rest else {}) | values, "the notebook's parameters")), out
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # which Jupyter asks everything for
+            raise AttributeError(name)
+        return self.setdefault(name, Settings())
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self[name] = value
+
+    def places(self) -> Iterator[tuple[list[str], Any]]:
+        """Yield each place that is given a value, key by key, and the value."""
+        for key, value in self.items():
+            inner = value.places() if isinstance(value, Settings) else [([], value)]
+            yield from (([key, *place], at_place) for place, at_place in inner)
 
 
-def parameters(namespace: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters among a notebook's globals().
+def opened(namespace: Mapping[str, Any]) -> tuple[Results, str]:
+    """Return the results that a notebook's parameters name, and the folder to write into; from its globals().
 
-    Where no history of cells is kept (nbval keeps none) they are the names that parameters have.
+    `profile` is a name in params/ or a YAML file; `seeds`, `defaults` and `sections` change it, where they are Settings
+    in some places, or else stand in place of what it has. Words are read as YAML. Raises UserError for a wrong value.
     """
-    found: dict[str, Any] = {}
-    for cell in reversed(namespace.get("In", ())):
-        own = re.search(r"^profile: str\b", cell, re.MULTILINE)
-        if own or cell.startswith("# Parameters"):  # which is how papermill's begins
-            found = dict(_assigned(cell, namespace)) | found
-        if own:
-            return found
     if "profile" not in namespace:
         raise UserError("this notebook's parameters cell has not been run; run it, then this cell again")
-    return {name: namespace[name] for name in NAMES if name in namespace}
-
-
-def _assigned(cell: str, namespace: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the names that a cell gives values to, and these."""
-    for line in ast.parse(cell).body:
-        target = line.targets[0] if isinstance(line, ast.Assign) else getattr(line, "target", None)
-        if isinstance(line, (ast.Assign, ast.AnnAssign)) and isinstance(target, ast.Name) and line.value:
-            try:
-                yield target.id, ast.literal_eval(line.value)
-            except ValueError:  # an expression of the user's
-                yield target.id, namespace[target.id]
+    given = {name: namespace.get(name) for name in ("seeds", "defaults", "sections")}
+    whole = given["sections"] is not None and not isinstance(given["sections"], Settings)  # as `papermill -f` has it
+    values = {"profile": namespace["profile"]} if whole else load_params(str(namespace["profile"])).model_dump()
+    for name, value in given.items():
+        for place, at_place in value.places() if isinstance(value, Settings) else [([], value)]:
+            if at_place is not None or place:
+                at_place = plain_yaml.load(at_place) if isinstance(at_place, str) else at_place
+                values = assigned(values, [name, *place], at_place)
+    return Results(validated(values, "the notebook's parameters")), str(namespace.get("out") or "")

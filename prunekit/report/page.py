@@ -1,4 +1,4 @@
-"""What a notebook holds in its hands: its study's records, and how to show a table, a figure or a sentence."""
+"""What a notebook works with: its results, and how to show a table, a figure or a sentence."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import pandas as pd
 from .. import datasets
 from ..datasets.sources import Arrays
 from ..errors import UserError
-from ..study.profile import Section
-from ..study.trial import Record
-from . import health, notebook, words
+from ..study.params import Section
+from . import formatting, health, notebook
 
 if TYPE_CHECKING:
     from .findings import Finding
@@ -38,27 +37,25 @@ class Page:
     """
 
     def __init__(self, namespace: Mapping[str, Any], *sections: Section):
-        self.study, out = notebook.study(namespace)
+        self.results, out = notebook.opened(namespace)
         self.out = Path(out) if out else None
-        self.records: dict[str, Record] = self.study.records()
-        shown = {trial.id for section in sections or self.study.sections for trial in self.study.sections[section]}
-        todo = {trial.id for trial in self.study.missing(self.records)} & shown
+        results = self.results
+        shown = {trial.id for section in sections or results.sections for trial in results.sections[section]}
+        todo = {trial.id for trial in results.missing(results.records)} & shown
         if todo and not os.environ.get(ONLY_SHOW):
             from ..study import engine
 
-            for dataset in sorted({self.study.trials[id_].dataset for id_ in todo}):
+            for dataset in sorted({results.trials[id_].dataset for id_ in todo}):
                 datasets.read(dataset)
-            done = self.study.trials.keys() - todo
-            engine.run(
-                self.study.trials.values(), self.study.store, done=done, timed=self.study.timed, ranks=self.study.ranks
-            )
-            self.records = self.study.records()
+            done = results.trials.keys() - todo
+            engine.run(results.trials.values(), results.store, done=done, alone=results.alone, ranks=results.ranks)
+            results.reread()
         if sections:
-            self.say(health.lacking(self.study, self.records, sections))
+            self.say(health.lacking(results, sections))
 
     def frame(self, section: Section) -> pd.DataFrame:
-        """Return a section's trials as rows; see Study.frame."""
-        return self.study.frame(section, self.records)
+        """Return a section's trials as rows; see Results.frame."""
+        return self.results.frame(section)
 
     def images(self, dataset: str) -> Arrays | None:
         """Return a dataset's images and labels, see datasets.read; None, said in a line, where a page is only to show.
@@ -70,7 +67,7 @@ class Page:
         except UserError as problem:
             if not os.environ.get(ONLY_SHOW):
                 raise
-            self.say(f"Its images cannot be shown: {words.verbatim(str(problem))}")
+            self.say(f"Its images cannot be shown: {formatting.verbatim(str(problem))}")
             return None
 
     def show(self, shown: Shown | None) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
 from ..datasets.sources import Arrays
-from . import words
+from . import formatting
 from .figures import Figure
 
 _SPLITS = {"train": "training", "test": "test"}
@@ -47,7 +47,7 @@ def classes(arrays: Arrays | None, dataset: str, per_class: int = 10) -> Figure 
         ],
         columns=["row", "position", "training image", "class"],
     )
-    title = words.DATASETS[dataset]
+    title = formatting.DATASETS[dataset]
     caption = f"{per_class} random training images of each of the {len(names)} classes of {title}."
     alt = f"A grid of {title} images, a row a class: {', '.join(names)}."
     return Figure("fig1_cifar10_classes", "Figure 1", caption, alt, data, drawing)
@@ -64,12 +64,12 @@ def shared(places: Sequence[Sequence[tuple[str, int]]], sources: dict[str, Array
             part = getattr(arrays, split)
             label = arrays.classes[part.labels[position]].replace("_", " ")
             rows.append((number, name, split, position, label))
-            titles.append(f"{words.DATASETS[name]}, {_SPLITS[split]} image {position:,}:\n“{label}”")
+            titles.append(f"{formatting.DATASETS[name]}, {_SPLITS[split]} image {position:,}:\n“{label}”")
         axes.imshow(part.images[position].transpose(1, 2, 0), interpolation="none")
         axes.set_title("\n".join(titles), fontsize=8)
         axes.set_axis_off()
     data = pd.DataFrame(rows, columns=["image", "dataset", "split", "position", "class"])
-    names = " and ".join(words.DATASETS[name] for name in sources)
+    names = " and ".join(formatting.DATASETS[name] for name in sources)
     called = "; ".join(data.groupby("image")["class"].agg(" and ".join))
     caption = f"The images that are, pixel by pixel, in both {names}, and what each calls them: {called}."
     alt = f"{len(places)} photographs."

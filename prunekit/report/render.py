@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import replace
-from . import words
+from . import formatting
 from .table import LONG_LINE, MIME
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -81,7 +81,7 @@ def _parts(notebook: Path, error: str, folder: Path) -> Iterator[_Part]:
             if error and (not cell.execution_count or any(one.output_type == "error" for one in cell.outputs)):
                 break
     if error:
-        yield f"**This section stopped:** {words.verbatim(error)}"
+        yield f"**This section stopped:** {formatting.verbatim(error)}"
 
 
 def _shown(output: Any, folder: Path) -> _Part:

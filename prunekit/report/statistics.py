@@ -3,52 +3,27 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 
 import pandas as pd
 from scipy.special import stdtrit
 
-from .. import datasets, own
+from ..study.results import chance
 from ..study.trial import Record
-from .published import KEYS
+from .paper_values import KEYS
 
 SEVERED, VANISHED, EXPLODED, PASSES = "severed", "vanished", "exploded", "passes"
 # Of the unpruned network's signal. Set where full-width VGG16 leaves room: random at c = 0.5 has 2e-4 of it, at 1 1e-7.
 LEAST_SIGNAL, MOST_SIGNAL = 1e-4, 1e2
-_CLASSES = {"digit-pairs": 100, "cifar100": 100}  # of the others of prunekit's own, ten
 
 
-def chance(dataset: str) -> float:
-    """Return the top-1 accuracy of guessing, in percent."""
-    if dataset in datasets.NAMES:
-        return 100 / _CLASSES.get(dataset, 10)
-    return 100 / _classes(dataset, own.digest("dataset", dataset))
-
-
-def started(frame: pd.DataFrame) -> pd.Series:
-    """Return which trials' networks started to learn: those not collapsed whose top-1 is not exactly that of guessing.
-
-    So it is where a test has as many images of each class, as CIFAR's have: a constant output then scores just that.
-    """
-    top1 = frame.top1.astype(float)
-    collapsed = frame.collapsed.eq(True) if "collapsed" in frame else False
-    return top1.notna() & (top1 != frame.dataset.map(chance)) & ~collapsed
-
-
-def least(dataset: str) -> float:
+def trained_threshold(dataset: str) -> float:
     """Return the top-1 accuracy, in percent, above which a network learnt anything: twice chance; 75 of two classes."""
     return min(2 * chance(dataset), 50 + chance(dataset) / 2)
 
 
 def trained(dataset: str, top1: pd.Series) -> pd.Series:
-    """Return which networks learnt anything: top-1, in percent, above `least`."""
-    return top1 > least(dataset)
-
-
-@lru_cache
-def _classes(dataset: str, source: str) -> int:
-    """Return how many classes a dataset of a user's own has, whose source is `source`."""
-    return len(datasets.read(dataset).classes)
+    """Return which networks learnt anything: top-1, in percent, above `trained_threshold`."""
+    return top1 > trained_threshold(dataset)
 
 
 def half_width(values: pd.Series) -> float:
@@ -66,7 +41,7 @@ def prediction(values: pd.Series) -> float:
     return half_width(values) * math.sqrt(len(values) + 1)
 
 
-def fate(record: Record) -> str:
+def signal_status(record: Record) -> str:
     """Return how the signal of a pruned network fares before it is trained, "" where that was not recorded."""
     if record.collapsed:
         return SEVERED

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import combinations
 
 import pandas as pd
 
-from ..study.profile import BEYOND, Study
+from ..study.results import ANALYSES, Results, chance
 from ..study.trial import Record
-from . import audit, words
-from .statistics import chance, difference, half_width, kendall, least, trained
+from . import audit, formatting
+from .statistics import difference, half_width, kendall, trained, trained_threshold
 from .table import unless_empty
 
 
@@ -22,7 +22,7 @@ def leaders(frame: pd.DataFrame) -> str:
     lines = []
     for dataset, rows in frame.groupby("dataset", sort=False):
         told = [_leader(str(dataset), c, rows[rows.compression == c]) for c in dict.fromkeys(rows.compression)]
-        lines.append(f"- **{words.DATASETS[str(dataset)]}, top-1:** {'; '.join(told)}.")
+        lines.append(f"- **{formatting.DATASETS[str(dataset)]}, top-1:** {'; '.join(told)}.")
     note = "The ± is half of the 95 % t interval over seeds of the difference in points, paired on seeds."
     return "\n".join([*lines, *(f"- **Rankings:** {line}" for line in _rankings(frame)), "", note])
 
@@ -36,30 +36,32 @@ def stops(frame: pd.DataFrame) -> str:
         for pruner, cells in rows.dropna(subset="top1").groupby("pruner", sort=False):
             dead = cells[~trained(str(dataset), cells.top1.astype(float))]
             stop = math.inf if dead.empty else float(dead.compression.min())
-            by_compression.setdefault(stop, []).append(words.PRUNERS[str(pruner)])
+            by_compression.setdefault(stop, []).append(formatting.PRUNERS[str(pruner)])
         told = [
-            f"{words.listed(names)} at " + ("none of these" if stop == math.inf else f"c = {stop:g}")
+            f"{formatting.listed(names)} at " + ("none of these" if stop == math.inf else f"c = {stop:g}")
             for stop, names in sorted(by_compression.items())
         ]
         lines.append(
-            f"- **{words.DATASETS[str(dataset)]}:** the first compression at which some seed no longer trains (top-1 "
-            f"at most {least(str(dataset)):.3g} %{', twice chance' * (chance(str(dataset)) < 50)}): {', '.join(told)}."
+            f"- **{formatting.DATASETS[str(dataset)]}:** the first compression at which some seed no longer "
+            "trains (top-1 "
+            f"at most {trained_threshold(str(dataset)):.3g} %{', twice chance' * (chance(str(dataset)) < 50)}): "
+            f"{', '.join(told)}."
         )
     return "\n".join(lines)
 
 
-def collapses(study: Study, records: Mapping[str, Record]) -> str:
+def collapses(results: Results) -> str:
     """Which of the study's networks collapsed, and why: a layer kept nothing, or kept weights that do not connect."""
-    within = {one.id for section, trials in study.sections.items() if section not in BEYOND for one in trials}
-    done = [record for id_, record in records.items() if id_ in within and record.status == "ok"]
+    within = {one.id for section, trials in results.sections.items() if section not in ANALYSES for one in trials}
+    done = [record for id_, record in results.records.items() if id_ in within and record.status == "ok"]
     dead = [record for record in done if record.collapsed]
     if not dead:
         return f"- **Collapse:** none of {len(done)} networks collapsed."
     cells: dict[str, list[Record]] = {}
     for record in dead:
         t = record.trial
-        where = f"{words.DATASETS[t.dataset]}, {words.model(t.model)}"
-        cells.setdefault(f"{words.PRUNERS[t.pruner]} on {where}, at c = {t.compression:g}", []).append(record)
+        where = f"{formatting.DATASETS[t.dataset]}, {formatting.model(t.model)}"
+        cells.setdefault(f"{formatting.PRUNERS[t.pruner]} on {where}, at c = {t.compression:g}", []).append(record)
     told = [f"{name} ({len(found)}; {_why(found)})" for name, found in cells.items()]
     return f"- **Collapse:** {len(dead)} of {len(done)} networks have no path of kept weights: {'; '.join(told)}."
 
@@ -87,16 +89,18 @@ def _leader(dataset: str, compression: float, cell: pd.DataFrame) -> str:
     if means.empty or not trained(dataset, means).any():
         return f"at c = {compression:g} no pruner's networks train"
     first = str(means.index[0])
-    leader = f"at c = {compression:g} {words.PRUNERS[first]} has {means.iloc[0]:.1f} %"
+    leader = f"at c = {compression:g} {formatting.PRUNERS[first]} has {means.iloc[0]:.1f} %"
     if len(means) == 1:
         return leader
     second = str(means.index[1])
     gaps = difference(known, first, second)
     if gaps.empty:
         return leader
-    gap = words.estimate(float(gaps.mean()), half_width(gaps))
+    gap = formatting.estimate(float(gaps.mean()), half_width(gaps))
     apart = gaps.mean() > half_width(gaps)
-    return f"{leader}, {gap} ahead of {words.PRUNERS[second]}" + ("" if apart else ", so the two are not told apart")
+    return f"{leader}, {gap} ahead of {formatting.PRUNERS[second]}" + (
+        "" if apart else ", so the two are not told apart"
+    )
 
 
 def _rankings(frame: pd.DataFrame) -> Iterator[str]:
@@ -113,7 +117,8 @@ def _rankings(frame: pd.DataFrame) -> Iterator[str]:
                 taus.append(f"{kendall(ours, theirs):+.1f} at c = {compression:g}")
         if taus:
             yield (
-                f"{words.DATASETS[first]} and {words.DATASETS[second]} rank the {frame.pruner.nunique()} pruners with "
+                f"{formatting.DATASETS[first]} and {formatting.DATASETS[second]} rank the "
+                f"{frame.pruner.nunique()} pruners with "
                 f"a Kendall's tau of {', '.join(taus)} (1: alike, −1: reversed)."
             )
 

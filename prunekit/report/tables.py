@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from itertools import combinations
 from typing import Any
 
 import pandas as pd
 
-from ..datasets.classes import CIFAR100_SUPERCLASSES
-from ..study.trial import Record
-from . import published, words
-from .published import KEYS
-from .statistics import chance, difference, half_width, summary, trained
+from ..names import CIFAR100_SUPERCLASSES
+from ..study.results import chance
+from . import formatting, paper_values
+from .paper_values import KEYS
+from .statistics import difference, half_width, summary, trained
 from .table import Table, named_once, telling, unless_empty
 
 READING = "Ours is the mean ± the half-width of its 95 % t interval over {seeds}"
@@ -45,9 +44,9 @@ def time(frame: pd.DataFrame) -> Table:
     known = frame.dropna(subset="machine")
     inference = INFERENCE_IMAGES * frame.latency.astype(float)
     frame = frame.assign(machine=frame.machine.fillna("not known"), inference_seconds=inference)
-    parts = {"trial": "trial_seconds", "inference": "inference_seconds"}
+    parts = {"trial": "seconds", "inference": "inference_seconds"}
     tidy = pd.concat([summary(frame, column, by).assign(time=label) for label, column in parts.items()])
-    tidy = _in_order(published.attach(tidy.reset_index(drop=True), name), ["time"])
+    tidy = _in_order(paper_values.attach(tidy.reset_index(drop=True), name), ["time"])
     tidy.loc[tidy.time != "trial", ["published", "in_paper"]] = math.nan, False
     caption = (
         "Seconds of a whole trial (training, scoring, pruning, a test after each epoch), and of inference on "
@@ -66,9 +65,9 @@ def time(frame: pd.DataFrame) -> Table:
 def flops(frame: pd.DataFrame) -> Table:
     """Table IV: millions of FLOPs of the pruned network for one image."""
     name = "table4_flops"
-    tidy = published.attach(_millions(summary(frame, "flops_kept")), name)
+    tidy = paper_values.attach(_millions(summary(frame, "flops_kept")), name)
     known = frame.reindex(columns=["dataset", "flops"]).dropna().drop_duplicates()
-    unpruned = ", ".join(f"{words.DATASETS[d]} {f / 1e6:.1f}" for d, f in known.itertuples(index=False))
+    unpruned = ", ".join(f"{formatting.DATASETS[d]} {f / 1e6:.1f}" for d, f in known.itertuples(index=False))
     caption = (
         "FLOPs of the pruned network for one image, in millions (one FLOP is one multiply-add, a bias add counts one; "
         f"not pruned: {unpruned})"
@@ -78,29 +77,24 @@ def flops(frame: pd.DataFrame) -> Table:
 
 
 @unless_empty
-def layer_compression(frame: pd.DataFrame, records: Mapping[str, Record]) -> Table:
+def layer_compression(layers: pd.DataFrame) -> Table:
     """Table V: density of each layer in %, of all weights, and of all parameters, which is what the paper printed."""
     name = "table5_layer_compression"
     rows = []
-    for row in frame.to_dict("records"):
-        record = records.get(str(row["id"]))
-        if record is None or record.status != "ok":
-            continue
-        counts = {layer.name.removesuffix(".weight"): (layer.kept, layer.total) for layer in record.layers}
-        counts["all weights"] = tuple(map(sum, zip(*counts.values(), strict=True)))  # type: ignore[assignment]
-        assert record.parameters and record.parameters_kept
-        counts["all parameters"] = (record.parameters_kept, record.parameters)
-        rows += [{**row, "layer": layer, "percent": 100 * kept / total} for layer, (kept, total) in counts.items()]
-    if not rows:
-        rows = [{**row, "layer": "all parameters", "percent": math.nan} for row in frame.to_dict("records")]
-    tidy = published.attach(summary(pd.DataFrame(rows), "percent", [*KEYS, "layer"]), name)
+    for _, trial in layers.groupby("id", sort=False):
+        row = trial.iloc[0].to_dict()
+        counts = {layer: pair for layer, *pair in zip(trial.layer, trial.layer_kept, trial.layer_total, strict=True)}
+        counts["all weights"] = [trial.layer_kept.sum(), trial.layer_total.sum()]
+        counts["all parameters"] = [row["parameters_kept"], row["parameters"]]
+        rows += [{**row, "layer": layer, "percent": 100 * kept / of} for layer, (kept, of) in counts.items()]
+    tidy = paper_values.attach(summary(pd.DataFrame(rows), "percent", [*KEYS, "layer"]), name)
     tidy.loc[tidy.layer != "all parameters", ["published", "in_paper"]] = math.nan, False
     caption = (
-        f"Density of each layer in % at compression {frame.compression.iloc[0]:g}. The paper printed one number for "
+        f"Density of each layer in % at compression {layers.compression.iloc[0]:g}. The paper printed one number for "
         "all layers; it is the density of all parameters, biases included"
     )
     wide = _wide(tidy, ["layer"], digits=2, share=True)
-    return Table(name, "Table V", _caption(caption, tidy, frame), tidy, wide)
+    return Table(name, "Table V", _caption(caption, tidy, layers.drop_duplicates("id")), tidy, wide)
 
 
 @unless_empty
@@ -118,9 +112,13 @@ def paired(frame: pd.DataFrame, name: str, number: str) -> Table | None:
             gaps = difference(cell, first, second)
             mean, interval = float(gaps.mean()), half_width(gaps)
             rows.append((dataset, model, compression, first, second, mean, interval, len(gaps)))
-            place = f"c = {compression:g}" if several else f"{words.DATASETS[str(dataset)]}, {words.model(str(model))}"
-            pair = f"{words.PRUNERS[first]} − {words.PRUNERS[second]}"
-            shown.append((pair, place, words.estimate(mean, interval)))
+            place = (
+                f"c = {compression:g}"
+                if several
+                else f"{formatting.DATASETS[str(dataset)]}, {formatting.model(str(model))}"
+            )
+            pair = f"{formatting.PRUNERS[first]} − {formatting.PRUNERS[second]}"
+            shown.append((pair, place, formatting.estimate(mean, interval)))
     columns = ["dataset", "model", "compression", "first", "second", "mean", "interval", "seeds"]
     tidy = pd.DataFrame(rows, columns=columns)
     cells = pd.DataFrame(shown, columns=["Difference", "cell", "text"])
@@ -128,7 +126,7 @@ def paired(frame: pd.DataFrame, name: str, number: str) -> Table | None:
     wide = wide.loc[list(dict.fromkeys(cells.Difference)), list(dict.fromkeys(cells.cell))].fillna("–").reset_index()
     caption = (
         "Differences in top-1 accuracy, in points, paired on seeds: mean ± the half-width of its 95 % t interval over "
-        f"{words.seeds(frame)}."
+        f"{formatting.seeds(frame)}."
     )
     return Table(name, number, caption, tidy, wide.rename_axis(columns=None))
 
@@ -152,7 +150,7 @@ def superclasses(frame: pd.DataFrame) -> list[Table]:
 
 def _accuracy(name: str, number: str, what: str, frame: pd.DataFrame, unpruned: pd.DataFrame | None) -> Table:
     tidy = pd.concat([summary(frame, column).assign(accuracy=label) for label, column in _PARTS.items()])
-    tidy = _in_order(published.attach(tidy.reset_index(drop=True), name), ["accuracy"])
+    tidy = _in_order(paper_values.attach(tidy.reset_index(drop=True), name), ["accuracy"])
     few = tidy.dataset.map(chance) > 1  # of ten classes a guess is among five: top-5 says nothing there
     tidy.loc[few & (tidy.accuracy == "top-5"), ["published", "in_paper"]] = math.nan, False
     ours = tidy.merge(
@@ -164,7 +162,7 @@ def _accuracy(name: str, number: str, what: str, frame: pd.DataFrame, unpruned: 
     if ((shown.trained > 0) & (shown.trained < shown.seeds)).any():
         caption += " Where some seeds trained (top-1 above twice chance) and others did not: how many, and each seed."
     for dataset, trials in frame[(frame.pruner == "magnitude") & (frame.pre_epochs > 0)].groupby("dataset", sort=False):
-        where = f"{words.DATASETS[str(dataset)]}, {words.model(trials.model.iloc[0])}"
+        where = f"{formatting.DATASETS[str(dataset)]}, {formatting.model(trials.model.iloc[0])}"
         caption += f" Magnitude on {where}: after {trials.pre_epochs.iloc[0]} epochs of training; Finding 2 has others."
     if (shown.accuracy == "top-5").any() and _alike(shown).any():
         caption += " The paper's values for a hundred classes stand beside both: its tables say top-1, its text top-5."
@@ -181,7 +179,7 @@ def _not_pruned(frame: pd.DataFrame, unpruned: pd.DataFrame | None) -> str:
             parts = {"top1": "top-1"} | ({"top5": "top-5"} if chance(str(dataset)) <= 1 else {})
             each = {title: ", ".join(f"{value:.1f}" for value in rows[key].dropna()) for key, title in parts.items()}
             shown = "; ".join(f"{title} {values}" for title, values in each.items())
-            told.append(f"{words.DATASETS[str(dataset)]}, {words.model(str(model))}: {shown}")
+            told.append(f"{formatting.DATASETS[str(dataset)]}, {formatting.model(str(model))}: {shown}")
     return f" Not pruned, each seed: {'. '.join(told)}." if told else ""
 
 
@@ -203,10 +201,10 @@ def _alike(tidy: pd.DataFrame) -> pd.Series:
 
 def _caption(what: str, tidy: pd.DataFrame, frame: pd.DataFrame) -> str:
     alike = _alike(tidy)
-    text = f"{what}. {READING.format(seeds=words.seeds(frame))}"
+    text = f"{what}. {READING.format(seeds=formatting.seeds(frame))}"
     text += "; the paper's value is in brackets." if alike.any() else "."
     if not alike.all():
-        others = ", ".join(words.DATASETS[dataset] for dataset in dict.fromkeys(tidy.dataset[~alike]))
+        others = ", ".join(formatting.DATASETS[dataset] for dataset in dict.fromkeys(tidy.dataset[~alike]))
         text += f" {others}: not the paper's data, so none of its values."
     if tidy.collapsed.any():
         text += " † collapsed: nothing kept leads from input to output (†1/3: so in one seed of three)."
@@ -218,7 +216,7 @@ def _wide(tidy: pd.DataFrame, by: list[str], digits: int = 1, share: bool = Fals
     alike = _alike(tidy)
 
     def cell(row: Any) -> str:
-        text = words.estimate(row.mean_, row.interval, digits, share)
+        text = formatting.estimate(row.mean_, row.interval, digits, share)
         if 0 < getattr(row, "trained", 0) < row.seeds:
             text = f"{row.trained} of {row.seeds}: {', '.join(f'{value:.{digits}f}' for value in row.each)}"
         if row.failed:
@@ -241,11 +239,11 @@ def _pivot(cells: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Return `cells` with a row for each of `keys` and a column a pruner, in order of appearance, named for readers."""
     wide = cells.pivot(index=keys, columns="pruner", values="text")[list(dict.fromkeys(cells.pruner))]
     wide = wide.loc[list(dict.fromkeys(cells[keys].itertuples(index=False, name=None)))].reset_index().fillna("n/a")
-    wide["dataset"] = wide.dataset.map(words.DATASETS)
-    wide["model"] = wide.model.map(words.model)
+    wide["dataset"] = wide.dataset.map(formatting.DATASETS)
+    wide["model"] = wide.model.map(formatting.model)
     if "compression" in wide:
         wide["compression"] = wide.compression.map("{:g}".format)
-    pruners = {pruner: words.PRUNERS[pruner] for pruner in cells.pruner}
+    pruners = {pruner: formatting.PRUNERS[pruner] for pruner in cells.pruner}
     titles = pruners | {key: key.capitalize() for key in keys} | {"model": "Network"}
     wide = wide.rename(columns=titles).rename_axis(columns=None)
     return telling(wide, always={"Dataset", "Compression", *pruners.values()})

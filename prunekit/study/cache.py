@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import says
+from ..errors import exception_summary
 from ..files import load_arrays, save_arrays
 from . import machine
 
@@ -52,7 +52,7 @@ def _read(file: Path, key: str) -> tuple[Made, machine.Cost] | None:
         if about["key"] != key:
             raise ValueError("another key")
     except (ValueError, KeyError) as error:
-        print(f"prunekit: {file} is damaged ({says(error)}); making its contents again", file=sys.stderr)
+        print(f"prunekit: {file} is damaged ({exception_summary(error)}); making its contents again", file=sys.stderr)
         return None
     with suppress(OSError):
         file.touch()
@@ -67,7 +67,7 @@ def _write(file: Path, made: Made, about: dict[str, Any]) -> None:
         _make_room(file.parent, sum(array.nbytes for array in arrays.values()))
         save_arrays(file, arrays | {"about": np.array(json.dumps(about))})
     except OSError as error:
-        print(f"prunekit: cannot write {file} ({says(error)}); going on without", file=sys.stderr)
+        print(f"prunekit: cannot write {file} ({exception_summary(error)}); going on without", file=sys.stderr)
 
 
 def _make_room(folder: Path, size: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import UserError, shown
-from .store import Store, published
+from .store import Store, committed_records
 
 
 def merge(source: Path, store: Store) -> Iterator[str]:
@@ -16,7 +16,7 @@ def merge(source: Path, store: Store) -> Iterator[str]:
     version, are left out, with a line on standard error. Raises UserError where `source` holds no record.
     """
     if source.suffix == ".parquet" and not source.is_dir():
-        found = published(source)
+        found = committed_records(source)
     else:
         found = Store(source).load(file.stem for file in sorted(source.glob("*.json")))
     if not found:

@@ -1,168 +1,150 @@
-"""A params file -> the parameters of a profile: the keys of the notebooks' parameters and of `--set`."""
+"""A params file -> the trials of a profile: grids of trial fields, by the section of the report that shows them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from .. import own
-from ..errors import UserError, describe, quoted, shown, suggestion
-from ..files import replace
-from . import plain_yaml, trial
-from .trial import Trial
+from .. import names, plugins
+from ..errors import UserError, describe, safe_repr, shown, suggestion
+from . import plain_yaml
+from .project import in_force
+from .trial import Seed, Trial
 
-_NOT_GIVEN = {"pruner", "compression", "seed", "reaugmented", "labels", "control"}  # with a row, or at all
-_NOT_GIVEN |= {"passes", "timed"}
-_NOT_GIVEN |= {f"{kind}_source" for kind in trial.OURS}
-_TRIAL_KEYS = [key for key in Trial.model_fields if key not in _NOT_GIVEN]
-_NAME = re.compile(r"\w[\w.-]{0,63}")  # of a profile, and so of a folder in reports/
-_TAKEN = {"bench", "custom"}  # folders in reports/ that are of no profile
-_BEYOND = ["labels", "label_compressions", "control_compressions", "step_counts", "step_compressions"]
-_BEYOND += ["pass_compressions", "timing_seeds"]
-_ROW_KEYS = [*_TRIAL_KEYS, "magnitude_pre_epochs", "described_pre_epochs"]
+Section = Literal[
+    "comparison",
+    "sweep",
+    "unpruned",
+    "timing",
+    "flops",
+    "layers",
+    "histograms",
+    "described",
+    "described_flops",
+    "reaugmented",
+    "labels",
+    "controls",
+    "steps",
+    "passes",
+    "arithmetic",
+]
+SECTIONS: tuple[Section, ...] = get_args(Section)
+Grid = dict[str, Any]
+_SOURCES = {f"{kind}_source" for kind in names.BY_KIND}
+_FIELDS = [field for field in Trial.model_fields if field not in _SOURCES]  # that a grid may give
 
 
 class Params(BaseModel):
-    """What a profile runs. The keys are the notebooks' parameters and the words of `--set`.
+    """What a profile runs: in each section of the report grids of trial fields, multiplied out.
 
-    Those of what goes beyond the study may be left out, and so may what they are of: an empty list runs nothing.
+    A grid gives a field one value or a list of them; of what it does not give, `defaults` count, and `seeds`. A value
+    that depends on the pruner is a mapping: `pre_epochs: {magnitude: 10}`. The trials of the sections in `alone` run
+    one at a time. Those of "arithmetic" are never run, only shown where there are records of them.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     profile: str
-    comparison: Annotated[list[dict[str, Any]], Field(min_length=1)]
-    comparison_compression: trial.Compression
-    datasets: Annotated[list[trial.DatasetName], Field(min_length=1)]
-    model: trial.ModelName
-    pruners: Annotated[list[trial.PrunerName], Field(min_length=1)]
-    compressions: Annotated[list[trial.Compression], Field(min_length=1)]
-    layer_compression: trial.Compression
-    seeds: Annotated[list[trial.Seed], Field(min_length=1)]
-    width: trial.Width
-    flops_width: trial.Width | None
-    train_subset: trial.Count | None
-    pre_epochs: trial.Epochs
-    magnitude_pre_epochs: trial.Epochs
-    post_epochs: trial.Epochs
-    prune_steps: trial.Count
-    described_compressions: Annotated[list[trial.Compression], Field(min_length=1)]
-    described_pre_epochs: trial.Epochs
-    described_prune_steps: trial.Count
-    schedule: trial.Schedule
-    scope: Literal["global", "local"]
-    optimizer: Literal["adam", "sgd"]
-    learning_rate: trial.LearningRate
-    batch_size: trial.Count
-    scoring_images_per_class: trial.Count
-    scoring_batch_size: trial.Count
-    precision: Literal["float32", "bf16-mixed"]
-    timed_alone: bool
-    timing_seeds: list[trial.Seed] = []
-    unpruned: bool = False
-    labels_on: dict[str, Any] = {}
-    labels: list[trial.Labels] = []
-    label_compressions: list[trial.Compression] = []
-    controls_on: dict[str, Any] = {}
-    control_compressions: list[trial.Compression] = []
-    step_counts: list[trial.Count] = []
-    step_compressions: list[trial.Compression] = []
-    pass_compressions: list[trial.Compression] = []
-
-    @model_validator(mode="before")
-    @classmethod
-    def _lists(cls, values: Any) -> Any:
-        return _with_lists(values)
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+    defaults: Grid = {}
+    sections: dict[Section, list[Grid]]
+    alone: list[Section] = []
 
     @field_validator("profile")
     @classmethod
     def _names_a_folder(cls, name: str) -> str:
-        if not _NAME.fullmatch(name) or name in _TAKEN:
-            raise ValueError(f"{quoted(name)} cannot name a profile: it takes letters, digits, _ . -, at most 64")
+        if not re.fullmatch(r"\w[\w.-]{0,63}", name) or name == "custom":  # which holds the reports of no profile
+            raise ValueError(f"{safe_repr(name)} cannot name a profile: it takes letters, digits, _ . -, at most 64")
         return name
 
-    @field_validator("datasets", "pruners", "compressions", "described_compressions", "seeds", *_BEYOND)
-    @classmethod
-    def _no_repeats(cls, values: list[Any]) -> list[Any]:
-        if len(set(values)) < len(values):
-            raise ValueError(f"names a value twice: {quoted(values)}")
-        return values
-
-    @field_validator("datasets", "pruners")
-    @classmethod
-    def _told_apart(cls, names: list[str]) -> list[str]:
-        if len({own.short(name).lower() for name in names}) < len(names):
-            raise ValueError(f"two would look alike in tables: {quoted(names)}; rename one")
-        return names
-
-    @field_validator("comparison")
-    @classmethod
-    def _known_rows(cls, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        for row in rows:
-            _check(row)
-        return rows
-
     @model_validator(mode="after")
-    def _known_rows_beyond(self) -> Self:
-        for key, row, wanted in (
-            ("labels_on", self.labels_on, self.labels),
-            ("controls_on", self.controls_on, self.control_compressions or self.step_compressions),
-        ):
-            try:
-                if row or wanted:
-                    _check(row, self.labels if key == "labels_on" else [])
-            except ValueError as error:
-                raise ValueError(f"{key}: {error}") from None
+    def _is_right(self) -> Self:
+        trials = [trial for section in self.trials.values() for trial in section]
+        for kind in ("dataset", "pruner"):
+            used = dict.fromkeys(getattr(trial, kind) for trial in trials)
+            if len({names.title(kind, name).lower() for name in used}) < len(used):
+                raise ValueError(f"two {kind}s would look alike in tables: {safe_repr(list(used))}; rename one")
         return self
 
-    def budget(self, pruner: str) -> dict[str, Any]:
-        """The fields that every trial of `pruner` takes from the profile."""
-        shared = {key: getattr(self, key) for key in _SHARED}
-        return shared | ({"pre_epochs": self.magnitude_pre_epochs} if pruner == "magnitude" else {})
+    @cached_property
+    def trials(self) -> dict[Section, list[Trial]]:
+        """The trials of every section, each once; raises ValueError with section and field for what cannot be."""
+        return {section: self._trials(section) for section in SECTIONS}
+
+    def _trials(self, section: Section) -> list[Trial]:
+        found: dict[Trial, None] = {}
+        try:
+            for grid in self.sections.get(section, ()):
+                found |= dict.fromkeys(_multiplied(grid, self.defaults, self.seeds))
+        except ValidationError as error:
+            raise ValueError(f"sections.{section}: {describe(error, _FIELDS)}") from None
+        except (ValueError, UserError) as error:
+            raise ValueError(f"sections.{section}: {error}") from None
+        if section != "arithmetic" and any(trial.precision == "bfloat16" for trial in found):
+            raise ValueError(f"sections.{section}: precision: must be 'float32' or 'bf16-mixed', not 'bfloat16'")
+        return list(found)
 
 
-_SHARED = [key for key in _TRIAL_KEYS if key in Params.model_fields]
+def _multiplied(grid: Grid, defaults: Grid, seeds: list[int]) -> Iterator[Trial]:
+    """Yield a trial for every combination of a grid's values; of the first keys, what comes later varies faster."""
+    for key, value in [*defaults.items(), *grid.items()]:
+        if key not in _FIELDS:
+            raise ValueError(f"unknown key {shown(key)}; {suggestion(str(key)[:80], _FIELDS)}")
+        for pruner in value if isinstance(value, dict) else ():
+            plugins.check("pruner", pruner)
+    given = {"seed": seeds} | defaults | grid
+    first = [key for key in ("dataset", "model", "labels", "seed", "pruner", "compression") if key in given]
+    values = {key: given[key] for key in dict.fromkeys([*first, *given])}
+    choices = [value if isinstance(value, (list, tuple)) else [value] for value in values.values()]
+    if empty := [key for key, some in zip(values, choices, strict=True) if not some]:
+        raise ValueError(f"{empty[0]}: must not be empty")
+    for choice in product(*choices):
+        fields: Grid = dict(zip(values, choice, strict=True))
+        for key, value in fields.items():
+            if isinstance(value, dict):
+                default = defaults.get(key, Trial.model_fields[key].default)
+                fields[key] = value.get(fields.get("pruner"), default)
+        yield Trial(**fields)
 
 
 def load_params(profile: str, assignments: Iterable[str] = ()) -> Params:
-    """Return the params of `profile` (a name in params/, or a YAML file) with `key=value` assignments, values YAML.
+    """Return the params of `profile` (a name in params/, or a YAML file) with `place=value` assignments, values YAML.
 
-    A file that gives no name to its profile lends it its own.
+    A place is named by dots: `seeds`, `defaults.post_epochs`, or `sections.sweep.compression` of all grids of a
+    section. A file that gives no name to its profile lends it its own. Raises UserError.
     """
-    file = Path(profile) if profile.endswith((".yaml", ".yml")) else _file(profile)
-    try:
-        if file == _file(profile) and not _NAME.fullmatch(profile):
-            raise FileNotFoundError
-        with file.open("rb") as content:
-            values = plain_yaml.load(content.read(plain_yaml.LARGEST + 1))
-    except FileNotFoundError:
-        known = sorted(path.stem for path in _file(profile).parent.glob("*.yaml"))
-        raise UserError(f"no profile {quoted(profile)} ({shown(file)}); {suggestion(profile[:80], known)}") from None
-    except OSError as error:
-        raise UserError(f"{shown(file)} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise UserError(f"{shown(file)} cannot be read: {error}") from error
-    if not isinstance(values, dict):
-        raise UserError(f"{shown(file)} does not hold `key: value` lines")
-    values = {"profile": file.stem, **values}
+    values, where = _read(profile)
     for assignment in assignments:
-        key, equals, text = assignment.partition("=")
+        place, equals, text = assignment.partition("=")
         if not equals:
             raise UserError(f"--set {shown(assignment)}: write key=value")
         try:
-            values[key.strip()] = plain_yaml.load(text)
+            value = plain_yaml.load(text)
         except ValueError as error:
             raise UserError(f"--set {shown(assignment)}: the value is not YAML ({error})") from error
-    return validated(values, shown(file))
+        values = assigned(values, place.strip().split("."), value)
+    return validated(values, where)
+
+
+def assigned(values: Any, place: list[str], value: Any) -> Any:
+    """Return `values` with `value` at a place, each step a key; of a list of grids, in each of them."""
+    if not place:
+        return value
+    if isinstance(values, list):
+        return [assigned(one, place, value) for one in values]
+    here = values if isinstance(values, dict) else {}
+    return here | {place[0]: assigned(here.get(place[0]), place[1:], value)}
 
 
 def standing(profile: str) -> Params | None:
     """Return the params of the profile of that name as it stands in params/, None if there is none."""
-    return load_params(profile) if _NAME.fullmatch(profile) and _file(profile).exists() else None
+    return load_params(profile) if _file(profile).exists() else None
 
 
 def stands(profile: str, params: Params) -> bool:
@@ -175,77 +157,26 @@ def validated(values: Mapping[Any, Any], where: str) -> Params:
     try:
         return Params.model_validate(dict(values))
     except ValidationError as error:
-        raise UserError(f"{where}: {describe(error, list(Params.model_fields))}") from None
+        places = [*Params.model_fields, *(f"defaults.{field}" for field in _FIELDS)]
+        raise UserError(f"{where}: {describe(error, places)}") from None
 
 
-def project_root() -> Path:
-    """Return the folder that holds params/ and notebooks/: the working folder or one above it, else the checkout's."""
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "params" / "demo.yaml").exists():
-            return folder
-    checkout = Path(__file__).parents[2]
-    return checkout if (checkout / "params" / "demo.yaml").exists() else here
-
-
-def shipped(part: str) -> Path:
-    """Return the folder of `part`, "params" or "notebooks", as it came: in the installed package, else the checkout."""
-    installed = Path(__file__).parents[1] / "share" / part
-    return installed if installed.is_dir() else Path(__file__).parents[2] / part
-
-
-def in_force(part: str) -> Path:
-    """Return the folder of `part` that counts here: the project's own, else as it came."""
-    here = project_root() / part
-    return here if here.is_dir() else shipped(part)
-
-
-def copy_shipped(folder: Path) -> None:
-    """Copy params and notebooks as they came into `folder`; raises UserError, and copies nothing, if one is there."""
-    sources = [file for part in ("params", "notebooks") for file in sorted(shipped(part).iterdir()) if file.is_file()]
-    targets = [folder / file.parent.name / file.name for file in sources]
-    if there := [target for target in targets if target.exists()]:
-        raise UserError(f"{shown(there[0])} is there already; name another folder")
-    for source, target in zip(sources, targets, strict=True):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        replace(target, source.read_bytes())
-
-
-def _check(row: dict[str, Any], labels: Iterable[str] = ()) -> None:
-    """Raise ValueError for what is wrong in a row of dataset, model and what it changes, and with `labels` for it."""
-    if missing := {"dataset", "model"} - row.keys():
-        raise ValueError(f"row {quoted(row)} lacks {' and '.join(sorted(missing))}")
-    if unknown := row.keys() - set(_ROW_KEYS):
-        key = shown(min(unknown))
-        raise ValueError(f"row {quoted(row)} has the unknown key {key}; {suggestion(key, _ROW_KEYS)}")
+def _read(profile: str) -> tuple[dict[str, Any], str]:
+    """Return what a profile's file holds, and the file as lines are to show it."""
+    file = Path(profile) if profile.endswith((".yaml", ".yml")) else _file(profile)
     try:
-        for fields in (as_run(row), as_run(row, "magnitude"), as_described(row)):
-            for labels_ in ("fine", *labels):
-                Trial(**fields, labels=labels_, pruner="random", compression=0.0)
-    except ValidationError as error:
-        raise ValueError(f"row {quoted(row)}: {describe(error, _ROW_KEYS)}") from error
-
-
-def as_run(row: dict[str, Any], pruner: str = "") -> dict[str, Any]:
-    before = "magnitude_pre_epochs" if pruner == "magnitude" else "pre_epochs"
-    fields = {key: value for key, value in row.items() if key in _TRIAL_KEYS}
-    return fields | ({"pre_epochs": row[before]} if before in row else {})
-
-
-def at_initialisation(row: dict[str, Any]) -> list[dict[str, Any]]:
-    return [as_run(row) | {"pre_epochs": 0}] if row.get("magnitude_pre_epochs") else []
-
-
-def as_described(row: dict[str, Any]) -> dict[str, Any]:
-    return as_run(row) | ({"pre_epochs": row["described_pre_epochs"]} if "described_pre_epochs" in row else {})
+        values = plain_yaml.load(file.read_bytes())
+    except FileNotFoundError:
+        known = sorted(path.stem for path in _file(profile).parent.glob("*.yaml"))
+        raise UserError(f"no profile {safe_repr(profile)} ({shown(file)}); {suggestion(profile[:80], known)}") from None
+    except OSError as error:
+        raise UserError(f"{shown(file)} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise UserError(f"{shown(file)} cannot be read: {error}") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{shown(file)} does not hold `key: value` lines")
+    return {"profile": file.stem, **values}, shown(file)
 
 
 def _file(profile: str) -> Path:
     return in_force("params") / f"{profile}.yaml"
-
-
-def _with_lists(value: Any) -> Any:
-    """Tuples as the lists that they were meant as, at any depth."""
-    if isinstance(value, dict):
-        return {key: _with_lists(inner) for key, inner in value.items()}
-    return [_with_lists(inner) for inner in value] if isinstance(value, (list, tuple)) else value

@@ -13,51 +13,51 @@ import torch
 from torch import nn
 
 from .. import masks, metrics, models, pruners, training
+from .artifacts import Artifacts, Data, noise, stream
 from .machine import Cost
 from .passes import measure
-from .shared import Data, Shared, noise, stream
 from .trial import Epoch, Layer, Record, Trial
 
 STAGES = ("data", "pretrain", "score", "train", "test", "measure")
 
 
-def run_trial(trial: Trial, shared: Shared | None = None, where: dict[str, Any] | None = None) -> Record:
+def run_trial(trial: Trial, artifacts: Artifacts | None = None, where: dict[str, Any] | None = None) -> Record:
     """Run `trial` and return its record; raises what the rooms raise, and UserError for what a user edited since.
 
     Load data -> build from the seed -> train before pruning, if asked -> score -> mask -> check the masks' health ->
     train -> evaluate -> measure. A trial that trains nothing is not evaluated: its accuracy would mean nothing.
     """
-    return run_and_keep(trial, shared or Shared(), where)[0]
+    return run_and_keep(trial, artifacts or Artifacts(), where)[0]
 
 
 def run_together(
-    trials: Sequence[Trial], shared: Shared | None = None, where: dict[str, Any] | None = None
+    trials: Sequence[Trial], artifacts: Artifacts | None = None, where: dict[str, Any] | None = None
 ) -> list[Record]:
     """Run trials and return their records; several train side by side and share the seconds of it equally.
 
     Several must be of `fc` and differ in nothing but how they are pruned and how far. Raises what the rooms raise.
     """
-    return [record for record, _ in _run(trials, shared or Shared(), where)]
+    return [record for record, _ in _run(trials, artifacts or Artifacts(), where)]
 
 
 def run_and_keep(
-    trial: Trial, shared: Shared, where: dict[str, Any] | None = None
+    trial: Trial, artifacts: Artifacts, where: dict[str, Any] | None = None
 ) -> tuple[Record, nn.Module, masks.Masks]:
     """Run `trial` as `run_trial` does; return its record, the network that was pruned and trained, and its masks."""
     trial.check_sources()
-    ((record, pruned),) = _run([trial], shared, where)
+    ((record, pruned),) = _run([trial], artifacts, where)
     return record, pruned.net, pruned.kept
 
 
-def _run(trials: Sequence[Trial], shared: Shared, where: dict[str, Any] | None) -> list[tuple[Record, _Pruned]]:
-    pruned = [_pruned(trial, shared) for trial in trials]
-    curves, train_peak = _trained(pruned, shared)
+def _run(trials: Sequence[Trial], artifacts: Artifacts, where: dict[str, Any] | None) -> list[tuple[Record, _Pruned]]:
+    pruned = [_pruned(trial, artifacts) for trial in trials]
+    curves, train_peak = _trained(pruned, artifacts)
     where = dict(where or {})
     if len(trials) > 1:
         where["together"] = len(trials)
-    if (precision := shared.precision(trials[0])) != trials[0].precision:
+    if (precision := artifacts.precision(trials[0])) != trials[0].precision:
         where["precision"] = precision
-    return [(_record(one, curve, train_peak, shared, where), one) for one, curve in zip(pruned, curves, strict=True)]
+    return [(_record(one, curve, train_peak, artifacts, where), one) for one, curve in zip(pruned, curves, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -77,14 +77,14 @@ class _Pruned:
     costs: dict[str, Cost]
 
 
-def _pruned(trial: Trial, shared: Shared) -> _Pruned:
-    data, data_cost = shared.data(trial)
-    (dense, pre_curve), pretrain_cost = shared.network(trial)
-    (kept, zero_scores), score_cost = prune(trial, shared)
-    dense_signal, dense_cost = shared.signal(trial)
-    net = shared.drawn(trial, "init, again") if trial.control == "reinitialised" else copy.deepcopy(dense)
+def _pruned(trial: Trial, artifacts: Artifacts) -> _Pruned:
+    data, data_cost = artifacts.data(trial)
+    (dense, pre_curve), pretrain_cost = artifacts.network(trial)
+    (kept, zero_scores), score_cost = prune(trial, artifacts)
+    dense_signal, dense_cost = artifacts.signal(trial)
+    net = artifacts.drawn(trial, "init, again") if trial.control == "reinitialised" else copy.deepcopy(dense)
     masks.apply(net, kept)
-    (health, flops, signal), cost = shared.measured(
+    (health, flops, signal), cost = artifacts.measured(
         lambda: (
             masks.health(dense, kept, data.image_shape),
             metrics.flops(dense, kept, data.image_shape),
@@ -95,7 +95,7 @@ def _pruned(trial: Trial, shared: Shared) -> _Pruned:
     return _Pruned(trial, data, net, kept, zero_scores, pre_curve, health, flops, signal, dense_signal, costs)
 
 
-def _trained(pruned: list[_Pruned], shared: Shared) -> tuple[list[list[dict[str, float]]], int | None]:
+def _trained(pruned: list[_Pruned], artifacts: Artifacts) -> tuple[list[list[dict[str, float]]], int | None]:
     """Train the networks; return their learning curves, and the peak memory of it."""
     first, *others = pruned
     nets, kept = [one.net for one in pruned], first.kept
@@ -103,24 +103,24 @@ def _trained(pruned: list[_Pruned], shared: Shared) -> tuple[list[list[dict[str,
     if others:
         net = models.side_by_side(nets)
         kept = {name: torch.stack([one.kept[name] for one in pruned]) for name in kept}
-    rows, cost = shared.measured(lambda: list(shared.epochs(first.trial, net, kept, first.trial.post_epochs)))
+    rows, cost = artifacts.measured(lambda: list(artifacts.epochs(first.trial, net, kept, first.trial.post_epochs)))
     if others:
         models.tear_apart(net, nets)
     return [[epoch[i] for epoch in rows] for i in range(len(pruned))], cost.peak_memory
 
 
 def _record(
-    one: _Pruned, curve: list[dict[str, float]], train_peak: int | None, shared: Shared, where: dict[str, Any]
+    one: _Pruned, curve: list[dict[str, float]], train_peak: int | None, artifacts: Artifacts, where: dict[str, Any]
 ) -> Record:
     trial, health = one.trial, one.health
     final: dict[str, float] = curve[-1] if curve else {}
     if one.pre_curve and not curve:
-        images = one.data.test.in_order(training.evaluation_batch(shared.device))
-        (final,) = metrics.evaluate(one.net, images, shared.precision(trial))
-    (histograms, latency, (flops_compacted, passes)), measure_cost = shared.measured(
+        images = one.data.test.in_order(training.evaluation_batch(artifacts.device))
+        (final,) = metrics.evaluate(one.net, images, artifacts.precision(trial))
+    (histograms, latency, (flops_compacted, passes)), measure_cost = artifacts.measured(
         lambda: (
             metrics.histograms(one.net, one.kept),
-            metrics.latency(one.net, one.data.few, shared.precision(trial)) if final else None,
+            metrics.latency(one.net, one.data.few, artifacts.precision(trial)) if final else None,
             measure(one.net, one.kept, one.data.few) if trial.passes else (None, {}),
         )
     )
@@ -156,14 +156,14 @@ def _record(
     )
 
 
-def prune(trial: Trial, shared: Shared) -> tuple[tuple[masks.Masks, dict[str, int] | None], Cost]:
+def prune(trial: Trial, artifacts: Artifacts) -> tuple[tuple[masks.Masks, dict[str, int] | None], Cost]:
     """Return the trial's masks, how many scores of each layer are zero (one-shot only), and what it cost.
 
     Raises ValueError for a control of collapsed masks: what does not compute anything has no choice to be destroyed.
     """
-    (kept, zero_scores), cost = _chosen(trial, shared)
+    (kept, zero_scores), cost = _chosen(trial, artifacts)
     if trial.control != "none":
-        (data, _), ((dense, _), _) = shared.data(trial), shared.network(trial)
+        (data, _), ((dense, _), _) = artifacts.data(trial), artifacts.network(trial)
         if masks.health(dense, kept, data.image_shape).collapsed:
             raise ValueError("its own mask is collapsed, so a control of it would tell nothing; lower the compression")
     if trial.control == "shuffled":
@@ -171,15 +171,15 @@ def prune(trial: Trial, shared: Shared) -> tuple[tuple[masks.Masks, dict[str, in
     return (kept, zero_scores), cost
 
 
-def _chosen(trial: Trial, shared: Shared) -> tuple[tuple[masks.Masks, dict[str, int] | None], Cost]:
+def _chosen(trial: Trial, artifacts: Artifacts) -> tuple[tuple[masks.Masks, dict[str, int] | None], Cost]:
     """Return what `prune` does, before any control."""
     ties = stream(trial.seed, "ties")
     if trial.prune_steps == 1:  # one set of scores serves every compression
-        (scores, zero_scores), scored = shared.scores(trial)
-        kept, ranked = shared.measured(lambda: masks.from_scores(scores, trial.density, trial.scope, ties=ties))
+        (scores, zero_scores), scored = artifacts.scores(trial)
+        kept, ranked = artifacts.measured(lambda: masks.from_scores(scores, trial.density, trial.scope, ties=ties))
         return (kept, zero_scores), scored + ranked
-    examples = shared.examples(trial)
-    kept, cost = shared.measured(
+    examples = artifacts.examples(trial)
+    kept, cost = artifacts.measured(
         lambda: pruners.prune(
             trial.pruner,
             *examples,
@@ -190,7 +190,7 @@ def _chosen(trial: Trial, shared: Shared) -> tuple[tuple[masks.Masks, dict[str, 
             trial.scoring_batch_size,
             noise(trial),
             ties,
-            shared.augmented_anew(trial),
+            artifacts.augmented_anew(trial),
         )
     )
     return (kept, None), cost

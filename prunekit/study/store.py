@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ..errors import UserError, says
+from ..errors import UserError, exception_summary
 from ..files import replace, sweep
 from .trial import SCHEMA_VERSION, Record
 
@@ -79,7 +79,7 @@ def publish(records: Iterable[Record], file: Path) -> None:
     replace(file, sink.getvalue().to_pybytes(), durable=True)
 
 
-def published(file: Path) -> dict[str, Record]:
+def committed_records(file: Path) -> dict[str, Record]:
     """Return the records of a parquet file by id, {} if there is none of this version; raises UserError for damage."""
     if not file.exists():
         return {}
@@ -152,4 +152,4 @@ def _unusable(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"is damaged ({'.'.join(map(str, first['loc'])) or 'JSON'}: {first['msg']})"
-    return f"is damaged ({says(error)})"
+    return f"is damaged ({exception_summary(error)})"

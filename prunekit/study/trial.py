@@ -6,14 +6,13 @@ import hashlib
 import json
 import re
 from datetime import UTC, datetime
-from functools import partial
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
-from .. import own
-from ..errors import UserError, quoted
+from .. import names, plugins
+from ..errors import UserError, safe_repr
 
 
 def _whole(value: Any) -> Any:
@@ -23,18 +22,10 @@ def _whole(value: Any) -> Any:
 
 def _grouping(labels: str) -> str:
     if not re.fullmatch(r"fine|coarse|[2-9]|[1-9]\d{1,5}", labels):
-        raise ValueError(f"must be fine, coarse, or a number of groups from 2 on, not {quoted(labels)}")
+        raise ValueError(f"must be fine, coarse, or a number of groups from 2 on, not {safe_repr(labels)}")
     return labels
 
 
-_VGGS = ("vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn")
-OURS = {  # prunekit's own names, by field of a trial; others come from users
-    "dataset": ("digits", "digit-pairs", "mnist", "cifar10", "cifar100"),
-    "model": ("fc", "conv", *_VGGS, "resnet18", "resnet20"),
-    "pruner": ("random", "magnitude", "snip", "grasp", "synflow"),
-}
-CLASSES = {"digits": 10, "digit-pairs": 100, "mnist": 10, "cifar10": 10, "cifar100": 100}  # of prunekit's own
-COARSE = {"digit-pairs": 10, "cifar100": 20}  # coarse classes, where there are any
 _Name = Annotated[str, Field(max_length=80)]
 _Source = Annotated[str, Field(pattern=r"^([0-9a-f]{16})?$")]
 Width = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
@@ -52,25 +43,6 @@ SCHEMA_VERSION: Literal[5] = 5
 _ONLY_TRAINED = ("optimizer", "learning_rate", "batch_size", "precision", "train_subset")
 _ONLY_SHOWN_IMAGES = ("scoring_images_per_class", "scoring_batch_size")
 _SEE_NO_IMAGES = {"random", "magnitude", "synflow"}
-
-
-def check(kind: str, name: str) -> str:
-    """Return `name` if it is of a `kind` among OURS or of a user's own; raises UserError for others."""
-    if name not in OURS[kind]:
-        own.find(kind, name, OURS[kind])
-    return name
-
-
-def _known(kind: str, name: str) -> str:
-    try:
-        return check(kind, name)
-    except UserError as error:
-        raise ValueError(str(error)) from None
-
-
-DatasetName = Annotated[str, AfterValidator(partial(_known, "dataset"))]
-ModelName = Annotated[str, AfterValidator(partial(_known, "model"))]
-PrunerName = Annotated[str, AfterValidator(partial(_known, "pruner"))]
 
 
 class Trial(BaseModel):
@@ -120,22 +92,26 @@ class Trial(BaseModel):
     pruner_source: _Source = ""
 
     @model_validator(mode="after")
-    def _has_the_source_of_what_is_brought(self, info: ValidationInfo) -> Self:
-        for kind, names in OURS.items():
+    def _has_the_sources(self, info: ValidationInfo) -> Self:
+        for kind, ours in names.BY_KIND.items():
             name, field = getattr(self, kind), f"{kind}_source"
-            if name in names:
+            if name in ours:
                 self.__dict__[field] = ""
             elif not getattr(self, field) and info.mode == "json":
                 raise ValueError(f"it lacks the source of its {kind}")
             elif not getattr(self, field):
-                self.__dict__[field] = own.digest(kind, _known(kind, name))
+                try:
+                    self.__dict__[field] = plugins.digest(kind, name)
+                except UserError as error:
+                    raise ValueError(str(error)) from None
         return self
 
     @model_validator(mode="after")
     def _has_the_labels(self) -> Self:
-        if self.labels == "coarse" and self.dataset in CLASSES and self.dataset not in COARSE:
+        dataset = names.DATASETS.get(self.dataset)
+        if dataset and self.labels == "coarse" and not dataset.coarse_classes:
             raise ValueError(f"labels: {self.dataset} has no coarse classes; choose fine, or a number of groups")
-        if self.labels.isdigit() and int(self.labels) >= (classes := CLASSES.get(self.dataset, 1_000_000)):
+        if dataset and self.labels.isdigit() and int(self.labels) >= (classes := len(dataset.classes)):
             if int(self.labels) > classes:
                 raise ValueError(f"labels: {self.dataset} has {classes} classes, which make no {self.labels} groups")
             self.__dict__["labels"] = "fine"  # a group a class
@@ -158,13 +134,13 @@ class Trial(BaseModel):
     @property
     def sources(self) -> dict[tuple[str, str], str]:
         """What it has of the user's own, as (kind, name), and the source of each."""
-        found = {(kind, getattr(self, kind)): getattr(self, f"{kind}_source") for kind in OURS}
-        return {brought: source for brought, source in found.items() if source}
+        found = {(kind, getattr(self, kind)): getattr(self, f"{kind}_source") for kind in names.BY_KIND}
+        return {key: source for key, source in found.items() if source}
 
     def check_sources(self) -> None:
         """Raise UserError if something of the user's own was edited since the trial was made."""
         for (kind, name), source in self.sources.items():
-            if own.digest(kind, name) != source:
+            if plugins.digest(kind, name) != source:
                 raise UserError(f"{kind} {name} was edited after its trials were made; make them again")
 
     @property

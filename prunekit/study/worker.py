@@ -1,4 +1,4 @@
-"""What a process does that runs trials: a group of them, one set after another, each failure in one line."""
+"""What a process does that runs trials: a unit of them, one set after another, each failure in one line."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
-from .. import __version__, own
-from ..errors import UserError, advice, says
+from .. import __version__, plugins
+from ..errors import UserError, advice, exception_summary
 from . import cluster, machine
-from .groups import Group
 from .store import Store
 from .trial import Record, Trial, failed
+from .work_units import WorkUnit
 
 _one_at_a_time = threading.Lock()
 # Large pages for torch's large tensors on Linux: of SynFlow's steps on VGG16 a fifth went into mapping small ones.
@@ -28,7 +28,7 @@ os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 
 @dataclass(frozen=True)
-class Place:
+class WorkerConfig:
     """What a process must know to run trials. `threads` None: those of its dask worker; `runs` None: records travel."""
 
     device: str
@@ -37,39 +37,39 @@ class Place:
     data_dir: Path | str | None = None
     runs: Path | None = None
     version: str = __version__
-    brought: bytes = b""  # of the user's own
+    plugins: bytes = b""  # of the user's own
 
 
-def work(group: Group, place: Place) -> list[Record]:
-    """Run a group in a worker process, and return the records that were wanted."""
-    if place.version != __version__:
-        raise UserError(f"a worker has prunekit {__version__}, not {place.version}; install that on every worker")
-    if place.brought:
-        own.unpack(place.brought)
-    with _one_at_a_time:  # a dask worker of several threads takes several groups
-        return list(records(group, place))
+def work(unit: WorkUnit, config: WorkerConfig) -> list[Record]:
+    """Run a unit in a worker process, and return the records that were pending."""
+    if config.version != __version__:
+        raise UserError(f"a worker has prunekit {__version__}, not {config.version}; install that on every worker")
+    if config.plugins:
+        plugins.unpack(config.plugins)
+    with _one_at_a_time:  # a dask worker of several threads takes several units
+        return list(records(unit, config))
 
 
-def records(group: Group, place: Place) -> Iterator[Record]:
-    """Yield the records of a group's wanted trials, run in this process and stored if `place` names a folder."""
-    machine.use_threads(place.threads or cluster.threads())
+def records(unit: WorkUnit, config: WorkerConfig) -> Iterator[Record]:
+    """Yield the records of a unit's pending trials, run in this process and stored if `place` names a folder."""
+    machine.use_threads(config.threads or cluster.threads())
     machine.keep_memory()
-    device = machine.device(place.device)
-    store = place.runs and Store(place.runs)
-    shared = _shared(place.data_dir, device, store and store.folder / "cache")
-    where = machine.where(device, place.workers)
-    for trials in group.sets:
-        wanted = {trial.id for trial in trials} & group.wanted
-        if store:  # another run in this folder, or this group's killed process, may have been here
-            found = store.good(wanted)
+    device = machine.device(config.device)
+    store = config.runs and Store(config.runs)
+    artifacts = _artifacts(config.data_dir, device, store and store.folder / "cache")
+    where = machine.where(device, config.workers)
+    for trials in unit.batches:
+        pending = {trial.id for trial in trials} & unit.pending
+        if store:  # another run in this folder, or this unit's killed process, may have been here
+            found = store.good(pending)
             yield from found.values()
-            wanted -= found.keys()
-        for record in _attempt(trials, shared, where) if wanted else ():
-            if record.id in wanted:
-                yield kept(record, store) if store else record
+            pending -= found.keys()
+        for record in _attempt(trials, artifacts, where) if pending else ():
+            if record.id in pending:
+                yield save_or_fail(record, store) if store else record
 
 
-def _attempt(trials: Sequence[Trial], shared: Any, where: dict[str, Any]) -> Iterator[Record]:
+def _attempt(trials: Sequence[Trial], artifacts: Any, where: dict[str, Any]) -> Iterator[Record]:
     """Yield the records of `trials`, run at once; if that fails, of each half: what fails costs nothing but itself.
 
     Data that cannot be had fail all at once: each half would look for them, and try to download them, again.
@@ -77,11 +77,11 @@ def _attempt(trials: Sequence[Trial], shared: Any, where: dict[str, Any]) -> Ite
     from .runner import run_together
 
     try:
-        made, error = run_together(trials, shared, where), ""
+        made, error = run_together(trials, artifacts, where), ""
     except UserError as problem:
         made, error = [failed(trial, str(problem), where) for trial in trials], ""
     except Exception as problem:
-        made, error = [], one_line(problem)
+        made, error = [], failure_summary(problem)
     if not error or len(trials) == 1:
         yield from made or [failed(trials[0], error, where)]
         return
@@ -89,10 +89,10 @@ def _attempt(trials: Sequence[Trial], shared: Any, where: dict[str, Any]) -> Ite
     if no_room(error):
         print(f"prunekit: no memory for {len(trials)} trials side by side; going on with {half}", file=sys.stderr)
     for part in (trials[:half], trials[half:]):
-        yield from _attempt(part, shared, where)
+        yield from _attempt(part, artifacts, where)
 
 
-def kept(record: Record, store: Store) -> Record:
+def save_or_fail(record: Record, store: Store) -> Record:
     """Store a record and return it; where that cannot be, a failed one that says so."""
     try:
         store.save(record)
@@ -108,7 +108,7 @@ def no_room(error: str) -> bool:
 
 
 @contextmanager
-def deaf() -> Iterator[None]:
+def signals_blocked() -> Iterator[None]:
     """Processes that are started meanwhile hear no Ctrl-C, hangup or request to end: the run alone answers these."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
@@ -123,7 +123,7 @@ def deaf() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def follow(parent: int) -> None:
+def exit_with_parent(parent: int) -> None:
     """Make this worker process end with the run that started it."""
 
     def watch() -> None:
@@ -134,9 +134,9 @@ def follow(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def one_line(problem: BaseException) -> str:
-    """Return what a trial failed of: the text of an error that explains itself, else with its kind and place."""
-    text = says(problem)
+def failure_summary(problem: BaseException) -> str:
+    """Return what a trial failed of: the text of an error that explains itself, else with its kind and config."""
+    text = exception_summary(problem)
     if isinstance(problem, (UserError, ValueError, FloatingPointError)) and str(problem):
         return text
     trace = problem.__traceback__
@@ -147,8 +147,8 @@ def one_line(problem: BaseException) -> str:
 
 
 @lru_cache(maxsize=1)
-def _shared(data_dir: Path | str | None, device: str, cache_dir: Path | None) -> Any:
-    """What the trials of this process share, from group to group."""
-    from .shared import Shared
+def _artifacts(data_dir: Path | str | None, device: str, cache_dir: Path | None) -> Any:
+    """What the trials of this process share, from unit to unit."""
+    from .artifacts import Artifacts
 
-    return Shared(data_dir, device, cache_dir)
+    return Artifacts(data_dir, device, cache_dir)

@@ -10,13 +10,13 @@ from prunekit import files
 from prunekit.errors import UserError
 from prunekit.study import engine, store
 from prunekit.study.params import Params
-from prunekit.study.profile import Study
+from prunekit.study.results import Results
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     """A study that was run."""
-    study = Study(Params.model_validate(TINY), tmp_path_factory.mktemp("flips") / "runs")
+    study = Results(Params.model_validate(TINY), tmp_path_factory.mktemp("flips") / "runs")
     assert engine.run(study.trials.values(), study.store, device="cpu", workers=1) == {}
     return study
 
@@ -45,7 +45,7 @@ def test_published_records(study, tmp_path):
     store.publish(records.values(), file)
     for _ in flips(file, share(600, 40)):
         try:
-            assert store.published(file) in (records, {})
+            assert store.committed_records(file) in (records, {})
         except UserError as error:
             assert str(error).isprintable() and "delete it or fetch it again" in str(error)
 

@@ -8,6 +8,7 @@ from test_datasets import complaint, no_network, write_idx, write_snapshot  # no
 
 from prunekit import datasets
 from prunekit.datasets import sources
+from prunekit.names import DATASETS
 
 
 def link_to_nothing(file):
@@ -50,7 +51,7 @@ def layouts(tmp_path_factory):
     root = tmp_path_factory.mktemp("layouts")
     with pytest.MonkeyPatch.context() as patch:
         for name in ("mnist", "cifar10", "cifar100"):
-            patch.setitem(sources._IMAGES, name, (200, 100))
+            patch.setitem(DATASETS, name, DATASETS[name]._replace(train=200, test=100))
         write_snapshot(root / "a", "cifar10", train=200, test=100)
         write_snapshot(root / "b", "cifar100", train=200, test=100)
         write_idx(root / "c", train=200, test=100)

@@ -4,11 +4,9 @@ import math
 
 import pandas as pd
 import pytest
-from conftest import TINY
-from synthetic import record
 
 from prunekit.report import arithmetic
-from prunekit.study.profile import Params, Study
+from prunekit.study.results import chance
 from prunekit.study.trial import Trial
 
 # Top-1 of the sweep and beside it: four pairs in which both started differ by 1, -1, 3 and 1; in one pair one did not.
@@ -22,7 +20,8 @@ def frame(precision, values, pruner="snip", dataset="cifar10"):
         Trial(**fields, seed=seed).model_dump() | {"id": f"{precision}{pruner}{seed}", "top1": top1, "top5": top1 + 15}
         for seed, top1 in values.items()
     ]
-    return pd.DataFrame(rows).assign(status="ok", collapsed=False)
+    made = pd.DataFrame(rows).assign(status="ok", signal=None)
+    return made.assign(started=made.top1 != made.dataset.map(chance))
 
 
 def test_differences_of_pairs_that_started():
@@ -48,22 +47,21 @@ def test_a_hundred_classes_are_compared_in_top5_and_grasp_apart():
 
 def test_sentences_are_said_of_what_was_run():
     sweep = frame("bf16-mixed", SWEEP)
-    said = arithmetic.said(frame("bfloat16", BESIDE), sweep, {})
+    said = arithmetic.said(frame("bfloat16", BESIDE), sweep)
     assert "4 pairs on CIFAR-10 differ by +1.00 points on average with the loss, too, in bfloat16 (standard" in said
     assert "error 0.82), a single one by 1.6 (standard deviation). So rounding moves no mean by more than" in said
-    apart = arithmetic.said(frame("float32", {0: 82.0, 1: 83.1, 2: 80.9}), sweep, {})
+    apart = arithmetic.said(frame("float32", {0: 82.0, 1: 83.1, 2: 80.9}), sweep)
     assert "with all in float32" in apart and "So rounding moves a mean by more than twice" in apart
     assert "GraSP" not in said and "Another group" not in said, "of one cell there is no average"
-    assert arithmetic.said(sweep[:0], sweep, {}) is None is arithmetic.table(sweep[:0], sweep)
+    assert arithmetic.said(sweep[:0], sweep) is None is arithmetic.table(sweep[:0], sweep)
 
 
 def test_what_is_open_of_grasp_is_said_until_it_has_run_in_float32():
-    trial = next(iter(Study(Params.model_validate(TINY)).trials.values()))
     sweep = frame("bf16-mixed", {0: 20.0, 1: 30.0}, "grasp")
-    records = {id_: record(trial, signal=10.0**power) for id_, power in zip(sweep.id, (8, 11), strict=True)}
-    said = arithmetic.said(frame("bfloat16", {0: 21.0}, "grasp"), sweep, records)
+    sweep["signal"] = [1e8, 1e11]
+    said = arithmetic.said(frame("bfloat16", {0: 21.0}, "grasp"), sweep)
     assert "vary by 10^8^ to 10^11^ before any training" in said and "is open until" in said
-    assert "is open" not in arithmetic.said(frame("float32", {0: 21.0}, "grasp"), sweep, records)
+    assert "is open" not in arithmetic.said(frame("float32", {0: 21.0}, "grasp"), sweep)
 
 
 def test_another_groups_means_beside_ours():
@@ -74,10 +72,10 @@ def test_another_groups_means_beside_ours():
     known = (cells[cells.index.get_level_values("pruner") != "grasp"] - 1).reset_index().to_dict("records")
     rows = []
     for row in known:
-        found = {"top1": row.pop("top1"), "top5": 99.0, "id": "", "status": "ok", "collapsed": False}
+        found = {"top1": row.pop("top1"), "top5": 99.0, "id": "", "status": "ok", "started": True, "signal": 1.0}
         rows += [Trial(**row, seed=seed, precision="bf16-mixed").model_dump() | found for seed in (0, 1)]
     ours = pd.DataFrame(rows)
     beside = ours.assign(precision="bfloat16")
-    said = arithmetic.said(beside, ours, {})
+    said = arithmetic.said(beside, ours)
     assert "by +1.0 points on average over 20 cells, in a single one by 1.0 (root mean square)" in said
-    assert "Another group" not in arithmetic.said(beside, ours.assign(post_epochs=1), {}), "of another protocol"
+    assert "Another group" not in arithmetic.said(beside, ours.assign(post_epochs=1)), "of another protocol"

@@ -254,7 +254,7 @@ def test_a_report_of_what_is_there_starts_no_trial_says_what_lacks_and_leaves_th
     assert own.name.startswith("demo-") and done.stderr.rstrip().endswith(f"report in {own}/report.html, .pdf and .md")
     kept = {file: file.stat().st_mtime_ns for file in before}
     assert kept == before and set((tmp_path / "runs").iterdir()) == {file for file in before if file.suffix == ".json"}
-    assert store.published(own / "trials.parquet").keys() == {one.id for one in some}
+    assert store.committed_records(own / "trials.parquet").keys() == {one.id for one in some}
     text = (own / "report.md").read_text()
     assert "**Seeds:** 0, 1, 7\n" in text
     first, *_, controls, zeros = text.split("\n# ")[1:]

@@ -1,10 +1,10 @@
 """Each claim against the study's own tables, and against synthetic records where the answer is known."""
 
 import pytest
-from synthetic import layer, paper, records
+from synthetic import layer, paper, recorded, records, with_records
 
 from prunekit import datasets
-from prunekit.report import claims, published
+from prunekit.report import claims, paper_values
 from prunekit.report.audit import CONTRADICTED, EXPLAINED, REPRODUCED, UNTESTED
 from prunekit.report.claims import CLAIMS
 
@@ -16,7 +16,7 @@ def claim(part):
 
 def judge(part, values, **changes):
     study = paper(**changes)
-    return claims.judge(claim(part), study, records(study, values))
+    return claims.judge(claim(part), recorded(study, values))
 
 
 def as_printed(name, unit=1.0, **constant):
@@ -28,7 +28,7 @@ def as_printed(name, unit=1.0, **constant):
     }
 
     def values(trial):
-        number = published.value(name, trial.dataset, trial.model, trial.compression, trial.pruner)
+        number = paper_values.value(name, trial.dataset, trial.model, trial.compression, trial.pruner)
         number = 60.0 if number != number else number
         accuracies = {"top1": number, "top5": number}  # the paper prints one of them
         return (accuracies if fields[name] == "top1" else {fields[name]: round(number * unit)}) | constant
@@ -253,14 +253,14 @@ def test_a_smaller_budget_decides_nothing_but_is_shown():
 def test_times_of_trials_side_by_side_decide_nothing(crowd):
     study = paper()
     found = records(study, lambda trial: {"where": {"workers": 1}})
-    assert claims.judge(claim("whichever the pruner (within 10"), study, found)["verdict"] == REPRODUCED
+    assert claims.judge(claim("whichever the pruner (within 10"), with_records(study, found))["verdict"] == REPRODUCED
     crowded = records(study, lambda trial: {"where": crowd})
-    judged = claims.judge(claim("whichever the pruner (within 10"), study, crowded)
+    judged = claims.judge(claim("whichever the pruner (within 10"), with_records(study, crowded))
     assert judged["verdict"] == UNTESTED and judged["evidence"].startswith("Timed beside other trials; margin +10.0")
 
 
 def test_data_that_stand_in_are_called_by_their_names():
-    rows = [{"dataset": name, "model": "vgg11"} for name in ("digits", "digit-pairs")]
+    rows = [{"dataset": name, "model": "vgg11", "compression": 1} for name in ("digits", "digit-pairs")]
     found = judge("rank alike", lambda trial: {"top1": float(len(trial.pruner))}, comparison=rows)
     assert found["verdict"] == UNTESTED
     assert "Digit pairs SynFlow 90.0" in found["evidence"] and "CIFAR" not in found["evidence"]
@@ -273,15 +273,17 @@ def test_failed_and_missing_trials_leave_a_claim_untested_and_are_named():
         "3 of 15 trials failed; no value of MNIST, GraSP, c = 1",
     )
     study = paper()
-    assert {claims.judge(known, study, {})["verdict"] for known in CLAIMS} == {UNTESTED}
+    assert {claims.judge(known, with_records(study, {}))["verdict"] for known in CLAIMS} == {UNTESTED}
     broken = records(study, lambda trial: None)
-    assert {claims.judge(known, study, broken)["verdict"] for known in CLAIMS} == {UNTESTED}
+    assert {claims.judge(known, with_records(study, broken))["verdict"] for known in CLAIMS} == {UNTESTED}
     bare = records(study, lambda trial: {"layers": [], "top1": None, "top5": None, "flops_kept": None, "density": None})
     assert {
-        claims.judge(known, study, bare)["verdict"] for known in CLAIMS if known.value(bare[next(iter(bare))]) is None
+        claims.judge(known, with_records(study, bare))["verdict"]
+        for known in CLAIMS
+        if known.value(bare[next(iter(bare))]) is None
     }
-    without = paper(pruners=["snip", "random"])
-    verdicts = {known.text: claims.judge(known, without, records(without))["verdict"] for known in CLAIMS}
+    without = paper("sections.described=[]", pruner=["snip", "random"])
+    verdicts = {known.text: claims.judge(known, recorded(without))["verdict"] for known in CLAIMS}
     assert verdicts[claim("SNIP cannot prune").text] == CONTRADICTED
     assert verdicts[claim("rank alike").text] == UNTESTED
 
@@ -298,7 +300,7 @@ def test_a_seed_that_lacks_a_cell_leaves_a_claim_to_the_others():
     for id_, trial in study.trials.items():
         if (trial.pruner, trial.compression, trial.seed) == ("random", 0.5, 2):
             del found[id_]
-    judged = claims.judge(claim("random pruning drops as soon as"), study, found)
+    judged = claims.judge(claim("random pruning drops as soon as"), with_records(study, found))
     assert judged["verdict"] == UNTESTED and "margin +11.0 ± 12.7 points" in judged["evidence"].lower()
     assert "loses 21.0 points" in judged["evidence"]
 
@@ -369,8 +371,8 @@ def test_histograms_by_hand():
 
 
 def test_table_of_all_claims_without_the_images(monkeypatch):
-    study = paper(datasets=["cifar10"])
-    table = claims.table(study, records(study))
+    study = paper("sections.comparison.dataset=cifar10", dataset=["cifar10"])
+    table = claims.table(recorded(study))
     assert len(table.tidy) == len(CLAIMS) + 2
     assert table.tidy.number.tolist() == list(range(1, len(CLAIMS) + 3))
     same = table.tidy[table.tidy.claim.str.contains("has the images")].iloc[0]

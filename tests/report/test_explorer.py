@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from prunekit import models, own, pruners
+from prunekit import models, plugins, pruners
 from prunekit.errors import UserError
 from prunekit.report import look
 from prunekit.report.explorer import Explorer
 from prunekit.study import runner
-from prunekit.study.shared import Shared
+from prunekit.study.artifacts import Artifacts
 from prunekit.study.trial import Trial
 
 SMALL = {"dataset": "digits", "model": "fc", "width": 0.2}
@@ -20,7 +20,7 @@ SMALL = {"dataset": "digits", "model": "fc", "width": 0.2}
 @pytest.mark.parametrize("pruner", ["grasp", "magnitude"])
 def test_a_look_is_what_a_trial_records(pruner):
     trial = Trial(**SMALL, pruner=pruner, compression=1.0, post_epochs=0)
-    made, record = look.look(trial, Shared()), runner.run_trial(trial)
+    made, record = look.look(trial, Artifacts()), runner.run_trial(trial)
     shown = look.table([made]).tidy.set_index("layer")
     assert list(shown.index) == [*(f"fc{i}" for i in range(1, 7)), "all"]
     for layer in record.layers:
@@ -38,7 +38,7 @@ def test_a_look_is_what_a_trial_records(pruner):
 
 def test_the_figure_counts_every_score_but_zero():
     looks = [
-        look.look(Trial(**SMALL, pruner=name, compression=0.5, post_epochs=0), Shared())
+        look.look(Trial(**SMALL, pruner=name, compression=0.5, post_epochs=0), Artifacts())
         for name in ("grasp", "synflow")
     ]
     data = look.figure(looks).data
@@ -84,7 +84,7 @@ def test_both_are_trained_with_a_bar():
 
 
 def test_a_pruner_of_ones_own_is_offered_and_what_is_wrong_with_it_said(monkeypatch):
-    monkeypatch.setattr(own, "_registered", {})
+    monkeypatch.setattr(plugins, "_registered", {})
 
     @pruners.register("mine")
     def mine(net, batches, generator):

@@ -3,17 +3,22 @@
 import math
 
 import pytest
-from synthetic import layer, paper, records
+from synthetic import layer, paper, recorded, records, with_records
 
-from prunekit.report import findings, published
-from prunekit.report.findings.signal import fate as fate_of
+from prunekit.report import findings, paper_values
+from prunekit.report.statistics import signal_status
 
 BORNE_OUT, NOT_BORNE_OUT, NOT_TESTABLE = "**Borne out.**", "**Not borne out.**", "**Not testable here**"
 
 
 def millions(trial):
-    value = published.value("table4_flops", trial.dataset, trial.model, trial.compression, trial.pruner)
+    value = paper_values.value("table4_flops", trial.dataset, trial.model, trial.compression, trial.pruner)
     return 100.0 if math.isnan(value) else value
+
+
+def described(compressions):
+    """Return the assignments by which what the paper describes is run at these compressions."""
+    return [f"sections.{name}.compression={compressions}" for name in ("described", "described_flops")]
 
 
 def one_shot(trial):
@@ -26,8 +31,8 @@ def one_shot(trial):
 
 
 def test_one_shot_is_borne_out_where_it_is_nearer_and_collapses():
-    study = paper(described_compressions=[1.0, 2.0])
-    found = findings.one_shot(study, records(study, one_shot))
+    study = paper(*described([1.0, 2.0]))
+    found = findings.one_shot(recorded(study, one_shot))
     assert found.text.startswith(
         f"{BORNE_OUT} Of the 4 published cells where one shot and 100 steps differ by more than their intervals, 4 lie"
     )
@@ -38,27 +43,27 @@ def test_one_shot_is_borne_out_where_it_is_nearer_and_collapses():
 
 
 def test_one_shot_is_not_borne_out_where_steps_are_nearer():
-    study = paper(described_compressions=[1.0, 2.0])
+    study = paper(*described([1.0, 2.0]))
 
     def swapped(trial):
         values = one_shot(trial)
         return values | {"flops_kept": round(1e6 * millions(trial) * (1 if trial.prune_steps == 100 else 0.4))}
 
-    assert findings.one_shot(study, records(study, swapped)).text.startswith(NOT_BORNE_OUT)
+    assert findings.one_shot(recorded(study, swapped)).text.startswith(NOT_BORNE_OUT)
 
 
 def test_one_shot_ignores_the_misprint_and_cells_that_do_not_tell():
     """At 0.2 nothing but the misprint 9.3 differs; cells where steps change nothing do not count."""
-    study = paper(described_compressions=[0.2, 2.0])
+    study = paper(*described([0.2, 2.0]))
 
     def values(trial):
         flops = 257.4 if trial.compression == 0.2 else one_shot(trial)["flops_kept"] / 1e6
         return one_shot(trial) | {"flops_kept": round(1e6 * flops)}
 
-    found = findings.one_shot(study, records(study, values))
+    found = findings.one_shot(recorded(study, values))
     assert found.text.startswith(f"{BORNE_OUT} Of the 2 published cells")
-    alone = paper(described_compressions=[0.2])
-    assert findings.one_shot(alone, records(alone, values)).text.startswith(NOT_TESTABLE)
+    alone = paper(*described([0.2]))
+    assert findings.one_shot(recorded(alone, values)).text.startswith(NOT_TESTABLE)
 
 
 def magnitude(shift):
@@ -74,8 +79,8 @@ def magnitude(shift):
 
 
 def test_magnitude_is_borne_out_by_flops_and_told_of_mnist():
-    study = paper(described_compressions=[1.0])
-    found = findings.magnitude_untrained(study, records(study, magnitude(0.8)))
+    study = paper(*described([1.0]))
+    found = findings.magnitude_untrained(recorded(study, magnitude(0.8)))
     assert found.text.startswith(
         f"{BORNE_OUT} The published FLOPs of magnitude pruning lie within 1% of those at initialisation in 12 of 12 "
         "cells. In 2 of 2 cells, training"
@@ -91,22 +96,22 @@ def test_magnitude_is_borne_out_by_flops_and_told_of_mnist():
 @pytest.mark.parametrize(("crowd", "times"), [({"threads": 2}, 11.0), ({"threads": 1}, None)])
 def test_how_many_times_as_long_is_said_of_trials_timed_alike_alone(crowd, times):
     """Ninety seconds and eight: eleven times, unless the one had two threads and the other one."""
-    study = paper(described_compressions=[1.0])
+    study = paper(*described([1.0]))
 
     def values(trial):
         where = {"cpu": "EPYC", "cores": 2, "workers": 1, "threads": 2}
         return magnitude(0.8)(trial) | {"where": where | (crowd if trial.pre_epochs else {})}
 
-    tidy = findings.magnitude_untrained(study, records(study, values)).table.tidy
+    tidy = findings.magnitude_untrained(recorded(study, values)).table.tidy
     assert set(tidy.times.dropna()) == ({times} if times else set())
 
 
 def test_magnitude_is_not_borne_out_where_training_tells_nothing_or_print_differs():
-    study = paper(described_compressions=[1.0])
-    alike = findings.magnitude_untrained(study, records(study, magnitude(1.0))).text
+    study = paper(*described([1.0]))
+    alike = findings.magnitude_untrained(recorded(study, magnitude(1.0))).text
     assert alike.startswith(f"{NOT_TESTABLE} (no trial here shows that epochs before pruning would change FLOPs)")
     found = records(study, lambda trial: magnitude(0.8)(trial) | {"flops_kept": 50_000_000 * (1 + trial.pre_epochs)})
-    assert findings.magnitude_untrained(study, found).text.startswith(NOT_BORNE_OUT)
+    assert findings.magnitude_untrained(with_records(study, found)).text.startswith(NOT_BORNE_OUT)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +125,7 @@ def test_tied_zeros_are_counted_against_what_is_to_go(ten, hundred, verdict):
         return {"layers": [layer("first", 100, round(100 * trial.density), zero_scores=zeros)]}
 
     study = paper()
-    found = findings.tied_zeros(study, records(study, values))
+    found = findings.tied_zeros(recorded(study, values))
     assert found.text.startswith(verdict)
     tied = [3 if zeros == 12 else 0 for zeros in (ten, hundred)]
     assert f"CIFAR-10 {tied[0]} of 3, CIFAR-100 {tied[1]} of 3" in found.text
@@ -132,14 +137,14 @@ def test_tied_zeros_are_counted_against_what_is_to_go(ten, hundred, verdict):
 
 def test_zeros_that_were_not_counted_decide_nothing():
     study = paper()
-    found = findings.tied_zeros(study, records(study, lambda trial: {"layers": [layer("first", 100, 89, None)]}))
+    found = findings.tied_zeros(recorded(study, lambda trial: {"layers": [layer("first", 100, 89, None)]}))
     assert found.text.startswith(f"{NOT_TESTABLE} (zeros were not counted)")
 
 
 def accuracies(top1_matches):
     def values(trial):
         table = "table1_accuracy_by_dataset" if trial.model == "fc" else "table2_accuracy_by_compression"
-        number = published.value(table, trial.dataset, trial.model, trial.compression, trial.pruner)
+        number = paper_values.value(table, trial.dataset, trial.model, trial.compression, trial.pruner)
         near = (60.0 if math.isnan(number) else number) + trial.seed / 10
         return {"top1": near, "top5": 99.0} if top1_matches else {"top1": near / 4, "top5": near}
 
@@ -148,21 +153,21 @@ def accuracies(top1_matches):
 
 def test_top_five_rests_on_values_that_agree_as_nothing_else():
     study = paper()
-    found = findings.top_five(study, records(study, accuracies(False)))
+    found = findings.top_five(recorded(study, accuracies(False)))
     assert found.text.startswith(f"{BORNE_OUT} CIFAR-100: ")
     assert "Random pruning on MNIST: 1 of 1 testable values agree" in found.text and "12 of the 29 values" in found.text
-    assert findings.top_five(study, records(study, accuracies(True))).text.startswith(NOT_BORNE_OUT)
-    assert findings.top_five(study, {}).text.startswith(NOT_TESTABLE)
+    assert findings.top_five(recorded(study, accuracies(True))).text.startswith(NOT_BORNE_OUT)
+    assert findings.top_five(with_records(study, {})).text.startswith(NOT_TESTABLE)
 
 
 def test_whole_trial_compares_a_trial_with_a_test():
     study = paper()
-    found = findings.whole_trial(study, records(study))
+    found = findings.whole_trial(recorded(study))
     assert found.text.startswith(f"{BORNE_OUT} A trial of ours lasts as long as 100 and 100 passes of 10,000 images")
     assert set(found.table.tidy.times.round(6)) == {100.0}
-    slow = findings.whole_trial(study, records(study, lambda trial: {"latency": 8e-4}))
+    slow = findings.whole_trial(recorded(study, lambda trial: {"latency": 8e-4}))
     assert slow.text.startswith(NOT_BORNE_OUT)
-    assert findings.whole_trial(study, {}).text.startswith(f"{NOT_TESTABLE} (no trial was timed)")
+    assert findings.whole_trial(with_records(study, {})).text.startswith(f"{NOT_TESTABLE} (no trial was timed)")
 
 
 @pytest.mark.parametrize(("biases", "verdict"), [(True, BORNE_OUT), (False, NOT_BORNE_OUT)])
@@ -175,7 +180,7 @@ def test_density_of_all_parameters_is_the_printed_number(biases, verdict):
         return {"layers": layers, "parameters": 10_000 + extra, "parameters_kept": 3160 + extra}
 
     study = paper()
-    found = findings.not_by_layer(study, records(study, values))
+    found = findings.not_by_layer(recorded(study, values))
     assert found.text.startswith(verdict)
     assert "single layers keep from 16.0 % to 40.0 % of their weights" in found.text
     row = found.table.tidy.iloc[0]
@@ -211,21 +216,21 @@ def grasp(same, anew):
     ],
 )
 def test_images_augmented_anew_are_told_from_the_same_ones(same, anew, verdict, within):
-    study = paper(described_compressions=[0.05, 0.1, 0.2, 0.5, 1.0, 2.0])
-    found = findings.reaugmented(study, records(study, grasp(same, anew)))
+    study = paper()
+    found = findings.reaugmented(recorded(study, grasp(same, anew)))
     assert found.text.startswith(verdict) and within in found.text
     assert f"in {0 if verdict == NOT_TESTABLE else 12} of 12 cells, of which" in found.text
 
 
 def test_images_that_are_never_augmented_tell_nothing():
-    study = paper(datasets=["digits"])
-    found = findings.reaugmented(study, records(study))
+    study = paper("sections.reaugmented=[]", dataset=["digits"])
+    found = findings.reaugmented(recorded(study))
     assert found.text.startswith(f"{NOT_TESTABLE} (no image is augmented in this profile)")
     assert "Augmented anew" not in found.table.wide
 
 
 def test_images_need_both_data_sets():
-    found = findings.disjoint_images(paper(datasets=["cifar10"]))
+    found = findings.disjoint_images(paper("sections.comparison.dataset=cifar10", dataset=["cifar10"]))
     assert found.text.startswith(f"{NOT_TESTABLE} (this profile does not use CIFAR-10 and CIFAR-100)")
 
 
@@ -246,13 +251,13 @@ def test_images_of_the_two_data_sets(real_data, monkeypatch):
         findings.reaugmented,
     ],
 )
-@pytest.mark.parametrize("changes", [{}, {"pruners": ["grasp", "random"]}, {"width": 0.5}])
+@pytest.mark.parametrize("changes", [{}, {"pruner": ["grasp", "random"]}, {"width": 0.5}])
 def test_without_records_nothing_is_decided_and_nothing_breaks(finding, changes):
     study = paper(**changes)
-    assert finding(study, {}).text.startswith(NOT_TESTABLE)
+    assert finding(with_records(study, {})).text.startswith(NOT_TESTABLE)
     broken = records(study, lambda trial: None)
-    assert finding(study, broken).text.startswith(NOT_TESTABLE)
-    assert finding(study, broken).table.markdown()
+    assert finding(with_records(study, broken)).text.startswith(NOT_TESTABLE)
+    assert finding(with_records(study, broken)).table.markdown()
 
 
 def signal(trial):
@@ -266,7 +271,7 @@ def signal(trial):
 
 def test_lost_signals_are_borne_out_where_each_number_at_chance_has_one():
     study = paper()
-    found = findings.signals(study, records(study, signal))
+    found = findings.signals(recorded(study, signal))
     assert found.text.startswith(f"{BORNE_OUT} Of 15 published accuracies at chance, 12 are of networks whose signal")
     assert "; not so Magnitude, CIFAR-100, c = 2; SNIP, CIFAR-100, c = 0.1; SNIP, CIFAR-100, c = 2." in found.text
     assert "GraSP, CIFAR-10, c = 0.05: 29.97 %" in found.text
@@ -281,14 +286,14 @@ def test_lost_signals_are_borne_out_where_each_number_at_chance_has_one():
 
 def test_signals_stand_beside_accuracies_of_the_same_networks_alone():
     """Where Table IV's networks are wider than those that train, and are not trained, no accuracy stands there."""
-    study = paper(flops_width=1.0, width=0.25, compressions=[2.0])
+    study = paper("sections.flops=[{width: 1, post_epochs: 0}]", width=0.25, compression=[2.0])
     seeds = {0: 0.0, 1: 1e-8, 2: 1e-7}
 
     def values(trial):
         trained = {"top1": 50.0} if trial.post_epochs else {"top1": None, "top5": None}
         return signal(trial) | {"signal": seeds[trial.seed], "collapsed": False} | trained
 
-    found = findings.signals(study, records(study, values))
+    found = findings.signals(recorded(study, values))
     assert "Our top-1" not in found.table.wide
     assert set(found.table.tidy.share) == {"1e-07"}, "the median over seeds"
 
@@ -296,14 +301,14 @@ def test_signals_stand_beside_accuracies_of_the_same_networks_alone():
 def test_lost_signals_are_not_borne_out_where_a_number_at_chance_has_none():
     study = paper()
     kept = records(study, lambda trial: signal(trial) | ({"signal": 0.05} if trial.pruner == "random" else {}))
-    assert findings.signals(study, kept).text.startswith(NOT_BORNE_OUT)
+    assert findings.signals(with_records(study, kept)).text.startswith(NOT_BORNE_OUT)
 
 
 def test_signals_that_were_not_recorded_or_are_of_other_data_decide_nothing():
     study = paper()
-    assert findings.signals(study, records(study)).text.startswith(f"{NOT_TESTABLE} (no network's signal")
-    stand_in = paper(datasets=["digits"])
-    assert findings.signals(stand_in, records(stand_in, signal)).text.startswith(f"{NOT_TESTABLE} (stand-in")
+    assert findings.signals(recorded(study)).text.startswith(f"{NOT_TESTABLE} (no network's signal")
+    stand_in = paper("sections.reaugmented=[]", dataset=["digits"])
+    assert findings.signals(recorded(stand_in, signal)).text.startswith(f"{NOT_TESTABLE} (stand-in")
 
 
 @pytest.mark.parametrize(
@@ -322,4 +327,4 @@ def test_signals_that_were_not_recorded_or_are_of_other_data_decide_nothing():
 def test_fate_of_a_signal(signal, dense, collapsed, fate):
     study = paper()
     (one, *_) = records(study, lambda trial: {"signal": signal, "dense_signal": dense, "collapsed": collapsed}).values()
-    assert fate_of(one) == fate
+    assert signal_status(one) == fate

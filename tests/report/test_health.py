@@ -2,15 +2,16 @@
 
 import pytest
 from conftest import TINY
-from synthetic import record
+from synthetic import record, with_records
 
 from prunekit.report import health
-from prunekit.study.profile import Params, Study
+from prunekit.study.params import Params
+from prunekit.study.results import Results
 
 
 @pytest.fixture
 def tiny():
-    return Study(Params.model_validate(TINY))
+    return Results(Params.model_validate(TINY))
 
 
 def test_health_by_hand(tiny):
@@ -29,7 +30,7 @@ def test_health_by_hand(tiny):
         ),
         third.id: record(third, status="failed"),
     }
-    table = health.table(tiny, records)
+    table = health.table(with_records(tiny, records))
     digits = table.tidy[table.tidy.Dataset == "Digits"].iloc[0]
     assert (digits.Trials, digits.Done, digits.Failed, digits.Collapsed) == (5, 2, 1, 1)
     assert (digits.Vanished, digits.Exploded) == (1, 0), "what collapsed counts as that alone"
@@ -39,18 +40,18 @@ def test_health_by_hand(tiny):
 
 
 def test_memory_that_no_record_tells_has_no_column(tiny):
-    table = health.table(tiny, {trial.id: record(trial) for trial in tiny.trials.values()})
+    table = health.table(with_records(tiny, {trial.id: record(trial) for trial in tiny.trials.values()}))
     assert "Peak memory, GB" not in table.tidy and "Peak memory" not in table.caption
 
 
 def test_records_of_another_machine_or_commit_are_named(tiny):
     here = {"cpu": "EPYC", "cores": 2, "commit": "abc"}
     records = {trial.id: record(trial, where=here) for trial in tiny.trials.values()}
-    assert "than the rest" not in health.facts(tiny, records)
+    assert "than the rest" not in health.facts(with_records(tiny, records))
     first, second, *_ = tiny.trials.values()
     records[first.id] = record(first, where=here | {"gpu": "H100"})
     records[second.id] = record(second, where=here | {"commit": "def-dirty"})
-    said = health.facts(tiny, records)
+    said = health.facts(with_records(tiny, records))
     assert "**1 of 7 trials ran on another machine than the rest:** H100 (1 trials)." in said
     assert "**1 of 7 trials ran at another commit than the rest:** def-dirty (1 trials)." in said
 
@@ -59,21 +60,26 @@ def test_what_lacks_is_said_a_line_a_section(tiny):
     """Of the tiny study's seven trials, two of the sweep's four are there; SynFlow in steps is not."""
     first, second, *_ = tiny.sections["sweep"]
     records = {trial.id: record(trial) for trial in (first, second)}
-    lines = health.lacking(tiny, records, ["sweep", "unpruned", "described", "arithmetic"]).splitlines()
+    lines = health.lacking(with_records(tiny, records), ["sweep", "unpruned", "described", "arithmetic"]).splitlines()
     assert lines == [
         "- **Table II:** 2 of its 4 trials lack: Digits 2.",
         "- **Beside these, in the words of the paper or at initialisation:** none of its 1 trials has been run.",
     ]
-    assert health.what_lacks(tiny, records).startswith("**What lacks:** 5 of this profile's 7 trials have no record;")
-    assert health.failures(tiny, records) == "No trial failed and 5 have not been run."
+    assert health.what_lacks(with_records(tiny, records)).startswith(
+        "**What lacks:** 5 of this profile's 7 trials have no record;"
+    )
+    assert health.failures(with_records(tiny, records)) == "No trial failed and 5 have not been run."
     whole = {trial.id: record(trial) for trial in tiny.trials.values()}
-    assert health.what_lacks(tiny, whole) == health.lacking(tiny, whole) == ""
+    assert health.what_lacks(with_records(tiny, whole)) == health.lacking(with_records(tiny, whole)) == ""
 
 
 def test_seeds_that_lack_are_named_where_others_do_not():
-    study = Study(Params.model_validate(TINY | {"seeds": [0, 1, 2]}))
+    study = Results(Params.model_validate(TINY | {"seeds": [0, 1, 2]}))
     records = {trial.id: record(trial) for trial in study.sections["sweep"] if trial.seed != 1}
-    assert health.lacking(study, records, ["sweep"]) == "- **Table II:** 4 of its 12 trials lack: Digits 4 (seed 1)."
+    assert (
+        health.lacking(with_records(study, records), ["sweep"])
+        == "- **Table II:** 4 of its 12 trials lack: Digits 4 (seed 1)."
+    )
 
 
 def test_an_error_is_one_line_of_code(tiny):
@@ -81,4 +87,4 @@ def test_an_error_is_one_line_of_code(tiny):
     first, *_ = tiny.trials.values()
     records = {trial.id: record(trial) for trial in tiny.trials.values()}
     records[first.id] = record(first, status="failed", error="<b>no\n`memory`</b>")
-    assert health.failures(tiny, records) == f"- {first.label}: `<b>no 'memory'</b>`"
+    assert health.failures(with_records(tiny, records)) == f"- {first.label}: `<b>no 'memory'</b>`"

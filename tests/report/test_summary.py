@@ -1,7 +1,7 @@
 """The first page: each sentence follows the numbers."""
 
 import pandas as pd
-from synthetic import layer, paper, record, records
+from synthetic import layer, paper, record, recorded, with_records
 
 from prunekit.report import audit, summary
 from prunekit.report.audit import CONTRADICTED, REPRODUCED, UNTESTED
@@ -54,15 +54,17 @@ def test_collapses():
     first, *others = study.trials.values()
     second = others.pop(next(i for i, trial in enumerate(others) if trial.dataset == "mnist"))
     records = {trial.id: record(trial) for trial in others}
-    assert summary.collapses(study, records) == f"- **Collapse:** none of {len(others)} networks collapsed."
+    assert (
+        summary.collapses(with_records(study, records)) == f"- **Collapse:** none of {len(others)} networks collapsed."
+    )
     records[first.id] = record(first, collapsed=True, layers=[layer("conv1", 9, 4), layer("conv2", 9, 0)])
     records[second.id] = record(second, collapsed=True, layers=[layer("conv1", 9, 4)])
-    said = summary.collapses(study, records)
+    said = summary.collapses(with_records(study, records))
     assert said.startswith(f"- **Collapse:** 2 of {len(others) + 2} networks have no path of kept weights: SynFlow on ")
     within = dict(list(records.items())[:5])
     beyond = first.model_copy(update={"labels": "5"})
     more = within | {beyond.id: record(beyond, collapsed=True)}
-    assert summary.collapses(study, more) == summary.collapses(study, within)
+    assert summary.collapses(with_records(study, more)) == summary.collapses(with_records(study, within))
     assert "(1; conv2 kept nothing)" in said and "(1; every layer keeps weights, but they do not connect)" in said
 
 
@@ -81,5 +83,7 @@ def test_agreement():
         "- **The paper:** of its 4 numbers, 3 can be tested here: 2 reproduced, 1 contradicted; "
         "none of its 1 claims can be tested here."
     )
-    study = paper(datasets=["digits"], comparison=[{"dataset": "digits", "model": "vgg11"}], model="vgg11")
-    assert "unlike is not compared" in summary.agreement(audit.cells(study, records(study)), pd.Series([UNTESTED]))
+    study = paper(
+        "sections.comparison.dataset=digits", "sections.comparison.model=vgg11", dataset=["digits"], model="vgg11"
+    )
+    assert "unlike is not compared" in summary.agreement(audit.cells(recorded(study)), pd.Series([UNTESTED]))

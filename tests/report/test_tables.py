@@ -3,7 +3,7 @@ import math
 import pandas as pd
 import pytest
 
-from prunekit.report import published, render, tables, words
+from prunekit.report import formatting, paper_values, render, tables
 from prunekit.report.table import Table
 
 
@@ -71,7 +71,7 @@ def test_seeds_of_which_some_trained_are_shown_each():
 def test_times_of_two_machines_share_no_row():
     data = frame({"synflow": [80.0, 82.0, 84.0]}, machine="EPYC, 2 cores", together=1, latency=1e-5)
     data = data.assign(alone=True, threads=2)
-    data = data.assign(trial_seconds=[10.0, 20.0, 1.0])
+    data = data.assign(seconds=[10.0, 20.0, 1.0])
     assert "Machine" not in tables.time(data).wide
     data.loc[2, "machine"] = "H100"
     trials = tables.time(data).tidy.query("time == 'trial'")
@@ -127,10 +127,11 @@ def test_superclasses_are_shown_where_cifar100_is():
 
 def test_published_tables_are_whole():
     sizes = {
-        name: (len(published.table(name)), int(published.table(name).value.isna().sum())) for name in published.TABLES
+        name: (len(paper_values.table(name)), int(paper_values.table(name).value.isna().sum()))
+        for name in paper_values.TABLES
     }
-    assert sizes == dict(zip(published.TABLES, [(15, 0), (60, 1), (60, 0), (60, 1), (10, 0)], strict=True))
-    values = published.table("table4_flops").set_index(published.KEYS).value
+    assert sizes == dict(zip(paper_values.TABLES, [(15, 0), (60, 1), (60, 0), (60, 1), (10, 0)], strict=True))
+    values = paper_values.table("table4_flops").set_index(paper_values.KEYS).value
     assert values["cifar100", "vgg16", 0.2, "synflow"] == 9.3
     assert math.isnan(values["cifar100", "vgg16", 0.05, "snip"])
 
@@ -157,19 +158,19 @@ def test_files_of_a_table(tmp_path):
     table.save(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{table.name}.{kind}" for kind in ("csv", "md", "tex")]
     tidy = pd.read_csv(tmp_path / f"{table.name}.csv")
-    assert {*published.KEYS, "mean", "interval", "seeds", "published"} <= set(tidy.columns)
+    assert {*paper_values.KEYS, "mean", "interval", "seeds", "published"} <= set(tidy.columns)
     assert len(tidy) == 2
     assert r"81.0 $\pm$ 12.7" in (tmp_path / f"{table.name}.tex").read_text()
 
 
 def test_estimates_are_written_for_readers():
-    assert words.estimate(81.44, 0.31) == "81.4 ± 0.3"
-    assert words.estimate(81.44, math.nan) == "81.4"
-    assert words.estimate(math.nan, math.nan) == "–"
-    assert words.estimate(0.02, 0.01) == "<0.1" and words.estimate(0.0, 0.0) == "0.0 ± 0.0"
-    assert words.estimate(99.4, 0.8, share=True) == "99.4 (98.6–100)"
-    assert words.estimate(0.4, 1.25, digits=2, share=True) == "0.40 (0.00–1.65)"
-    assert words.estimate(99.4, 0.6, share=True) == "99.4 ± 0.6"
+    assert formatting.estimate(81.44, 0.31) == "81.4 ± 0.3"
+    assert formatting.estimate(81.44, math.nan) == "81.4"
+    assert formatting.estimate(math.nan, math.nan) == "–"
+    assert formatting.estimate(0.02, 0.01) == "<0.1" and formatting.estimate(0.0, 0.0) == "0.0 ± 0.0"
+    assert formatting.estimate(99.4, 0.8, share=True) == "99.4 (98.6–100)"
+    assert formatting.estimate(0.4, 1.25, digits=2, share=True) == "0.40 (0.00–1.65)"
+    assert formatting.estimate(99.4, 0.6, share=True) == "99.4 ± 0.6"
 
 
 @pytest.mark.parametrize("wide", [pd.DataFrame(), pd.DataFrame(columns=["Pruner", "FLOPs"])])

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from prunekit.study.store import Store
 from prunekit.study.trial import Record
-from prunekit.study.worker import kept
+from prunekit.study.worker import save_or_fail
 
 
 def deadly(group, place):
@@ -14,4 +14,4 @@ def deadly(group, place):
     if "random" in {trial.pruner for trial in group.trials}:
         os.kill(os.getpid(), signal.SIGKILL)
     records = [Record(id=one.id, trial=one, status="ok", finished=datetime.now(UTC)) for one in group.trials]
-    return [kept(record, Store(place.runs)) for record in records]
+    return [save_or_fail(record, Store(place.runs)) for record in records]

@@ -11,7 +11,7 @@ from test_runner import facts, trial
 
 from prunekit import pruners, training
 from prunekit.study import cache, runner
-from prunekit.study.shared import Shared
+from prunekit.study.artifacts import Artifacts
 
 PRETRAINED = {"pre_epochs": 2, "model": "conv", "width": 0.1}
 
@@ -23,7 +23,7 @@ def everything_is_worthwhile(monkeypatch):
 
 def run(folder, **fields):
     """Run a trial as a fresh process does, with nothing but `folder` to share."""
-    return runner.run_trial(trial(**PRETRAINED | fields), Shared(cache_dir=folder))
+    return runner.run_trial(trial(**PRETRAINED | fields), Artifacts(cache_dir=folder))
 
 
 def same(one, other):

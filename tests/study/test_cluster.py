@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import TINY, TINY_TRIALS, command
+from conftest import TINY_TRIALS, command, tiny_params
 from test_engine import OFFLINE, results, run, tiny, wait_for, whole_records
 
 from prunekit.study import cluster
@@ -51,8 +51,8 @@ def scheduler(tmp_path, dask):
     return file
 
 
-BROUGHT = {"pruners": ["synflow", "brought:steep"], "datasets": ["brought:bright"], "model": "brought:around"}
-BROUGHT |= {"seeds": [0, 1], "post_epochs": 2}
+OWN = {"pruner": ["synflow", "mine:steep"], "dataset": ["mine:bright"], "model": "mine:around"}
+OWN |= {"seeds": [0, 1], "post_epochs": 2}
 
 
 def worker(dask, scheduler, *more, **options):
@@ -60,11 +60,11 @@ def worker(dask, scheduler, *more, **options):
     return dask("worker", "--no-nanny", *words, *more, **options)
 
 
-def test_records_are_those_of_a_local_run_though_a_worker_is_killed(tmp_path, dask, scheduler, brought):
+def test_records_are_those_of_a_local_run_though_a_worker_is_killed(tmp_path, dask, scheduler, mine):
     """Two workers of one thread, as two local processes on two cores; no folder is shared, and no module of ours."""
     pool = [worker(dask, scheduler) for _ in range(2)]
-    there, here = tiny(tmp_path / "there", **BROUGHT), tiny(tmp_path / "here", **BROUGHT)
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(TINY | BROUGHT))
+    there, here = tiny(tmp_path / "there", **OWN), tiny(tmp_path / "here", **OWN)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(tiny_params(**OWN)))
     process = subprocess.Popen(
         command("run", tmp_path / "params.yaml", "--cluster", scheduler, "--runs-dir", tmp_path / "there"),
         stderr=subprocess.PIPE,

@@ -12,24 +12,26 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import FIGURES, TINY, TINY_TRIALS, command, share
+import yaml
+from conftest import FIGURES, TINY, TINY_TRIALS, command, share, tiny_params
 from deadly import deadly
 
-from prunekit import own
+from prunekit import plugins
 from prunekit.errors import UserError
-from prunekit.study import engine, machine, profile, runner
-from prunekit.study.groups import grouped, size
+from prunekit.study import engine, machine, runner
 from prunekit.study.params import Params, load_params
 from prunekit.study.progress import Progress
+from prunekit.study.results import Results
 from prunekit.study.store import Store
 from prunekit.study.trial import failed
+from prunekit.study.work_units import grouped, size
 
 KILLS, LATEST = share((100, 10), (1, 2))  # of a run, at random moments, so many seconds after it began at most
 OFFLINE = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
 
 
 def tiny(runs=None, **changes):
-    return profile.Study(Params.model_validate(TINY | changes), runs)
+    return Results(Params.model_validate(tiny_params(**changes)), runs)
 
 
 def run(study_, **options):
@@ -77,16 +79,16 @@ def test_few_trials_get_all_cores(tmp_path, monkeypatch):
 @pytest.mark.long
 def test_timed_trials_come_last_one_at_a_time_in_random_order(tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "cores", lambda: 2)
-    changes = {"model": "conv", "width": 0.02, "compressions": [0.2, 0.5, 1.0, 2.0], "seeds": [0, 1]}
-    study_ = tiny(tmp_path / "runs", timed_alone=True, **changes)
+    changes = {"model": "conv", "width": 0.02, "compression": [0.2, 0.5, 1.0, 2.0], "seeds": [0, 1]}
+    study_ = tiny(tmp_path / "runs", alone=["timing"], **changes)
     made = []
     monkeypatch.setattr(Progress, "__enter__", lambda _: lambda trial, _: made.append(trial))
-    assert run(study_, workers=2, timed=study_.timed) == {}
+    assert run(study_, workers=2, alone=study_.alone) == {}
     records = study_.store.load(study_.trials)
-    timed = [trial for trial in made if trial.id in study_.timed]
-    assert len(timed) == len(study_.timed) == 16 and made[-16:] == timed
+    timed = [trial for trial in made if trial.id in study_.alone]
+    assert len(timed) == len(study_.alone) == 16 and made[-16:] == timed
     for id_, record in records.items():
-        alone = id_ in study_.timed
+        alone = id_ in study_.alone
         assert (record.alone, record.where["threads"]) == (alone, 2 if alone else 1), record.where
         assert record.latency > 0
     seeds = [trial.seed for trial in timed]
@@ -97,7 +99,7 @@ def test_timed_trials_come_last_one_at_a_time_in_random_order(tmp_path, monkeypa
 
 def test_trials_of_lower_rank_begin_first(tmp_path, monkeypatch):
     """Of like rank the longest in several processes; those alike begin elsewhere in each run."""
-    study_ = tiny(tmp_path / "runs", model="conv", seeds=[2, 0, 1], pruners=["synflow", "random", "snip"])
+    study_ = tiny(tmp_path / "runs", model="conv", seeds=[2, 0, 1], pruner=["synflow", "random", "snip"])
     groups, ranks = grouped(study_.trials.values()), study_.ranks
 
     def rank(group):
@@ -129,8 +131,8 @@ def test_nothing_to_run_is_nothing_done(tmp_path):
 
 
 def test_trial_that_fails_costs_itself_and_is_run_again(tmp_path):
-    wild = {"dataset": "digits", "model": "conv", "learning_rate": 1e30}
-    half = tiny(comparison=[wild], pruners=["random"])
+    wild = {"dataset": "digits", "model": "conv", "compression": 1.0, "learning_rate": 1e30}
+    half = tiny(comparison=[wild], pruner=["random"])
     for _ in range(2):
         errors = run(half)
         assert [trial.model for trial in errors] == ["conv"], "the second time it alone is run again"
@@ -149,7 +151,7 @@ def test_missing_data_are_looked_for_once_by_trials_that_run_at_once(tmp_path, m
         raise UserError("digits is not at hand")
 
     monkeypatch.setattr(runner, "run_together", without_data)
-    study_ = tiny(tmp_path / "runs", comparison=[{"dataset": "digits", "model": "fc"}])
+    study_ = tiny(tmp_path / "runs", comparison=[{"dataset": "digits", "model": "fc", "compression": 1.0}])
     assert set(run(study_).values()) == {"digits is not at hand"}
     assert sorted(sizes) == [1, 4]
     assert {record.status for record in study_.store.load(study_.trials).values()} == {"failed"}
@@ -159,7 +161,9 @@ def test_any_exception_is_one_line_with_its_place(monkeypatch):
     def broken(*_, **__):
         raise KeyError("two\nlines")
 
-    one = tiny(comparison=[{"dataset": "digits", "model": "fc"}], pruners=["random"], compressions=[1.0])
+    one = tiny(
+        comparison=[{"dataset": "digits", "model": "fc", "compression": 1.0}], pruner=["random"], compression=[1.0]
+    )
     monkeypatch.setattr("prunekit.study.runner.run_together", broken)
     (error, *_) = run(one).values()
     assert error.startswith("KeyError: ") and "\n" not in error and "test_engine.py:" in error
@@ -189,11 +193,11 @@ def test_without_memory_fewer_train_side_by_side(tmp_path, monkeypatch, capsys, 
         if len(trials) > room:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
         sizes.append(len(trials))
-        assert {trial.batch_size for trial in trials} == {TINY["batch_size"]}
+        assert {trial.batch_size for trial in trials} == {TINY["defaults"]["batch_size"]}
         return together(trials, *words)
 
     monkeypatch.setattr(runner, "run_together", crowded)
-    study_ = tiny(tmp_path / "runs", comparison=[{"dataset": "digits", "model": "fc"}])
+    study_ = tiny(tmp_path / "runs", comparison=[{"dataset": "digits", "model": "fc", "compression": 1.0}])
     assert run(study_) == {}
     assert len(study_.store.load(study_.trials)) == 5
     assert sizes.count(room) == {1: 5, 2: 2}[room]
@@ -231,7 +235,9 @@ def test_without_memory_fewer_processes_run(tmp_path, monkeypatch, capsys):
 
 def test_only_the_group_that_kills_its_process_twice_fails(tmp_path, monkeypatch):
     monkeypatch.setattr(engine, "work", deadly)
-    study_ = tiny(tmp_path / "runs", model="conv", comparison=[{"dataset": "digit-pairs", "model": "conv"}])
+    study_ = tiny(
+        tmp_path / "runs", model="conv", comparison=[{"dataset": "digit-pairs", "model": "conv", "compression": 1.0}]
+    )
     errors = run(study_, workers=2)
     assert {trial.pruner for trial in errors} == {"random"}
     (line,) = set(errors.values())
@@ -260,7 +266,7 @@ def test_a_record_that_has_appeared_meanwhile_is_not_made_again(tmp_path, monkey
 def test_unavailable_dataset_fails_its_trials_alone(tmp_path, monkeypatch):
     for name, value in OFFLINE.items():
         monkeypatch.setenv(name, value)
-    half = tiny(comparison=[{"dataset": "mnist", "model": "fc"}])
+    half = tiny(comparison=[{"dataset": "mnist", "model": "fc", "compression": 1.0}])
     errors = run(half, data_dir=tmp_path / "nothing")
     assert {trial.dataset for trial in errors} == {"mnist"} and len(errors) == 2
     statuses = {(r.trial.dataset, r.status) for r in half.store.load(half.trials).values()}
@@ -300,10 +306,9 @@ def test_record_that_cannot_be_written_is_said(tmp_path):
 @pytest.fixture
 def long_profile(tmp_path, tiny_profile):
     """A study that takes some seconds once its processes have started, which is long enough to be killed."""
-    longer = {"seeds": list(range(share(103, 8))), "batch_size": 20}
-    longer |= share({"post_epochs": 2, "train_subset": 1000}, {})
+    longer = {"seeds": range(share(103, 8)), "batch_size": 20} | share({"post_epochs": 2, "train_subset": 1000}, {})
     file = tmp_path / "long.yaml"
-    file.write_text(json.dumps(TINY | longer))
+    file.write_text(json.dumps(tiny_params(**longer)))
     return file
 
 
@@ -371,7 +376,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="fi
 
 
 def trials_of(file):
-    return profile.Study(load_params(str(file))).trials
+    return Results(load_params(str(file))).trials
 
 
 def kill_at(moments, process, worker_first):
@@ -413,7 +418,7 @@ def test_kills_at_random_moments_change_no_result(tmp_path, long_profile):
     _, printed = last.communicate(timeout=300)
     assert last.returncode == 0 and "Traceback" not in printed, printed
     params = load_params(str(long_profile))
-    disturbed, undisturbed = (profile.Study(params, folder) for folder in (runs, tmp_path / "other"))
+    disturbed, undisturbed = (Results(params, folder) for folder in (runs, tmp_path / "other"))
     assert run(undisturbed) == {}
     ours, theirs = results(disturbed), results(undisturbed)
     assert len(ours) == len(trials_of(long_profile)) and ours == {k: approximately(row) for k, row in theirs.items()}
@@ -459,53 +464,52 @@ def test_two_runs_at_once_in_one_folder(tmp_path, long_profile, called):
     assert len(whole_records(tmp_path / "runs")) == len(trials_of(long_profile))
 
 
-def test_what_users_bring_runs_in_workers_and_again_only_when_edited(tmp_path, brought, prunekit, tiny_profile):
-    own = {"pruners": "[random, 'brought:steep']", "datasets": "['brought:bright']", "model": "brought:around"}
-    what = (tiny_profile, "--runs-dir", "runs", *(word for key in own for word in ("--set", f"{key}={own[key]}")))
+def test_what_users_bring_runs_in_workers_and_again_only_when_edited(tmp_path, mine, prunekit):
+    own = {"pruner": ["random", "mine:steep"], "dataset": "mine:bright", "model": "mine:around"}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(tiny_params(**own)))
+    what = (tmp_path / "own.yaml", "--runs-dir", "runs")
     first = prunekit("run", *what, "--workers", 2)
     assert first.returncode == 0 and "8 trials, 0 done, 8 to run" in first.stderr, first.stderr
     before = whole_records(tmp_path / "runs")
-    brought.write_text(brought.read_text().replace("POWER = 2", "POWER = 3"))
+    mine.write_text(mine.read_text().replace("POWER = 2", "POWER = 3"))
     second = prunekit("run", *what, "--workers", 1)
     assert second.returncode == 0 and "8 trials, 4 done, 4 to run" in second.stderr, second.stderr
     after = whole_records(tmp_path / "runs")
     assert before.items() < after.items() and len(after) == 12
-    brought.write_text(brought.read_text().replace("POWER = 3", "POWER = 2"))
+    mine.write_text(mine.read_text().replace("POWER = 3", "POWER = 2"))
     assert "8 done, 0 missing" in prunekit("status", *what).stdout, "what was is known again"
     for old, new in (("range(count) ", "range(count)[::1] "), ("F.relu(", "F.silu(")):
-        brought.write_text(brought.read_text().replace(old, new))
+        mine.write_text(mine.read_text().replace(old, new))
         assert "4 done, 4 missing" in prunekit("status", *what).stdout, "all with that data, or that network"
 
 
-def test_what_fails_of_a_users_own_costs_its_own_trials(tmp_path, brought):
-    study_ = tiny(tmp_path / "runs", pruners=["random", "brought:failing"], datasets=["digits", "brought:floats"])
+def test_what_fails_of_a_users_own_costs_its_own_trials(tmp_path, mine):
+    study_ = tiny(tmp_path / "runs", pruner=["random", "mine:failing"], dataset=["digits", "mine:floats"])
     failures = sorted(engine.lines(run(study_)), key=len)
-    assert failures[0].endswith("): pruner brought:failing raised KeyError: 'conv7'")
-    assert failures[1].endswith(
-        "): dataset brought:floats: the training images are float64; they must be uint8, 0 to 255"
-    )
-    assert failures[1].startswith("4 trials (first: brought:floats/fc ") and len(failures) == 2
+    assert failures[0].endswith("): pruner mine:failing raised KeyError: 'conv7'")
+    assert failures[1].endswith("): dataset mine:floats: the training images are float64; they must be uint8, 0 to 255")
+    assert failures[1].startswith("4 trials (first: mine:floats/fc ") and len(failures) == 2
     good = study_.store.good(study_.trials).values()
     assert len(good) == 3 and {record.trial.pruner for record in good} == {"random"}
 
 
-def test_a_pruner_edited_after_its_trials_were_made_runs_under_no_old_name(tmp_path, brought, monkeypatch):
-    study_ = tiny(tmp_path / "runs", pruners=["brought:steep"])
-    assert {trial.pruner_source for trial in study_.trials.values()} == {own.digest("pruner", "brought:steep")}
-    monkeypatch.setattr(sys.modules["brought"], "POWER", 3)
-    with pytest.raises(UserError, match="brought:steep was edited after its trials were made"):
+def test_a_pruner_edited_after_its_trials_were_made_runs_under_no_old_name(tmp_path, mine, monkeypatch):
+    study_ = tiny(tmp_path / "runs", pruner=["mine:steep"])
+    assert {trial.pruner_source for trial in study_.trials.values()} == {plugins.digest("pruner", "mine:steep")}
+    monkeypatch.setattr(sys.modules["mine"], "POWER", 3)
+    with pytest.raises(UserError, match="mine:steep was edited after its trials were made"):
         run(study_)
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_record_of_a_users_pruner_is_read_without_the_pruner(tmp_path, brought):
-    study_ = tiny(tmp_path / "runs", pruners=["brought:steep"])
+def test_a_record_of_a_users_pruner_is_read_without_the_pruner(tmp_path, mine):
+    study_ = tiny(tmp_path / "runs", pruner=["mine:steep"])
     trial = next(iter(study_.trials.values()))
     study_.store.save(failed(trial, "nothing", {}))
     sealed = (study_.store.folder / f"{trial.id}.json").read_text()
     code = (
         f"import sys; from prunekit.study.store import Store; print(*Store('runs').load(['{trial.id}'])); "
-        "assert not {'brought', 'torch'} & sys.modules.keys()"
+        "assert not {'mine', 'torch'} & sys.modules.keys()"
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert result.stdout.strip() == trial.id, result.stderr

@@ -7,7 +7,7 @@ from torch.nn.utils import prune
 
 from prunekit import metrics, models, saved
 from prunekit.study import runner, store
-from prunekit.study.shared import Shared
+from prunekit.study.artifacts import Artifacts
 from prunekit.study.trial import Trial, failed
 
 SMALL = {
@@ -22,7 +22,7 @@ SMALL = {
 
 
 def top1(net, trial):
-    data, _ = Shared().data(trial)
+    data, _ = Artifacts().data(trial)
     (row,) = metrics.evaluate(net, data.test.in_order(250))
     return row["top1"]
 

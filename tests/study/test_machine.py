@@ -6,7 +6,7 @@ from torch.cuda._utils import _get_device_index
 
 from prunekit.errors import UserError
 from prunekit.study import engine, machine
-from prunekit.study.shared import Shared
+from prunekit.study.artifacts import Artifacts
 from prunekit.study.trial import Trial
 
 
@@ -44,7 +44,7 @@ def test_the_stand_in_is_as_strict_as_torch(in_use):
 @pytest.mark.parametrize(("name", "number"), [("auto", 0), ("cuda", 0), ("cuda:0", 0), ("cuda:1", 1)])
 def test_a_gpu_by_any_name_is_known_by_its_number(in_use, name, number):
     device = machine.device(name)
-    assert device == Shared(device=name).device == f"cuda:{number}"
+    assert device == Artifacts(device=name).device == f"cuda:{number}"
     assert set(in_use) == {number}
     assert machine.processor(device) == f"GPU {number}"
     assert machine.measured(device, lambda: "made")[0] == "made"

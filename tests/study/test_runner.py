@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from prunekit import datasets, models, own, pruners
+from prunekit import models, plugins, pruners
+from prunekit.names import BY_KIND
 from prunekit.study import machine, runner
-from prunekit.study.shared import Shared, stream
-from prunekit.study.trial import OURS, Trial, failed
+from prunekit.study.artifacts import Artifacts, stream
+from prunekit.study.trial import Trial, failed
 
 SMALL = {
     "dataset": "digits",
@@ -64,7 +65,7 @@ def test_the_same_trial_twice_is_the_same_record(fields):
 @pytest.mark.parametrize("pre_epochs", [0, 1])
 @pytest.mark.parametrize("fields", [{"pruner": "snip"}, {"pruner": "random"}, {"pruner": "random", "prune_steps": 2}])
 def test_sharing_changes_no_result(fields, pre_epochs):
-    shared = Shared()
+    shared = Artifacts()
     for compression in (1.0, 0.1, 2.0, 1.0):
         one = trial(compression=compression, pre_epochs=pre_epochs, **fields)
         assert run(one, shared) == run(one)
@@ -72,7 +73,7 @@ def test_sharing_changes_no_result(fields, pre_epochs):
 
 def test_sharing_tells_trials_apart():
     """Every second trial differs from the first in one field that changes what is shared."""
-    shared = Shared()
+    shared = Artifacts()
     changes = [
         {"seed": 1},
         {"width": 0.2},
@@ -93,7 +94,7 @@ def test_sharing_tells_trials_apart():
 
 
 def test_shared_work_is_done_once_and_charged_to_all():
-    shared = Shared()
+    shared = Artifacts()
     one, two = (runner.run_trial(trial(compression=c, pre_epochs=1), shared) for c in (1.0, 2.0))
     assert one.seconds["pretrain"] == two.seconds["pretrain"] > 0
     assert one.seconds["data"] == two.seconds["data"] > 0
@@ -106,7 +107,7 @@ def test_a_network_that_collapses_on_the_way_is_a_collapsed_record(pruner):
 
 
 def test_a_failing_stage_leaves_shared_sound(monkeypatch):
-    shared = Shared()
+    shared = Artifacts()
     expected = run(trial())
     run(trial(compression=0.5), shared)
     with monkeypatch.context() as patch, pytest.raises(ArithmeticError):
@@ -266,10 +267,10 @@ OTHER_VALUES = {
     "control": "shuffled",
     "passes": True,
     "timed": True,
-    **{f"{kind}_source": "1" * 16 for kind in OURS},
+    **{f"{kind}_source": "1" * 16 for kind in BY_KIND},
 }
 WHERE_IT_MATTERS = {"reaugmented": {"pruner": "grasp"}}
-WHERE_IT_MATTERS |= {f"{kind}_source": {kind: "mine", f"{kind}_source": "0" * 16} for kind in OURS}
+WHERE_IT_MATTERS |= {f"{kind}_source": {kind: "mine", f"{kind}_source": "0" * 16} for kind in BY_KIND}
 
 
 @pytest.mark.parametrize("field", Trial.model_fields)
@@ -280,7 +281,7 @@ def test_every_field_is_part_of_the_id(field):
 
 def test_scores_that_depend_on_the_density_serve_one_compression():
     """The same records together as alone, though others' scores serve all compressions."""
-    shared, name = Shared(), "prunekit.baselines:force"
+    shared, name = Artifacts(), "prunekit.baselines:force"
     together = [runner.run_trial(trial(pruner=name, compression=c), shared) for c in (0.5, 1.5, 0.5)]
     alone = runner.run_trial(trial(pruner=name, compression=1.5))
     kept = [[layer.kept for layer in record.layers] for record in (*together, alone)]
@@ -288,20 +289,14 @@ def test_scores_that_depend_on_the_density_serve_one_compression():
     assert together[1].top1 == alone.top1
 
 
-def test_names_of_ours_are_those_of_the_rooms():
-    assert OURS["dataset"] == datasets.NAMES
-    assert sorted(OURS["model"]) == sorted(models.NAMES)
-    assert sorted(OURS["pruner"]) == sorted(pruners.NAMES)
-
-
-def test_what_a_user_brought_is_told_by_its_source(brought):
-    made = trial(dataset="brought:bright", model="brought:around", pruner="brought:steep")
+def test_what_a_user_brought_is_told_by_its_source(mine):
+    made = trial(dataset="mine:bright", model="mine:around", pruner="mine:steep")
     assert list(made.sources) == [
-        ("dataset", "brought:bright"),
-        ("model", "brought:around"),
-        ("pruner", "brought:steep"),
+        ("dataset", "mine:bright"),
+        ("model", "mine:around"),
+        ("pruner", "mine:steep"),
     ]
-    assert made.sources == {(kind, name): own.digest(kind, name) for kind, name in made.sources}
+    assert made.sources == {(kind, name): plugins.digest(kind, name) for kind, name in made.sources}
     assert len(set(made.sources.values())) == 3 and not trial().sources
     with pytest.raises(ValueError, match="unknown model 'arond'"):
         trial(model="arond")
@@ -309,13 +304,11 @@ def test_what_a_user_brought_is_told_by_its_source(brought):
         Trial.model_validate_json(made.model_dump_json().replace(made.model_source, ""))
 
 
-def test_networks_and_data_of_a_users_own_run(brought):
+def test_networks_and_data_of_a_users_own_run(mine):
     """And pruners share what does not depend on them: the network is made once."""
-    shared = Shared()
-    asked = {"dataset": "brought:bright", "model": "brought:around", "width": 1.0, "train_subset": None}
-    records = [
-        runner.run_trial(trial(**asked, pruner=name, post_epochs=20), shared) for name in ("snip", "brought:steep")
-    ]
+    shared = Artifacts()
+    asked = {"dataset": "mine:bright", "model": "mine:around", "width": 1.0, "train_subset": None}
+    records = [runner.run_trial(trial(**asked, pruner=name, post_epochs=20), shared) for name in ("snip", "mine:steep")]
     for record in records:
         assert [layer.name for layer in record.layers] == ["0.inside.weight", "3.weight"]
         assert record.parameters == 9 + 1 + 2 + 48 + 3 and record.top5 == 100
@@ -390,7 +383,7 @@ def test_failed_record():
 def test_other_labels_are_of_the_same_images():
     """Trained on, tested on and scored on; of as many groups as were asked for, each seed's its own."""
     pairs = {"dataset": "digit-pairs", "train_subset": 300}
-    shared = Shared()
+    shared = Artifacts()
     fine, _ = shared.data(trial(**pairs))
     _, images, truth = shared.examples(trial(**pairs))
     maps = {}
@@ -416,7 +409,7 @@ def test_other_labels_are_of_the_same_images():
 
 @pytest.mark.parametrize("pruner", ["snip", "random"])
 def test_a_shuffled_mask_keeps_the_layers_densities_and_not_the_choice(pruner):
-    shared = Shared()
+    shared = Artifacts()
     plain, control = trial(pruner=pruner, compression=0.5), trial(pruner=pruner, compression=0.5, control="shuffled")
     (first, _), _ = runner.prune(plain, shared)
     (second, _), _ = runner.prune(control, shared)
@@ -428,7 +421,7 @@ def test_a_shuffled_mask_keeps_the_layers_densities_and_not_the_choice(pruner):
 
 
 def test_a_reinitialised_network_has_the_mask_and_other_weights():
-    shared = Shared()
+    shared = Artifacts()
     plain, control = (trial(post_epochs=0, pre_epochs=1, control=name) for name in ("none", "reinitialised"))
     one, two = (runner.run_and_keep(t, shared) for t in (plain, control))
     for name, mask in one[2].items():

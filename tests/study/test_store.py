@@ -127,22 +127,22 @@ def test_publication_of_another_version_counts_as_none(tmp_path, capsys, monkeyp
     older = altered(schema_version=1)
     monkeypatch.setattr(store, "_sealed", lambda _: older)
     store.publish([record()], file)
-    assert store.published(file) == store.published(file) == {}
+    assert store.committed_records(file) == store.committed_records(file) == {}
     assert capsys.readouterr().err == f"prunekit: {file} is of another version of prunekit and counts as not there\n"
 
 
 def test_publishing_loses_nothing(tmp_path):
     records = [record(2.0), record(1.0), failed(record(0.1).trial, "loss is not a number", {"device": "cpu"})]
     store.publish(records, tmp_path / "a" / "trials.parquet")
-    assert store.published(tmp_path / "a" / "trials.parquet") == {r.id: r for r in records}
+    assert store.committed_records(tmp_path / "a" / "trials.parquet") == {r.id: r for r in records}
     store.publish(reversed(records), tmp_path / "b.parquet")
     assert (tmp_path / "b.parquet").read_bytes() == (tmp_path / "a" / "trials.parquet").read_bytes()
 
 
 def test_nothing_published_is_no_records(tmp_path):
-    assert store.published(tmp_path / "trials.parquet") == {}
+    assert store.committed_records(tmp_path / "trials.parquet") == {}
     store.publish([], tmp_path / "trials.parquet")
-    assert store.published(tmp_path / "trials.parquet") == {}
+    assert store.committed_records(tmp_path / "trials.parquet") == {}
 
 
 @pytest.mark.parametrize("damage", [lambda content: content[:-20], lambda content: b"", lambda content: b"PAR1" * 9])
@@ -151,7 +151,7 @@ def test_damaged_publication_is_one_line(tmp_path, damage):
     store.publish([record()], file)
     file.write_bytes(damage(file.read_bytes()))
     with pytest.raises(UserError, match="damaged") as error:
-        store.published(file)
+        store.committed_records(file)
     assert str(file) in str(error.value) and "\n" not in str(error.value)
 
 
@@ -179,7 +179,7 @@ def test_rows_that_were_taken_out_or_put_in_are_noticed(tmp_path):
     for other in (whole.slice(1), whole.take([1, 0]), whole.replace_schema_metadata({})):
         pyarrow.parquet.write_table(other, file)
         with pytest.raises(UserError, match="its rows are not those that were written"):
-            store.published(file)
+            store.committed_records(file)
     pyarrow.parquet.write_table(whole.drop_columns("checksum"), file)
     with pytest.raises(UserError, match="its checksum does not fit"):
-        store.published(file)
+        store.committed_records(file)

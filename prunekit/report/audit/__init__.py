@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import pandas as pd
 
-from ...study.profile import Study
-from ...study.trial import Record, Trial
-from .. import published, words
-from ..published import KEYS, Cell
+from ...study.results import Results
+from ...study.trial import Trial
+from .. import formatting, paper_values
+from ..paper_values import KEYS, Cell
 from ..statistics import half_width
 from ..table import Table, telling
 from .readings import DESCRIBED_PRE_EPOCHS, PARTS, Part, Reading
@@ -45,14 +45,14 @@ _WIDTHS |= {"In sd": 6, "Verdict": 13, "Why": 25}
 _SETUP = [field for field in Trial.model_fields if field != "seed"]
 
 
-def cells(study: Study, records: Mapping[str, Record]) -> pd.DataFrame:
+def cells(results: Results) -> pd.DataFrame:
     """Return a row for each published number, with the trials of `study` that stand beside it and the verdict.
 
     Columns: table, KEYS (of the paper), ours (dataset/model of our trials), published, reading (how the number was read
     if not as labelled), mean, interval (half-width, 95 %, t), spread (standard deviation over seeds), seeds, difference
     (ours minus published), spreads (the difference in spreads), verdict, why.
     """
-    return pd.DataFrame([row for part in PARTS for row in _rows(part, study, records)])
+    return pd.DataFrame([row for part in PARTS for row in _rows(part, results)])
 
 
 def once(rows: pd.DataFrame) -> pd.DataFrame:
@@ -100,13 +100,13 @@ def counts(rows: pd.DataFrame, claims: pd.Series) -> Table:
     return Table("audit_counts", "Table P", caption, tidy, tidy.rename(columns=titles))
 
 
-def _rows(part: Part, study: Study, records: Mapping[str, Record]) -> Iterator[dict[str, Any]]:
-    trials = {reading: _by_published_cell(_frame(reading, study, records)) for reading in part.readings}
-    for key, number in published.values(part.name).items():
+def _rows(part: Part, results: Results) -> Iterator[dict[str, Any]]:
+    trials = {reading: _by_published_cell(_frame(reading, results)) for reading in part.readings}
+    for key, number in paper_values.values(part.name).items():
         if math.isnan(number):
             continue
         readings = [reading for reading in part.readings if key[3] in reading.pruners]
-        found = [read(number, part, reading, trials[reading].get(key, []), records) for reading in readings]
+        found = [read(number, part, reading, trials[reading].get(key, []), results) for reading in readings]
         best = decisive(found)
         values = best.values
         spread = round(float(values.std(ddof=1)), 9) if len(values) > 1 else math.nan
@@ -130,12 +130,12 @@ def _rows(part: Part, study: Study, records: Mapping[str, Record]) -> Iterator[d
         }
 
 
-def _frame(reading: Reading, study: Study, records: Mapping[str, Record]) -> pd.DataFrame:
+def _frame(reading: Reading, results: Results) -> pd.DataFrame:
     """Return the trials that a reading is about, whether or not they were treated as it wants."""
-    frame = study.frame(reading.section, records)
+    frame = results.frame(reading.section)
     if not reading.of_magnitude:
         return frame
-    frame = pd.concat([frame, study.frame("described", records)], ignore_index=True)
+    frame = pd.concat([frame, results.frame("described")], ignore_index=True)
     return frame[(frame.pre_epochs > 0) == (reading.pre_epochs > 0)]
 
 
@@ -144,7 +144,7 @@ def _by_published_cell(frame: pd.DataFrame) -> dict[Cell, list[pd.DataFrame]]:
     frame = frame.drop_duplicates("id")
     places: dict[Cell, list[int]] = {}
     for place, (pair, *rest) in enumerate(
-        zip(published.counterparts(frame), frame.compression, frame.pruner, strict=True)
+        zip(paper_values.counterparts(frame), frame.compression, frame.pruner, strict=True)
     ):
         places.setdefault(cast(Cell, (*pair, *rest)), []).append(place)
     beside: dict[Cell, list[pd.DataFrame]] = {}
@@ -158,14 +158,14 @@ def _by_published_cell(frame: pd.DataFrame) -> dict[Cell, list[pd.DataFrame]]:
 def _line(row: Mapping[str, Any]) -> dict[str, str]:
     return {
         "Table": row["table"],
-        "Data": words.DATASETS[row["dataset"]],
-        "Network": words.model(row["model"]),
+        "Data": formatting.DATASETS[row["dataset"]],
+        "Network": formatting.model(row["model"]),
         "c": f"{row['compression']:g}",
-        "Pruner": words.PRUNERS[row["pruner"]],
+        "Pruner": formatting.PRUNERS[row["pruner"]],
         "Published": f"{row['published']:g}",
-        "Ours": words.estimate(row["mean"], row["interval"], 2, share=row["table"] not in ("III", "IV")),
-        "Difference": words.signed(row["difference"], 2),
-        "In sd": words.signed(row["spreads"], 1),
+        "Ours": formatting.estimate(row["mean"], row["interval"], 2, share=row["table"] not in ("III", "IV")),
+        "Difference": formatting.signed(row["difference"], 2),
+        "In sd": formatting.signed(row["spreads"], 1),
         "Verdict": row["verdict"],
         "Why": row["why"],
     }
@@ -178,10 +178,10 @@ def _shared_line(group: pd.DataFrame) -> dict[str, str]:
         ("Table", "Data", "Network", "c", "Pruner", "Published", "Ours", "Difference", "In sd"), ""
     ) | {
         "Table": first["table"],
-        "Data": words.DATASETS[first["dataset"]],
-        "Network": words.model(first["model"]),
+        "Data": formatting.DATASETS[first["dataset"]],
+        "Network": formatting.model(first["model"]),
         "c": f"{compressions[0]:g}" if len(compressions) == 1 else "several",
-        "Pruner": words.pruners(pruners),
+        "Pruner": formatting.pruners(pruners),
         "Verdict": f"{len(group)} {first['verdict']}",
         "Why": first["why"],
     }

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ...study.profile import Section
+from ...study.params import Section
 from ...study.trial import Record
-from .. import words
+from .. import formatting
 
 DESCRIBED_PRE_EPOCHS = 100  # of training before magnitude pruning, as the paper says
 _FEWER_PRE_EPOCHS = 10  # as many as it trains after pruning
 _MAGNITUDE = ("magnitude",)
-_OTHERS = tuple(pruner for pruner in words.PRUNERS if pruner != "magnitude")
+_OTHERS = tuple(pruner for pruner in formatting.PRUNERS if pruner != "magnitude")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Reading:
     section: Section
     value: Callable[[Record], float | None]
     what: str = ""
-    pruners: tuple[str, ...] = tuple(words.PRUNERS)
+    pruners: tuple[str, ...] = tuple(formatting.PRUNERS)
     pre_epochs: int = 0
 
     @property

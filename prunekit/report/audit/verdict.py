@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from ...study.trial import Record, Trial
-from .. import published, words
+from ...study.results import Results
+from ...study.trial import Trial
+from .. import formatting, paper_values
 from ..statistics import prediction
 from .readings import Part, Reading
 
@@ -40,32 +41,32 @@ def untestable(frame: pd.DataFrame, trained: bool, magnitude_pre_epochs: int = 0
     if frame.empty:
         return "no such trial was run"
     for dataset, model in dict.fromkeys(zip(frame.dataset, frame.model, strict=True)):
-        if published.counterpart(dataset, model) != (dataset, model):
-            return f"stand-in: {words.DATASETS[dataset]}, {words.model(model)}"
+        if paper_values.counterpart(dataset, model) != (dataset, model):
+            return f"stand-in: {formatting.DATASETS[dataset]}, {formatting.model(model)}"
     for pre_epochs, pruner in zip(frame.pre_epochs, frame.pruner, strict=True):
         expected = magnitude_pre_epochs if pruner == "magnitude" else 0
         if pre_epochs != expected:
-            return f"{words.FIELDS['pre_epochs']}: {pre_epochs}, not {expected}"
+            return f"{formatting.FIELDS['pre_epochs']}: {pre_epochs}, not {expected}"
     trained = trained or bool(frame.pre_epochs.any())
     for field in (*_PRUNING, *(_TRAINING if trained else ())):
         default = Trial.model_fields[field].default
         alike = (default, *_ALIKE.get(field, ()))
         found = [value for value in frame[field] if not (pd.isna(value) if default is None else value in alike)]
         if found:
-            return f"{words.FIELDS[field]}: {words.number(found[0])}, not {words.number(default or 'all')}"
+            return (
+                f"{formatting.FIELDS[field]}: {formatting.number(found[0])}, not {formatting.number(default or 'all')}"
+            )
     if lost := int((frame.status != "ok").sum()):
         return f"{lost} of {len(frame)} trials failed"
     return "one seed" if frame.seed.nunique() < 2 else ""
 
 
-def read(
-    number: float, part: Part, reading: Reading, setups: list[pd.DataFrame], records: Mapping[str, Record]
-) -> Found:
+def read(number: float, part: Part, reading: Reading, setups: list[pd.DataFrame], results: Results) -> Found:
     """Judge `number` by those trials beside it that can test it, or else by others."""
 
     obstacles = [(untestable(trials, part.trained, reading.pre_epochs), trials) for trials in setups or [_NO_TRIALS]]
     why, trials = min(obstacles, key=lambda one: (one[0].startswith("stand-in"), bool(one[0])))
-    done = [records[id_] for id_, status in zip(trials.id, trials.status, strict=True) if status == "ok"]
+    done = [results.records[id_] for id_, status in zip(trials.id, trials.status, strict=True) if status == "ok"]
     values = pd.Series([reading.value(record) for record in done], dtype=float).dropna()
     return Found(reading, trials, values, *_judge(number, part, reading, trials, values, why))
 

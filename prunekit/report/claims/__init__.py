@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 
@@ -12,9 +11,9 @@ import pandas as pd
 
 from ... import datasets
 from ...errors import UserError
-from ...study.profile import Study
+from ...study.results import Results
 from ...study.trial import Record, Trial
-from .. import published, words
+from .. import formatting, paper_values
 from ..audit import CONTRADICTED, DESCRIBED_PRE_EPOCHS, EXPLAINED, REPRODUCED, UNTESTED, untestable
 from ..statistics import half_width
 from ..table import Table
@@ -25,22 +24,22 @@ Place = tuple[str, int]
 CLAIMS = (*accuracy.CLAIMS, *cost.CLAIMS, *weights.CLAIMS)
 
 
-def judge(claim: Claim, study: Study, records: Mapping[str, Record]) -> dict[str, str]:
+def judge(claim: Claim, results: Results) -> dict[str, str]:
     """Return what becomes of a claim: verdict, evidence, and whether the paper's own numbers bear it out.
 
     The margin by which it holds is taken of each seed that has all that it needs; it is reproduced (or explained) if
     the 95 % t interval of their mean lies above zero, contradicted if below. Else, and for trials of another kind than
     the paper's, not testable.
     """
-    frame = _trials(claim, study, records)
-    pairs = published.counterparts(frame)
+    frame = _trials(claim, results)
+    pairs = paper_values.counterparts(frame)
     ours = frame.assign(
         dataset=[dataset for dataset, _ in pairs],
         model=[model for _, model in pairs],
-        value=[_value(claim, records.get(id_)) for id_ in frame.id],
+        value=[_value(claim, results.records.get(id_)) for id_ in frame.id],
     )
-    names = {stood_for: words.DATASETS[name] for (stood_for, _), name in zip(pairs, frame.dataset, strict=True)}
-    why = _why_not(claim, frame, records)
+    names = {stood_for: formatting.DATASETS[name] for (stood_for, _), name in zip(pairs, frame.dataset, strict=True)}
+    why = _why_not(claim, frame)
     verdict = UNTESTED
     by_seed = {}
     for seed, rows in ours.groupby("seed"):
@@ -54,7 +53,7 @@ def judge(claim: Claim, study: Study, records: Mapping[str, Record]) -> dict[str
             verdict = _verdict(claim, margins)
             why = claim.explained if verdict == EXPLAINED else ""
         digits = 1 if abs(margins.mean()) >= 1 else 3
-        margin = f"margin {words.signed(margins.mean(), digits)}"
+        margin = f"margin {formatting.signed(margins.mean(), digits)}"
         margin += "" if len(margins) < 2 else f" ± {half_width(margins):.{digits}f}"
         evidence = f"{why + '; ' if why else ''}{margin} {claim.unit}; {shown}"
     except MissingValueError as missing:
@@ -63,10 +62,10 @@ def judge(claim: Claim, study: Study, records: Mapping[str, Record]) -> dict[str
     return {"verdict": verdict, "evidence": evidence[0].upper() + evidence[1:], "own": _own(claim)}
 
 
-def table(study: Study, records: Mapping[str, Record]) -> Table:
+def table(results: Results) -> Table:
     """Return the claims with what becomes of each."""
-    rows = [{"claim": c.text, "where": c.where, **judge(c, study, records)} for c in CLAIMS]
-    tidy = pd.DataFrame([*rows, _same_images(study), _BEST_NUMBER])
+    rows = [{"claim": c.text, "where": c.where, **judge(c, results)} for c in CLAIMS]
+    tidy = pd.DataFrame([*rows, _same_images(results), _BEST_NUMBER])
     tidy.insert(0, "number", range(1, len(tidy) + 1))
     wide = pd.DataFrame(
         {
@@ -87,12 +86,12 @@ def table(study: Study, records: Mapping[str, Record]) -> Table:
     return Table("claims", "Table R", caption, tidy, wide, widths=(4, 22, 11, 45, 18))
 
 
-def shared_images(study: Study) -> tuple[int, int, list[tuple[Place, Place]]]:
+def shared_images(results: Results) -> tuple[int, int, list[tuple[Place, Place]]]:
     """Return how many different images CIFAR-10 and CIFAR-100 have, and where in each those lie that both have.
 
     A place is a split, train or test, and a position in it. Raises UserError without the data.
     """
-    if not {"cifar10", "cifar100"} <= set(study.params.datasets):
+    if not {"cifar10", "cifar100"} <= {trial.dataset for trial in results.trials.values()}:
         raise UserError("this profile does not use CIFAR-10 and CIFAR-100")
     first, second = _distinct_images("cifar10"), _distinct_images("cifar100")
     return len(first), len(second), [(place, second[image]) for image, place in first.items() if image in second]
@@ -112,9 +111,9 @@ _BEST_NUMBER = {
 }
 
 
-def _same_images(study: Study) -> dict[str, str]:
+def _same_images(results: Results) -> dict[str, str]:
     try:
-        first, _, shared = shared_images(study)
+        first, _, shared = shared_images(results)
     except UserError as error:
         verdict, evidence = UNTESTED, f"{str(error)[0].upper()}{str(error)[1:]}."
     else:
@@ -127,14 +126,14 @@ def _same_images(study: Study) -> dict[str, str]:
     return {"claim": claim, "where": "I-A, III", "verdict": verdict, "evidence": evidence, "own": "–"}
 
 
-def _trials(claim: Claim, study: Study, records: Mapping[str, Record]) -> pd.DataFrame:
+def _trials(claim: Claim, results: Results) -> pd.DataFrame:
     """The trials that a claim is checked on."""
-    frame = study.frame(claim.section, records)
+    frame = results.frame(claim.section)
     if claim.pretrained:
-        described = study.frame("described", records)
+        described = results.frame("described")
         described = described[(described.pre_epochs > 0) & _protocol(described).isin(set(_protocol(frame)))]
         frame = pd.concat([frame[frame.pruner != "magnitude"], described], ignore_index=True)
-    return frame.loc[np.array([pair[0] in claim.datasets for pair in published.counterparts(frame)], dtype=bool)]
+    return frame.loc[np.array([pair[0] in claim.datasets for pair in paper_values.counterparts(frame)], dtype=bool)]
 
 
 def _protocol(frame: pd.DataFrame) -> pd.Series:
@@ -143,10 +142,10 @@ def _protocol(frame: pd.DataFrame) -> pd.Series:
     return pd.Series(list(frame[fields].fillna(0).itertuples(index=False, name=None)), index=frame.index, dtype=object)
 
 
-def _why_not(claim: Claim, frame: pd.DataFrame, records: Mapping[str, Record]) -> str:
+def _why_not(claim: Claim, frame: pd.DataFrame) -> str:
     if why := untestable(frame, claim.trained, DESCRIBED_PRE_EPOCHS if claim.pretrained else 0):
         return why
-    if claim.timed and not all(record.alone for id_ in frame.id if (record := records.get(id_))):
+    if claim.timed and not frame.alone.all():
         return "timed beside other trials"
     return ""
 
@@ -162,7 +161,7 @@ def _own(claim: Claim) -> str:
     if not claim.printed:
         return "–"
     try:
-        margin, evidence = claim.check(Values(published.values(claim.printed)))
+        margin, evidence = claim.check(Values(paper_values.values(claim.printed)))
     except MissingValueError as missing:
         return f"n/a ({missing})"
     return "yes" if margin >= 0 else f"no: {evidence}"
@@ -173,6 +172,6 @@ def _value(claim: Claim, record: Record | None) -> float:
     return math.nan if value is None else value
 
 
-def _means(rows: pd.DataFrame) -> dict[published.Cell, float]:
+def _means(rows: pd.DataFrame) -> dict[paper_values.Cell, float]:
     """The mean over seeds of each cell, not a number where one is missing."""
-    return {cell: float(group.value.mean(skipna=False)) for cell, group in published.by_cell(rows).items()}
+    return {cell: float(group.value.mean(skipna=False)) for cell, group in paper_values.by_cell(rows).items()}

@@ -6,12 +6,14 @@ from itertools import combinations
 from statistics import fmean
 
 from ...study.trial import Record
-from .. import words
+from .. import formatting
 from .claim import ALL, SWEPT, TRAINABLE, Claim, Values, by_dataset, lag, lead, listed
 
 _TABLE_1, _TABLE_2 = "table1_accuracy_by_dataset", "table2_accuracy_by_compression"
 _HUNDRED, _NEAR, _LARGE_DROP = ("cifar100", "digit-pairs"), 5, 10  # datasets of a hundred classes; points
-_RUN = [(c, p) for c in ALL for p in words.PRUNERS if (c, p) != (0.05, "snip")]  # what the paper has on both CIFARs
+_RUN = [
+    (c, p) for c in ALL for p in formatting.PRUNERS if (c, p) != (0.05, "snip")
+]  # what the paper has on both CIFARs
 
 
 def _top1(record: Record) -> float | None:
@@ -26,7 +28,7 @@ def _as_printed(record: Record) -> float | None:
 def _same_ranking(values: Values) -> tuple[float, str]:
     first, second = (values.by_pruner(dataset, 1.0) for dataset in SWEPT)
     margins = []
-    for one, other in combinations(words.PRUNERS, 2):
+    for one, other in combinations(formatting.PRUNERS, 2):
         gaps = (first[one] - first[other], second[one] - second[other])
         margins.append(min(map(abs, gaps)) * (1 if gaps[0] * gaps[1] >= 0 else -1))
     return min(margins), by_dataset(values, {"cifar10": first, "cifar100": second})
@@ -56,19 +58,19 @@ def _synflow_last_on_mnist(values: Values) -> tuple[float, str]:
 
 def _rows(values: Values) -> dict[tuple[str, str], float]:
     models = {"cifar10": "vgg16", "mnist": "fc", "cifar100": "vgg16"}
-    return {(d, p): values.at(d, 1.0, p, model) for d, model in models.items() for p in words.PRUNERS}
+    return {(d, p): values.at(d, 1.0, p, model) for d, model in models.items() for p in formatting.PRUNERS}
 
 
 def _highest_of_all(values: Values) -> tuple[float, str]:
     found = _rows(values)
     highest = sorted(found.items(), key=lambda item: -item[1])[:3]
-    shown = ", ".join(f"{values.name(d)} {words.PRUNERS[p]} {value:.2f}" for (d, p), value in highest)
+    shown = ", ".join(f"{values.name(d)} {formatting.PRUNERS[p]} {value:.2f}" for (d, p), value in highest)
     return lead(found, ("mnist", "magnitude")), f"the highest: {shown}"
 
 
 def _snip_alike(values: Values) -> tuple[float, str]:
     found = _rows(values)
-    ranges = {p: _range([v for (_, q), v in found.items() if q == p]) for p in words.PRUNERS}
+    ranges = {p: _range([v for (_, q), v in found.items() if q == p]) for p in formatting.PRUNERS}
     return lag(ranges, "snip"), f"points between highest and lowest: {listed(ranges)}"
 
 
@@ -93,17 +95,17 @@ def _snip_drops_least(values: Values) -> tuple[float, str]:
 
 
 def _snip_steadiest(values: Values) -> tuple[float, str]:
-    ranges = {p: _range([values.at("cifar10", c, p) for c in ALL]) for p in words.PRUNERS}
+    ranges = {p: _range([values.at("cifar10", c, p) for c in ALL]) for p in formatting.PRUNERS}
     return lag(ranges, "snip"), f"points between highest and lowest: {listed(ranges)}"
 
 
 def _grasp_worst(values: Values) -> tuple[float, str]:
-    means = {p: fmean(values.at(d, c, p) for d in SWEPT for c, q in _RUN if q == p) for p in words.PRUNERS}
+    means = {p: fmean(values.at(d, c, p) for d in SWEPT for c, q in _RUN if q == p) for p in formatting.PRUNERS}
     lowest = [
         (d, c)
         for d in SWEPT
         for c in ALL
-        if values.at(d, c, "grasp") <= min(values.at(d, c, p) for p in words.PRUNERS if (c, p) in _RUN)
+        if values.at(d, c, "grasp") <= min(values.at(d, c, p) for p in formatting.PRUNERS if (c, p) in _RUN)
     ]
     return lag(means, "grasp"), f"means: {listed(means)}; lowest at {len(lowest)} of 12 (dataset, compression)"
 
@@ -125,7 +127,7 @@ def _leads(values: Values) -> dict[tuple[float, str], float]:
 
 def _least_lead(values: Values) -> tuple[float, str]:
     (compression, pruner), least = min(_leads(values).items(), key=lambda item: item[1])
-    return least, f"the least lead: {least:.1f} points ({words.PRUNERS[pruner]}, c = {compression:g})"
+    return least, f"the least lead: {least:.1f} points ({formatting.PRUNERS[pruner]}, c = {compression:g})"
 
 
 def _eight_points(values: Values) -> tuple[float, str]:

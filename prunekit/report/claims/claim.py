@@ -7,9 +7,9 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ...study.profile import Section
+from ...study.params import Section
 from ...study.trial import Record
-from .. import words
+from .. import formatting
 
 SWEPT = ("cifar10", "cifar100")
 SMALL, LARGE = (0.05, 0.1), (0.2, 0.5, 1.0, 2.0)
@@ -25,24 +25,26 @@ class MissingValueError(Exception):
 class Values:
     """One number for each (dataset, model, compression, pruner) of the paper: of one seed, their mean, or in print."""
 
-    def __init__(self, values: Mapping[tuple[str, str, float, str], float], names: Mapping[str, str] = words.DATASETS):
+    def __init__(
+        self, values: Mapping[tuple[str, str, float, str], float], names: Mapping[str, str] = formatting.DATASETS
+    ):
         self._values = values
         self._names = names
 
     def name(self, dataset: str) -> str:
         """Return how the data are called that these values are of: the paper's, or what stands in for them."""
-        return self._names.get(dataset, words.DATASETS[dataset])
+        return self._names.get(dataset, formatting.DATASETS[dataset])
 
     def at(self, dataset: str, compression: float, pruner: str, model: str = "vgg16") -> float:
         """Return one number; raises MissingValueError where there is none."""
         value = self._values.get((dataset, model, compression, pruner), math.nan)
         if math.isnan(value):
-            raise MissingValueError(f"{self.name(dataset)}, {words.PRUNERS[pruner]}, c = {compression:g}")
+            raise MissingValueError(f"{self.name(dataset)}, {formatting.PRUNERS[pruner]}, c = {compression:g}")
         return value
 
     def by_pruner(self, dataset: str, compression: float, model: str = "vgg16") -> dict[str, float]:
         """Return the number of each pruner, the highest first."""
-        found = {pruner: self.at(dataset, compression, pruner, model) for pruner in words.PRUNERS}
+        found = {pruner: self.at(dataset, compression, pruner, model) for pruner in formatting.PRUNERS}
         return dict(sorted(found.items(), key=lambda item: -item[1]))
 
     def mean(self, pruner: str, compressions: tuple[float, ...], datasets: tuple[str, ...] = SWEPT) -> float:
@@ -90,7 +92,7 @@ def lag(found: Mapping[_Name, float], last: _Name) -> float:
 
 def listed(found: Mapping[str, float], digits: int = 1) -> str:
     """SynFlow 81.4, SNIP 77.0"""
-    return ", ".join(f"{words.PRUNERS[pruner]} {value:.{digits}f}" for pruner, value in found.items())
+    return ", ".join(f"{formatting.PRUNERS[pruner]} {value:.{digits}f}" for pruner, value in found.items())
 
 
 def by_dataset(values: Values, found: Mapping[str, Mapping[str, float]], digits: int = 1) -> str:

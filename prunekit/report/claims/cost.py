@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from ...study.trial import Record
-from .. import words
+from .. import formatting
 from .claim import ALL, LARGE, SMALL, SWEPT, Claim, Values, listed
 
 _TABLE_3, _TABLE_4 = "table3_time", "table4_flops"
@@ -23,12 +23,12 @@ def _millions(record: Record) -> float | None:
 
 
 def _small_take_longest(values: Values) -> tuple[float, str]:
-    ratios = {p: values.mean(p, SMALL, ("cifar10",)) / values.mean(p, LARGE, ("cifar10",)) for p in words.PRUNERS}
+    ratios = {p: values.mean(p, SMALL, ("cifar10",)) / values.mean(p, LARGE, ("cifar10",)) for p in formatting.PRUNERS}
     return 100 * (min(ratios.values()) - 1.5), f"time at c ≤ 0.1 over that at c ≥ 0.2: {listed(ratios, 2)}"
 
 
 def _no_trend_on_hundred(values: Values) -> tuple[float, str]:
-    found = [values.at("cifar100", c, p) for c in ALL for p in words.PRUNERS if (p, c) != ("snip", 0.05)]
+    found = [values.at("cifar100", c, p) for c in ALL for p in formatting.PRUNERS if (p, c) != ("snip", 0.05)]
     apart = 100 * (max(found) / min(found) - 1)
     return _TENTH - apart, f"the longest takes {apart:.1f} % longer than the shortest"
 
@@ -43,14 +43,14 @@ def _alike_above(values: Values) -> tuple[float, str]:
 
 
 def _hundred_slower(values: Values) -> tuple[float, str]:
-    pairs = [(values.at("cifar100", c, p), values.at("cifar10", c, p)) for c in LARGE for p in words.PRUNERS]
+    pairs = [(values.at("cifar100", c, p), values.at("cifar10", c, p)) for c in LARGE for p in formatting.PRUNERS]
     longer = [100 * (hundred / ten - 1) for hundred, ten in pairs]
     margin = min(min(percent - 1, 3 - percent) for percent in longer)
     return margin, f"trials at c ≥ 0.2 take {min(longer):+.1f} % to {max(longer):+.1f} % longer"
 
 
 def _fastest(values: Values) -> tuple[float, str]:
-    means = {p: values.mean(p, ALL, ("cifar10",)) for p in words.PRUNERS}
+    means = {p: values.mean(p, ALL, ("cifar10",)) for p in formatting.PRUNERS}
     slower_first = max(means["synflow"], means["snip"])
     others = min(seconds for p, seconds in means.items() if p not in ("synflow", "snip"))
     ordered = dict(sorted(means.items(), key=lambda item: item[1]))
@@ -62,7 +62,7 @@ def _series(values: Values) -> dict[tuple[str, str], list[float]]:
     return {
         (d, p): [values.at(d, c, p) for c in ALL if d == "cifar10" or (p, c) not in _EXCEPTED]
         for d in SWEPT
-        for p in words.PRUNERS
+        for p in formatting.PRUNERS
     }
 
 
@@ -75,7 +75,7 @@ def _fall(values: Values) -> tuple[float, str]:
 def _fall_most_last(values: Values) -> tuple[float, str]:
     steps = {key: [a - b for a, b in pairwise(line)] for key, line in _series(values).items()}
     margins = {key: line[-1] - max(line[:-1]) for key, line in steps.items()}
-    most = [f"{values.name(d)} {words.PRUNERS[p]}" for (d, p), margin in margins.items() if margin > 0]
+    most = [f"{values.name(d)} {formatting.PRUNERS[p]}" for (d, p), margin in margins.items() if margin > 0]
     return min(margins.values()), (
         f"the last step takes away most for {len(most)} of {len(steps)} (dataset, pruner): {', '.join(most) or 'none'}"
     )
@@ -83,13 +83,15 @@ def _fall_most_last(values: Values) -> tuple[float, str]:
 
 def _gaps(values: Values) -> dict[tuple[str, float], float]:
     """CIFAR-10's FLOPs less CIFAR-100's."""
-    cells = [(p, c) for c in ALL for p in words.PRUNERS if (p, c) not in _EXCEPTED]
+    cells = [(p, c) for c in ALL for p in formatting.PRUNERS if (p, c) not in _EXCEPTED]
     return {(p, c): values.at("cifar10", c, p) - values.at("cifar100", c, p) for p, c in cells}
 
 
 def _alike(values: Values) -> tuple[float, str]:
     (pruner, compression), gap = max(_gaps(values).items(), key=lambda item: abs(item[1]))
-    return _ALIKE - abs(gap), f"at most {abs(gap):.1f} million apart ({words.PRUNERS[pruner]}, c = {compression:g})"
+    return _ALIKE - abs(
+        gap
+    ), f"at most {abs(gap):.1f} million apart ({formatting.PRUNERS[pruner]}, c = {compression:g})"
 
 
 def _one_gap(values: Values) -> tuple[float, str]:
@@ -100,7 +102,7 @@ def _one_gap(values: Values) -> tuple[float, str]:
 
 def _hundred_cheaper(values: Values) -> tuple[float, str]:
     gaps = {(p, c): gap for (p, c), gap in _gaps(values).items() if (p, c) not in {("snip", c) for c in (0.5, 1, 2)}}
-    dearer = [f"{words.PRUNERS[p]} {c:g}" for (p, c), gap in gaps.items() if gap < 0]
+    dearer = [f"{formatting.PRUNERS[p]} {c:g}" for (p, c), gap in gaps.items() if gap < 0]
     return min(gaps.values()), f"CIFAR-100 has more at {', '.join(dearer) or 'no other'}"
 
 

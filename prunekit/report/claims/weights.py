@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...study.trial import HISTOGRAM_CENTRES, Record
-from .. import words
+from .. import formatting
 from .claim import ALL, SWEPT, Claim, Values, by_dataset, lead
 
 _TABLE_5 = "table5_layer_compression"
@@ -68,7 +68,7 @@ def _layers_alike(values: Values) -> tuple[float, str]:
 
 
 def _datasets_alike(values: Values) -> tuple[float, str]:
-    gaps = [abs(values.at("cifar10", 0.5, p) - values.at("cifar100", 0.5, p)) for p in words.PRUNERS]
+    gaps = [abs(values.at("cifar10", 0.5, p) - values.at("cifar100", 0.5, p)) for p in formatting.PRUNERS]
     found = {d: values.by_pruner(d, 0.5) for d in SWEPT}
     return 0.01 - max(gaps), f"% of all parameters kept: {by_dataset(values, found, 2)}"
 

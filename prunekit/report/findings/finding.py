@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 
+from ...study.results import Results
 from ...study.trial import Record
-from .. import published, words
+from .. import formatting, paper_values
 from ..figures import Figure
-from ..published import KEYS
+from ..paper_values import KEYS
 from ..statistics import half_width
 from ..table import Table
 
@@ -48,7 +49,7 @@ def said(why_untestable: str, borne_out: bool, evidence: str) -> str:
 
 def cells(frame: pd.DataFrame) -> Iterator[tuple[Row, pd.DataFrame]]:
     """Yield each (dataset, model, compression, pruner) of a section's frame with its trials of all seeds."""
-    for key, group in published.by_cell(frame).items():
+    for key, group in paper_values.by_cell(frame).items():
         yield dict(zip(KEYS, key, strict=True)), group
 
 
@@ -59,30 +60,30 @@ def at(frame: pd.DataFrame, cell: Row) -> pd.DataFrame:
 
 def in_print(table: str, cell: Row) -> float:
     """Return what the paper printed for `cell`, not a number where it printed nothing or the data only stand in."""
-    if published.counterpart(cell["dataset"], cell["model"]) != (cell["dataset"], cell["model"]):
+    if paper_values.counterpart(cell["dataset"], cell["model"]) != (cell["dataset"], cell["model"]):
         return math.nan
-    return published.value(table, *(cell[key] for key in KEYS))
+    return paper_values.value(table, *(cell[key] for key in KEYS))
 
 
 def published_share(cell: Row) -> float:
     """Return the FLOPs that the paper prints for `cell`, in percent of the unpruned network's; NaN without one."""
-    dataset, _ = published.counterpart(cell["dataset"], cell["model"])
-    return 100 * in_print("table4_flops", cell) / published.UNPRUNED_MILLIONS.get(dataset, math.nan)
+    dataset, _ = paper_values.counterpart(cell["dataset"], cell["model"])
+    return 100 * in_print("table4_flops", cell) / paper_values.UNPRUNED_MILLIONS.get(dataset, math.nan)
 
 
 def known(value: float) -> bool:
     return not math.isnan(value)
 
 
-def done(group: pd.DataFrame, records: Mapping[str, Record]) -> list[Record]:
+def done(group: pd.DataFrame, results: Results) -> list[Record]:
     """Return the records of the trials of `group` that came to something."""
-    return [records[id_] for id_, status in zip(group.id, group.status, strict=True) if status == "ok"]
+    return [results.records[id_] for id_, status in zip(group.id, group.status, strict=True) if status == "ok"]
 
 
 def shown(values: pd.Series, digits: int = 1, share: bool = False) -> str:
     """Return the mean and interval of a series over seeds, as readers see it."""
     known = values.dropna().astype(float)
-    return words.estimate(known.mean() if len(known) else math.nan, half_width(known), digits, share)
+    return formatting.estimate(known.mean() if len(known) else math.nan, half_width(known), digits, share)
 
 
 def _said(value: Any) -> bool:
@@ -95,9 +96,9 @@ def _text(key: str, value: Any, digits: int) -> str:
     if isinstance(value, pd.Series):
         return shown(value, digits, share=key not in _NO_SHARES)
     if key in ("dataset", "pruner"):
-        return (words.DATASETS if key == "dataset" else words.PRUNERS)[value]
+        return (formatting.DATASETS if key == "dataset" else formatting.PRUNERS)[value]
     if key == "model":
-        return words.model(value)
+        return formatting.model(value)
     if isinstance(value, float):
         return "–" if math.isnan(value) else f"{value:,.2f}".rstrip("0").rstrip(".")
     return f"{value:,}" if isinstance(value, int) else str(value)

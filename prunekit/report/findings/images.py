@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pandas as pd
 
 from ... import datasets
 from ...errors import UserError
-from ...study.profile import Study
-from ...study.trial import Record
+from ...study.results import Results
 from .. import pictures
 from ..audit import untestable
 from ..claims import shared_images
@@ -19,11 +16,11 @@ from .finding import Finding, Row, at, cells, in_print, known, made, said, shown
 _ROUNDING = 0.05  # million FLOPs: half of Table IV's last digit
 
 
-def disjoint_images(study: Study) -> Finding:
+def disjoint_images(results: Results) -> Finding:
     """CIFAR-10 and CIFAR-100 are two sets of images, not one with other labels."""
     figure = None
     try:
-        first, second, places = shared_images(study)
+        first, second, places = shared_images(results)
     except UserError as error:
         rows: list[Row] = [{"what": "Images in both", "count": "–"}]
         text = said(str(error), False, "")
@@ -42,11 +39,11 @@ def disjoint_images(study: Study) -> Finding:
     return Finding(made(7, "disjoint", caption, rows, {"what": "Images", "count": "Count"}), text, figure)
 
 
-def reaugmented(study: Study, records: Mapping[str, Record]) -> Finding:
+def reaugmented(results: Results) -> Finding:
     """GraSP's FLOPs are of images that were augmented anew between its two passes."""
-    params = study.params
-    once = at(study.frame("flops", records), {"pruner": "grasp"})
-    once, anew = once[once.compression.isin(params.described_compressions)], study.frame("reaugmented", records)
+    compressions = {trial.compression for trial in results.sections["described_flops"]}
+    once, anew = at(results.frame("flops"), {"pruner": "grasp"}), results.frame("reaugmented")
+    once = once[once.compression.isin(compressions)]
     rows: list[Row] = []
     for cell, group in cells(once):
         same, other = (_millions(trials) for trials in (group, at(anew, cell)))

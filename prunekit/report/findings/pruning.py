@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import pandas as pd
 
-from ...study.profile import Study
+from ...study.results import Results
 from ...study.trial import Record
-from .. import words
+from .. import formatting
 from ..audit import untestable
 from ..statistics import half_width
 from .finding import Finding, Row, at, cells, done, in_print, known, made, published_share, said, shown
 
 
-def one_shot(study: Study, records: Mapping[str, Record]) -> Finding:
+def one_shot(results: Results) -> Finding:
     """Table IV's SynFlow column, and SynFlow's collapse, are of pruning in one shot."""
-    steps = study.params.described_prune_steps
-    once, many = (study.frame(section, records) for section in ("flops", "described_flops"))
-    trained = pd.concat([study.frame(section, records) for section in ("sweep", "described")]).drop_duplicates("id")
-    trained_once, trained_many = (trained[trained.prune_steps == count] for count in (study.params.prune_steps, steps))
+    steps = max((trial.prune_steps for trial in results.sections["described_flops"]), default=1)
+    once, many = (results.frame(section) for section in ("flops", "described_flops"))
+    trained = pd.concat([results.frame(section) for section in ("sweep", "described")]).drop_duplicates("id")
+    trained_once, trained_many = trained[trained.prune_steps < steps], trained[trained.prune_steps == steps]
     rows: list[Row] = []
     for cell, group in cells(many):
         one = at(once, cell)
@@ -30,8 +29,8 @@ def one_shot(study: Study, records: Mapping[str, Record]) -> Finding:
             | {"one_shot": _share(one), "in_steps": _share(group)}
             | {"one_shot_live": 100 * one.effective_density, "in_steps_live": 100 * group.effective_density}
             | {
-                "one_shot_collapsed": f"{one.collapsed.eq(True).sum()} of {len(done(one, records))}",
-                "in_steps_collapsed": f"{group.collapsed.eq(True).sum()} of {len(done(group, records))}",
+                "one_shot_collapsed": f"{one.collapsed.eq(True).sum()} of {len(done(one, results))}",
+                "in_steps_collapsed": f"{group.collapsed.eq(True).sum()} of {len(done(group, results))}",
             }
             | {"one_shot_top1": at(trained_once, cell).top1, "in_steps_top1": at(trained_many, cell).top1}
         )
@@ -78,16 +77,16 @@ def one_shot(study: Study, records: Mapping[str, Record]) -> Finding:
     return Finding(made(1, "one_shot", caption, rows, titles), text)
 
 
-def tied_zeros(study: Study, records: Mapping[str, Record]) -> Finding:
+def tied_zeros(results: Results) -> Finding:
     """SNIP failed at the lowest compression because more scores are zero than weights are to go."""
-    lowest = min(study.params.compressions)
-    frame = study.frame("flops", records)
+    lowest = min((trial.compression for trial in results.sections["flops"]), default=math.nan)
+    frame = results.frame("flops")
     rows: list[Row] = []
     for cell, group in cells(frame[(frame.compression == lowest) & (frame.pruner == "snip")]):
         counts = pd.DataFrame(
             [
                 (sum(layer.zero_scores or 0 for layer in record.layers), *_weights(record), *_costs(record))
-                for record in done(group, records)
+                for record in done(group, results)
                 if all(layer.zero_scores is not None for layer in record.layers)
             ],
             columns=["zero", "kept", "total", "ours", "by_position"],
@@ -121,25 +120,25 @@ def tied_zeros(study: Study, records: Mapping[str, Record]) -> Finding:
         untestable(snip, trained=False) or ("" if {"cifar10", "cifar100"} <= own.keys() else "zeros were not counted"),
         own.get("cifar100", False) and not own.get("cifar10", True),
         "Seeds in which SNIP has more zeros than weights to remove: "
-        + ", ".join(f"{words.DATASETS[row['dataset']]} {row['tied']} of {row['seeds']}" for row in rows)
+        + ", ".join(f"{formatting.DATASETS[row['dataset']]} {row['tied']} of {row['seeds']}" for row in rows)
         + f". The paper's run stopped on CIFAR-100 and not on CIFAR-10.{_ties(rows)}",
     )
     return Finding(made(3, "tied_zeros", caption, rows, titles, digits=2), text)
 
 
-def not_by_layer(study: Study, records: Mapping[str, Record]) -> Finding:
+def not_by_layer(results: Results) -> Finding:
     """Table V's one number is the density of all parameters, biases included, and says nothing of layers."""
-    frame = study.frame("layers", records)
+    frame = results.frame("layers")
     rows: list[Row] = []
     for cell, group in cells(frame):
-        shares = pd.DataFrame([_densities(record) for record in done(group, records)], columns=list(_DENSITIES))
+        shares = pd.DataFrame([_densities(record) for record in done(group, results)], columns=list(_DENSITIES))
         rows.append(
             cell | {"published": in_print("table5_layer_compression", cell)} | {key: shares[key] for key in _DENSITIES}
         )
     titles = {"pruner": "Pruner", "published": "Published", **_DENSITIES}
     caption = (
         "Density in %: of all parameters, of all weights, and of the layers that keep the smallest and the largest "
-        f"share, without and with their biases, which are never pruned ({words.seeds(frame)})."
+        f"share, without and with their biases, which are never pruned ({formatting.seeds(frame)})."
     )
     exact = sum(abs(row["published"] - row["parameters"].mean()) < 0.005 for row in rows)
     least, most = (

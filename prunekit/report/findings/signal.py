@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
 from statistics import median
 
-from ...study.profile import Study
+from ...study.results import Results
 from ...study.trial import Record
-from .. import words
+from .. import formatting
 from ..audit import untestable
-from ..statistics import EXPLODED, LEAST_SIGNAL, MOST_SIGNAL, PASSES, SEVERED, VANISHED, fate, least
+from ..statistics import (
+    EXPLODED,
+    LEAST_SIGNAL,
+    MOST_SIGNAL,
+    PASSES,
+    SEVERED,
+    VANISHED,
+    signal_status,
+    trained_threshold,
+)
 from .finding import Finding, Row, cells, done, in_print, known, made, said
 
 _PRINTED_CHANCE = {"cifar10": 10.0, "cifar100": 5.0}  # CIFAR-100's is top-5: see finding 4
@@ -19,15 +27,15 @@ _SUSPECTED = {"synflow", "grasp", "random"}  # of standing at chance for want of
 _TABLE = "table2_accuracy_by_compression"
 
 
-def signals(study: Study, records: Mapping[str, Record]) -> Finding:
+def signals(results: Results) -> Finding:
     """Where the paper has SynFlow, GraSP and random at chance, the networks' signal is lost at initialisation."""
-    frame = study.frame("flops", records)
+    frame = results.frame("flops")
     rows: list[Row] = []
     told: list[bool] = []  # of each published number at chance, whether its network's signal is lost
     untold: list[Row] = []
     above: list[str] = []  # numbers of networks that train although it is
     for cell, group in cells(frame):
-        fates = Counter(fate(record) for record in done(group, records))
+        fates = Counter(signal_status(record) for record in done(group, results))
         lost = sum(fates[name] for name in (SEVERED, VANISHED, EXPLODED))
         number = in_print(_TABLE, cell)
         if known(number) and fates.total() > fates[""]:
@@ -38,7 +46,7 @@ def signals(study: Study, records: Mapping[str, Record]) -> Finding:
             elif mostly:
                 above.append(f"{_named(cell)}: {number:g} %")
         if lost:
-            share = _median(done(group, records))
+            share = _median(done(group, results))
             rows.append(cell | {"share": share, "fate": _listed(fates), "published": number, "top1": group.top1})
     printed = (
         f"Of {len(told)} published accuracies at chance, {sum(told)} are of networks whose signal is severed, vanished "
@@ -50,7 +58,7 @@ def signals(study: Study, records: Mapping[str, Record]) -> Finding:
     text = said(
         untestable(frame, trained=False) or ("" if told else "no network's signal was recorded"),
         not any(cell["pruner"] in _SUSPECTED for cell in untold),
-        (printed if told else "") + _ours(done(study.frame("sweep", records), records)),
+        (printed if told else "") + _ours(done(results.frame("sweep"), results)),
     )
     caption = (
         "Networks that can be told before training: how much their logits depend on the image (the standard deviation "
@@ -67,8 +75,8 @@ def _ours(records: list[Record]) -> str:
     """What became of our own networks, once trained."""
     learnt: dict[bool, list[bool]] = {True: [], False: []}
     for record in records:
-        if record.top1 is not None and (name := fate(record)):
-            learnt[name != PASSES].append(record.top1 > least(record.trial.dataset))
+        if record.top1 is not None and (name := signal_status(record)):
+            learnt[name != PASSES].append(record.top1 > trained_threshold(record.trial.dataset))
     lost, others = learnt[True], learnt[False]
     return (
         f"Of {len(lost)} networks of ours whose signal was severed, vanished or exploded, {len(lost) - sum(lost)} did "
@@ -87,4 +95,4 @@ def _listed(fates: Counter[str]) -> str:
 
 
 def _named(cell: Row) -> str:
-    return f"{words.PRUNERS[cell['pruner']]}, {words.DATASETS[cell['dataset']]}, c = {cell['compression']:g}"
+    return f"{formatting.PRUNERS[cell['pruner']]}, {formatting.DATASETS[cell['dataset']]}, c = {cell['compression']:g}"

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import pandas as pd
 
-from ...study.profile import Study
+from ...study.results import Results, chance
 from ...study.trial import Record, Trial
-from .. import audit, published, words
+from .. import audit, formatting, paper_values
 from ..audit import untestable
-from ..published import KEYS
-from ..statistics import chance, half_width
+from ..paper_values import KEYS
+from ..statistics import half_width
 from ..tables import INFERENCE_IMAGES
 from .finding import Finding, Row, at, cells, done, in_print, known, made, published_share, said, shown
 
@@ -20,18 +19,18 @@ _ACCURACY = {"fc": "table1_accuracy_by_dataset", "vgg16": "table2_accuracy_by_co
 _CLOSE = 0.01  # of a published number: as near as ours come to it where they agree
 
 
-def magnitude_untrained(study: Study, records: Mapping[str, Record]) -> Finding:
+def magnitude_untrained(results: Results) -> Finding:
     """The magnitude rows are of networks pruned at initialisation, not after training."""
-    frames = [study.frame(section, records) for section in ("comparison", "sweep", "described")]
+    frames = [results.frame(section) for section in ("comparison", "sweep", "described")]
     magnitude = at(pd.concat(frames).drop_duplicates("id"), {"pruner": "magnitude"})
+    magnitude = magnitude.sort_values("compression", kind="stable")
     before, after = magnitude[magnitude.pre_epochs == 0], magnitude[magnitude.pre_epochs > 0]
-    after = after[after.compression.isin([*study.params.described_compressions, study.params.comparison_compression])]
     rows: list[Row] = []
     for cell, group in ((cell, group) for cell, both in cells(after) for _, group in both.groupby("pre_epochs")):
         one = at(before, cell)
         paired = group.set_index("seed"), one.set_index("seed")
         shares = [100 * trials.flops_kept.astype(float) / trials.flops.astype(float) for trials in paired]
-        _, model = published.counterpart(cell["dataset"], cell["model"])
+        _, model = paper_values.counterpart(cell["dataset"], cell["model"])
         rows.append(
             cell
             | {"epochs": int(group.pre_epochs.max()), "published_share": published_share(cell)}
@@ -55,7 +54,7 @@ def magnitude_untrained(study: Study, records: Mapping[str, Record]) -> Finding:
         "network's, and their difference, paired on seeds; top-1 accuracy; and how many times as long the trial takes, "
         "where both were timed alike."
     )
-    why, borne_out, text = _at_initialisation(study, records, rows)
+    why, borne_out, text = _at_initialisation(results, rows)
     return Finding(made(2, "magnitude", caption, rows, titles), said(why, borne_out, text + _fully_connected(rows)))
 
 
@@ -69,7 +68,7 @@ def _fully_connected(rows: list[Row]) -> str:
     reached = ", ".join(f"{shown(values)} % when pruned {when}" for when, values in found.items())
     nearest = min(found, key=lambda when: abs(found[when].mean() - first["published"]))
     return (
-        f" On {words.DATASETS[first['dataset']]} the fully connected net reaches {reached}; the paper prints "
+        f" On {formatting.DATASETS[first['dataset']]} the fully connected net reaches {reached}; the paper prints "
         f"{first['published']:g} %, which is nearest to pruning {nearest}."
     )
 
@@ -78,14 +77,14 @@ def _times_as_long(first: pd.DataFrame, second: pd.DataFrame) -> float:
     """How many times as long the first trials take on average; NaN unless all were timed alike, each for itself."""
     both = pd.concat([first, second]).dropna(subset="machine")
     alike = len(both[["machine", "threads", "alone"]].drop_duplicates()) == 1 and (both.together == 1).all()
-    return float(first.trial_seconds.mean() / second.trial_seconds.mean()) if alike else math.nan
+    return float(first.seconds.mean() / second.seconds.mean()) if alike else math.nan
 
 
-def _at_initialisation(study: Study, records: Mapping[str, Record], rows: list[Row]) -> tuple[str, bool, str]:
+def _at_initialisation(results: Results, rows: list[Row]) -> tuple[str, bool, str]:
     """Whether Table IV's magnitude column is that of untrained networks, where training tells in `rows`."""
     rows = [row for row in rows if known(row["published_share"]) and known(row["moved"].mean())]
-    untrained = at(study.frame("flops", records), {"pruner": "magnitude"})
-    ours = {key: rows_.flops_kept.mean() / 1e6 for key, rows_ in published.by_cell(untrained).items()}
+    untrained = at(results.frame("flops"), {"pruner": "magnitude"})
+    ours = {key: rows_.flops_kept.mean() / 1e6 for key, rows_ in paper_values.by_cell(untrained).items()}
     printed = {key: in_print("table4_flops", dict(zip(KEYS, key, strict=True))) for key in ours}
     gaps = [abs(ours[key] / number - 1) for key, number in printed.items() if known(number)]
     close = sum(gap <= _CLOSE for gap in gaps)
@@ -107,9 +106,9 @@ def _at_initialisation(study: Study, records: Mapping[str, Record], rows: list[R
     return why, close == len(gaps), text
 
 
-def top_five(study: Study, records: Mapping[str, Record]) -> Finding:
+def top_five(results: Results) -> Finding:
     """What the paper calls top-1 is top-5 for CIFAR-100, and for random pruning on MNIST."""
-    frame = study.frame("comparison", records)
+    frame = results.frame("comparison")
     rows: list[Row] = []
     for cell, group in cells(frame):
         rows.append(
@@ -124,7 +123,7 @@ def top_five(study: Study, records: Mapping[str, Record]) -> Finding:
         "top5": "Our top-5",
         "chance": "Chance: top-1 / top-5",
     }
-    judged = audit.cells(study, records)
+    judged = audit.cells(results)
     judged = judged[judged.table.isin(["I", "II"]) & (judged.verdict != audit.UNTESTED)]
     hundred = judged[judged.dataset == "cifar100"]
     random = judged[(judged.dataset == "mnist") & (judged.pruner == "random")]
@@ -136,7 +135,7 @@ def top_five(study: Study, records: Mapping[str, Record]) -> Finding:
         else f"{name}: no value is testable here"
         for name in parts
     )
-    ours = (records[id_] for id_ in study.trials if id_ in records)
+    ours = (results.records[id_] for id_ in results.trials if id_ in results.records)
     dead = [r for r in ours if r.collapsed and r.top5 is not None and _classed(r.trial)]
     text = said(
         "" if found else "no value of CIFAR-100 or MNIST is testable in this profile",
@@ -144,7 +143,8 @@ def top_five(study: Study, records: Mapping[str, Record]) -> Finding:
         f"{told}. {_printed_chance()}"
         + (f" Our {len(dead)} collapsed networks for CIFAR-100 reach {_means(dead)}." if dead else ""),
     )
-    caption = f"Accuracy in %, by dataset, at compression {study.params.comparison_compression:g}."
+    compressions = sorted({trial.compression for trial in results.sections["comparison"]})
+    caption = f"Accuracy in %, by dataset, at compression {formatting.listed([f'{one:g}' for one in compressions])}."
     return Finding(made(4, "top_five", caption, rows, titles, digits=2), text)
 
 
@@ -157,7 +157,7 @@ def _only_as_top_five(part: pd.DataFrame) -> int:
 
 
 def _printed_chance() -> str:
-    printed = published.table("table2_accuracy_by_compression")
+    printed = paper_values.table("table2_accuracy_by_compression")
     hundred = printed[printed.dataset == "cifar100"].value.dropna()
     at_five = int(((hundred - 5).abs() < 0.03).sum())
     return (
@@ -171,22 +171,21 @@ def _means(dead: list[Record]) -> str:
     return f"{top1:.2f} % top-1 and {top5:.2f} % top-5"
 
 
-def whole_trial(study: Study, records: Mapping[str, Record]) -> Finding:
+def whole_trial(results: Results) -> Finding:
     """Table III times whole trials, not inference."""
-    frame = study.frame("timing", records)
-    printed = published.table("table3_time")
+    frame = results.frame("timing")
+    printed = paper_values.table("table3_time")
     rows: list[Row] = []
-    model = study.params.model
-    for dataset in study.params.datasets:
-        group = frame[frame.dataset == dataset]
-        theirs = printed[printed.dataset == published.counterpart(dataset, model)[0]].value
+    for dataset, model in dict.fromkeys((trial.dataset, trial.model) for trial in results.sections["timing"]):
+        group = frame[(frame.dataset == dataset) & (frame.model == model)]
+        theirs = printed[printed.dataset == paper_values.counterpart(dataset, model)[0]].value
         stages = ["score", "train", "test"]
-        seconds = pd.DataFrame([record.seconds for record in done(group, records)], columns=stages)
+        seconds = pd.DataFrame([record.seconds for record in done(group, results)], columns=stages)
         rows.append(
             {"dataset": dataset, "model": model, "published": float(theirs.median())}
             | {stage: float(seconds[stage].mean()) for stage in stages}
-            | {"trial": float(group.trial_seconds.mean()), "inference": (inference := _inference(group))}
-            | {"times": float(group.trial_seconds.mean()) / inference}
+            | {"trial": float(group.seconds.mean()), "inference": (inference := _inference(group))}
+            | {"times": float(group.seconds.mean()) / inference}
         )
     titles = {
         "published": "Published, median",
@@ -202,12 +201,12 @@ def whole_trial(study: Study, records: Mapping[str, Record]) -> Finding:
     passes = " and ".join(f"{value:.0f}" for value in times)
     evidence = (
         f"A trial of ours lasts as long as {passes} passes of {INFERENCE_IMAGES:,} images "
-        f"({' and '.join(words.DATASETS[row['dataset']] for row in rows)}), and longer with more epochs. The "
+        f"({' and '.join(formatting.DATASETS[row['dataset']] for row in rows)}), and longer with more epochs. The "
         f"paper prints {stopped:g} s for the trial that stopped at pruning (SNIP, CIFAR-100, c = 0.05): no network was "
         "left to test, so its clock ran over more than inference."
     )
     why = ""
-    if any(published.counterpart(row["dataset"], model) != (row["dataset"], model) for row in rows):
+    if any(paper_values.counterpart(row["dataset"], row["model"]) != (row["dataset"], row["model"]) for row in rows):
         why = "other data and networks than the paper's"
     elif not all(map(known, times)):
         why = "no trial was timed"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from prunekit import own
+from prunekit import plugins
 from prunekit.errors import UserError
 
 SOURCE = """
@@ -69,13 +69,13 @@ def module(tmp_path, monkeypatch):
 )
 def test_digest_tells_an_edit_of_a_function_and_of_what_it_uses(module, old, new):
     before, after = module(), module(old, new)
-    assert own.digest("pruner", f"{before}:first") != own.digest("pruner", f"{after}:first")
-    assert own.digest("pruner", f"{before}:second") == own.digest("pruner", f"{after}:second")
+    assert plugins.digest("pruner", f"{before}:first") != plugins.digest("pruner", f"{after}:first")
+    assert plugins.digest("pruner", f"{before}:second") == plugins.digest("pruner", f"{after}:second")
 
 
 def test_digest_heeds_no_variable_that_only_an_attribute_is_called_like(module):
     plain, same = (module("math.pi", f"math.pi\n\n\npi = {value}") for value in (1, 2))
-    assert own.digest("pruner", f"{plain}:second") == own.digest("pruner", f"{same}:second")
+    assert plugins.digest("pruner", f"{plain}:second") == plugins.digest("pruner", f"{same}:second")
 
 
 def test_digest_of_what_uses_a_dataclass_or_classes_that_name_each_other(module):
@@ -97,15 +97,15 @@ Choice.other = Other
         names.append(module("import math\n\nPOWER = 2", f"import math\n{text}\nPOWER = 2"))
         file = Path(f"{names[-1]}.py")
         file.write_text(file.read_text().replace("return math.pi", "return Choice().share"))
-    one, other = (own.digest("pruner", f"{name}:second") for name in names)
+    one, other = (plugins.digest("pruner", f"{name}:second") for name in names)
     assert one != other
 
 
 def test_digest_is_the_same_in_every_process(module):
     name = f"{module()}:first"
-    code = f"from prunekit import own; print(own.digest('pruner', {name!r}))"
+    code = f"from prunekit import plugins; print(plugins.digest('pruner', {name!r}))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == own.digest("pruner", name)
+    assert result.stdout.strip() == plugins.digest("pruner", name)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_digest_is_the_same_in_every_process(module):
 )
 def test_what_cannot_be_found_is_one_line(name, words):
     with pytest.raises(UserError) as error:
-        own.find("pruner", name, ["snip"])
+        plugins.find("pruner", name)
     assert "\n" not in str(error.value) and len(str(error.value)) < 300
     assert all(word in str(error.value) for word in words), str(error.value)
 
@@ -134,7 +134,7 @@ def test_a_module_that_fails_or_exits_is_one_line(tmp_path, monkeypatch):
     for name, line in {"failing": "1 / 0", "exiting": "raise SystemExit('bye')", "broken": "def f(:"}.items():
         (tmp_path / f"{name}_module.py").write_text(line)
         with pytest.raises(UserError, match=f"{name}_module:f cannot be imported"):
-            own.find("pruner", f"{name}_module:f")
+            plugins.find("pruner", f"{name}_module:f")
 
 
 @pytest.mark.parametrize(
@@ -151,20 +151,20 @@ def test_a_module_that_fails_or_exits_is_one_line(tmp_path, monkeypatch):
 )
 def test_what_cannot_be_registered(name, function, words):
     with pytest.raises(UserError, match=words):
-        own.register("pruner", name, ["snip"])(function)
-    assert ("pruner", name) not in own._registered
+        plugins.register("pruner", name)(function)
+    assert ("pruner", name) not in plugins._registered
 
 
 def test_functions_travel_without_their_module(module, tmp_path):
     name = f"{module()}:first"
-    (tmp_path / "packed").write_bytes(own.packed([("pruner", name)]))
-    assert own.find("pruner", name)({"w": 2}, None, None) == ({"w": 12}, [1, 2])
+    (tmp_path / "packed").write_bytes(plugins.packed([("pruner", name)]))
+    assert plugins.find("pruner", name)({"w": 2}, None, None) == ({"w": 12}, [1, 2])
     (tmp_path / f"{name.split(':')[0]}.py").unlink()
     code = f"""
 from pathlib import Path
-from prunekit import own
-own.unpack(Path("packed").read_bytes())
-print(own.find("pruner", {name!r})({{"w": 2}}, None, None))
+from prunekit import plugins
+plugins.unpack(Path("packed").read_bytes())
+print(plugins.find("pruner", {name!r})({{"w": 2}}, None, None))
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "({'w': 12}, [1, 2])"
@@ -172,7 +172,7 @@ print(own.find("pruner", {name!r})({{"w": 2}}, None, None))
 
 def test_what_cannot_travel_is_one_line(module, monkeypatch):
     name = module()
-    function = own.find("pruner", f"{name}:second")
+    function = plugins.find("pruner", f"{name}:second")
     monkeypatch.setattr(function, "__defaults__", (threading.Lock(),))
     with pytest.raises(UserError, match=f"{name}:second cannot be sent to another process .*--workers 1"):
-        own.packed([("pruner", f"{name}:second")])
+        plugins.packed([("pruner", f"{name}:second")])

@@ -12,11 +12,11 @@ import seaborn
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
-from ...study.profile import DENSE
-from ...study.trial import COARSE
-from .. import words
+from ...names import DATASETS
+from ...study.results import chance
+from .. import formatting
 from ..figures import Figure, styles_of
-from ..statistics import chance, half_width
+from ..statistics import half_width
 from ..table import Table, unless_empty
 
 _COARSE = "coarse"
@@ -30,7 +30,7 @@ def kept(frame: pd.DataFrame) -> pd.DataFrame:
     """
     frame = frame.assign(count=[_count(d, labels) for d, labels in zip(frame.dataset, frame.labels, strict=True)])
     frame["top1"] = frame.top1.astype(float)
-    dense = frame[(frame.compression == 0) & (frame.pruner == DENSE)]
+    dense = frame[(frame.compression == 0) & (frame.pruner == "random")]
     rows = frame[frame.compression > 0].merge(
         dense[["labels", "seed", "top1"]], on=["labels", "seed"], how="left", suffixes=("", "_dense")
     )
@@ -51,23 +51,24 @@ def table(frame: pd.DataFrame) -> Table | None:
     unpruned: dict[str, str] = {"Pruner": "Not pruned: top-1, %", "c": "0"}
     for name, count in labels:
         each = rows[rows.labels == name].drop_duplicates("seed").top1_dense.dropna()
-        unpruned[_title(name, count)] = words.estimate(float(each.mean()), half_width(each), share=True)
+        unpruned[_title(name, count)] = formatting.estimate(float(each.mean()), half_width(each), share=True)
     for (pruner, compression), cells in rows.groupby(["pruner", "compression"], sort=False):
-        line = {"Pruner": words.PRUNERS[str(pruner)], "c": f"{compression:g}"}
+        line = {"Pruner": formatting.PRUNERS[str(pruner)], "c": f"{compression:g}"}
         for name, count in labels:
             cell = cells[cells.labels == name]
             each, collapsed = cell.kept.dropna(), int(cell.collapsed.eq(True).sum())
             mean, interval = float(each.mean()), half_width(each)
             tidy.append((pruner, compression, name, count, cell.top1.mean(), mean, interval, len(each), collapsed))
             mark = f" †{'' if collapsed == len(cell) else f'{collapsed}/{len(cell)}'}" if collapsed else ""
-            line[_title(name, count)] = words.estimate(mean, interval) + mark
+            line[_title(name, count)] = formatting.estimate(mean, interval) + mark
         slope = _slope(cells)
-        line["A doubling"] = words.estimate(float(slope.mean()), half_width(slope)) if len(slope) else "–"
+        line["A doubling"] = formatting.estimate(float(slope.mean()), half_width(slope)) if len(slope) else "–"
         shown.append(line)
     columns = ["pruner", "compression", "labels", "count", "top1", "mean", "interval", "seeds", "collapsed"]
     caption = (
         "Accuracy kept, in % of what the unpruned network with the same labels reaches above chance, by number of "
-        f"labels: {words.budget(frame)}. Mean ± the half-width of its 95 % t interval over {words.seeds(frame)}. A "
+        f"labels: {formatting.budget(frame)}. Mean ± the half-width of its 95 % t interval over "
+        f"{formatting.seeds(frame)}. A "
         "doubling: by how many points twice as many labels change it, the slope of a line through all but the coarse "
         "labels, a seed a line."
     )
@@ -105,11 +106,11 @@ def figure(frame: pd.DataFrame) -> Figure | None:
         axes.minorticks_off()
     drawing.axes[0].set_ylabel("accuracy kept (%)")
     drawing.supxlabel("labels", fontsize="medium")
-    named = {words.PRUNERS[one]: Line2D([], [], ms=4, **styles[one]) for one in dict.fromkeys(rows.pruner)}
+    named = {formatting.PRUNERS[one]: Line2D([], [], ms=4, **styles[one]) for one in dict.fromkeys(rows.pruner)}
     if len(coarse):
         named["coarse labels"] = Line2D([], [], ls="none", marker="x", color="0.2")
     drawing.legend(named.values(), named.keys(), loc="outside right center", fontsize="small")
-    on = words.DATASETS[rows.dataset.iloc[0]]
+    on = formatting.DATASETS[rows.dataset.iloc[0]]
     caption = (
         f"Accuracy kept by number of labels on {on}, in % of what the unpruned network reaches above chance. Points "
         "are seeds, lines their means; crosses are the dataset's own coarse labels, whose groups are of like classes."
@@ -132,7 +133,8 @@ def said(frame: pd.DataFrame) -> str:
     best = "; ".join(f"{one.name}: {one.best}" for one in peaks)
     return (
         f"**Labels.** {'Yes' if peaks else 'No'}: with {counts[0]} to {counts[-1]} labels for the same images of "
-        f"{words.DATASETS[frame.dataset.iloc[0]]}, a number between the ends at which more is kept than at either, by "
+        f"{formatting.DATASETS[frame.dataset.iloc[0]]}, a number between the ends at which more is kept than at "
+        "either, by "
         f"more than the interval over seeds, shows in {len(peaks)} of {len(answers)} pairs of pruner and compression"
         f"{f' ({best})' if peaks else ''}. As labels double, pruned networks keep less of the unpruned one's accuracy "
         f"in {len(falls)} of these and more in {len(rises)}: from {least} to {most}; in the others the seeds do not "
@@ -159,7 +161,7 @@ def _answers(rows: pd.DataFrame) -> Iterator[_Answer]:
         ends = [by_count.index[0], by_count.index[-1]]
         gaps = [(by_count.loc[best] - by_count.loc[end]).dropna() for end in ends]
         peak = best not in ends and all(gap.mean() > half_width(gap) for gap in gaps)
-        yield _Answer(f"{words.PRUNERS[str(pruner)]} at c = {compression:g}", slope, best, peak)
+        yield _Answer(f"{formatting.PRUNERS[str(pruner)]} at c = {compression:g}", slope, best, peak)
 
 
 def _slope(cells: pd.DataFrame) -> pd.Series:
@@ -174,13 +176,13 @@ def _slope(cells: pd.DataFrame) -> pd.Series:
 
 
 def _slope_said(one: _Answer) -> str:
-    return f"{words.estimate(float(one.slope.mean()), half_width(one.slope))} points ({one.name})"
+    return f"{formatting.estimate(float(one.slope.mean()), half_width(one.slope))} points ({one.name})"
 
 
 def _count(dataset: str, labels: str) -> int:
     if labels == "fine":
         return round(100 / chance(dataset))
-    return COARSE.get(dataset, 0) if labels == _COARSE else int(labels)
+    return (len(DATASETS[dataset].coarse_classes) if dataset in DATASETS else 0) if labels == _COARSE else int(labels)
 
 
 def _title(name: str, count: float) -> str:

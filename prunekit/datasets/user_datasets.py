@@ -6,25 +6,23 @@ from typing import Any
 
 import numpy as np
 
-from .. import own
-from ..errors import UserError, quoted, says
+from .. import plugins
+from ..errors import UserError, exception_summary, safe_repr
 from .sources import Arrays, Part
 
 
-def read(name: str, known: tuple[str, ...]) -> Arrays:
-    """Return what the user's function of that name returns; raises UserError, a line with its name, if that is wrong.
-
-    `known` are names to suggest where there is no such function.
-    """
-    function = own.find("dataset", name, known)
+def read(name: str) -> Arrays:
+    """Return what the user's function of that name returns; raises UserError, a line with its name, if that is "
+    "wrong."""
+    function = plugins.find("dataset", name)
     try:
         returned = function()
     except (Exception, SystemExit) as error:
-        raise UserError(f"dataset {name} raised {type(error).__name__}: {says(error)}") from error
+        raise UserError(f"dataset {name} raised {type(error).__name__}: {exception_summary(error)}") from error
     try:
         (images, labels), (test_images, test_labels) = returned
     except (TypeError, ValueError):
-        problem = f"returned {quoted(returned)}; it must return (images, labels), (test images, test labels)"
+        problem = f"returned {safe_repr(returned)}; it must return (images, labels), (test images, test labels)"
         raise UserError(f"dataset {name} {problem}") from None
     train, test = (
         _part(f"dataset {name}: the {which}", *both)
@@ -55,7 +53,7 @@ def _part(what: str, images: Any, labels: Any) -> Part:
     try:
         images, labels = np.asarray(images), np.asarray(labels)
     except (TypeError, ValueError, RuntimeError) as error:  # as of rows that differ in length, or on a GPU
-        raise UserError(f"{what} images or labels cannot be an array ({says(error)})") from None
+        raise UserError(f"{what} images or labels cannot be an array ({exception_summary(error)})") from None
     if images.dtype != np.uint8:
         raise UserError(f"{what} images are {images.dtype}; they must be uint8, 0 to 255")
     if images.ndim != 4 or not images.size:

@@ -39,7 +39,7 @@ class Data:
         return next(self.test.in_order(100))[0]
 
 
-class Shared:
+class Artifacts:
     """What trials have in common, made once: data on the device, pretrained networks, one-shot scores.
 
     Only the latest of each kind is held, so run trials in an order that keeps like beside like; networks and scores
@@ -174,15 +174,15 @@ def _data_key(trial: Trial) -> tuple[Hashable, ...]:
     return *_images_key(trial), trial.labels, trial.seed if trial.labels.isdigit() else None
 
 
-def _load(trial: Trial, shared: Shared) -> Data:
-    data = datasets.load(trial.dataset, shared.data_dir)
+def _load(trial: Trial, artifacts: Artifacts) -> Data:
+    data = datasets.load(trial.dataset, artifacts.data_dir)
     images, labels = data.train.images, data.train.labels
     if trial.train_subset:
         per_class = max(1, trial.train_subset // len(data.classes))
         chosen = batches.per_class_indices(labels, per_class, stream(trial.seed, "subset"))
         images, labels = images[chosen], labels[chosen]
-    train = batches.Batches(images, labels, data.transform, shared.device)
-    test = batches.Batches(data.test.images, data.test.labels, data.transform, shared.device)
+    train = batches.Batches(images, labels, data.transform, artifacts.device)
+    test = batches.Batches(data.test.images, data.test.labels, data.transform, artifacts.device)
     coarse = None
     if data.train.coarse_labels is not None:
         coarse = batches.coarse_groups(data.train.labels, data.train.coarse_labels)

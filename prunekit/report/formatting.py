@@ -7,33 +7,18 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from .. import own
-from ..study.trial import OURS
+from .. import names as catalogue
 
 
 class _Named(dict[str, str]):
     """Prunekit's own, in order; asked for one of a user's, it gives its short name."""
 
     def __missing__(self, name: str) -> str:
-        return own.short(name)
+        return name.rpartition(":")[2]
 
 
-PRUNERS = _Named(  # in the study's order
-    synflow="SynFlow",
-    magnitude="Magnitude",
-    snip="SNIP",
-    grasp="GraSP",
-    random="Random",
-)
-DATASETS = _Named(
-    {
-        "digits": "Digits",
-        "digit-pairs": "Digit pairs",
-        "mnist": "MNIST",
-        "cifar10": "CIFAR-10",
-        "cifar100": "CIFAR-100",
-    }
-)
+PRUNERS = _Named(catalogue.PRUNERS)
+DATASETS = _Named({name: about.title for name, about in catalogue.DATASETS.items()})
 FIELDS = {  # of a trial
     "width": "width",
     "pre_epochs": "epochs before pruning",
@@ -72,10 +57,7 @@ def listed(names: list[str]) -> str:
 
 def model(name: str) -> str:
     """fc -> FC, vgg16_bn -> VGG16 with batch norm, resnet20 -> ResNet-20; of one of a user's own its short name."""
-    if name not in OURS["model"]:
-        return own.short(name)
-    bare = name.removesuffix("_bn").upper().replace("RESNET", "ResNet-")
-    return bare + (" with batch norm" if name.endswith("_bn") else "")
+    return catalogue.title("model", name)
 
 
 def estimate(mean: float, interval: float, digits: int = 1, share: bool = False) -> str:

@@ -1,4 +1,4 @@
-"""What users bring: functions of their own, registered under a name or named as package.module:function.
+"""A user's own pruners, networks and datasets: functions, registered under a name or as package.module:function.
 
 A function is known by its source, so that what an edit changes is run again; and it travels whole to other processes.
 """
@@ -17,43 +17,50 @@ from collections.abc import Callable, Collection, Iterator
 from types import CodeType, FunctionType
 from typing import Any
 
-from .errors import UserError, quoted, says, suggestion
+from .errors import UserError, exception_summary, safe_repr, suggestion
+from .names import BY_KIND
 
 _NAME = re.compile(r"[A-Za-z]\w{0,39}")
 _PATH = re.compile(r"(?=.{3,80}$)[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _registered: dict[tuple[str, str], FunctionType] = {}
 
 
-def register(kind: str, name: str, taken: Collection[str]) -> Callable[[FunctionType], FunctionType]:
+def register(kind: str, name: str) -> Callable[[FunctionType], FunctionType]:
     """Return a decorator that makes a function known as the `kind` ("pruner", ...) of that name; the latest counts.
 
-    Raises UserError for a name that is `taken` or none at all, and for what is not a function with a source.
+    Raises UserError for a name of prunekit's own or none at all, and for what is not a function with a source.
     """
     if not _NAME.fullmatch(name):
-        raise UserError(f"{quoted(name)} cannot name a {kind}: it takes letters, digits and _, at most 40")
-    if name in taken:
+        raise UserError(f"{safe_repr(name)} cannot name a {kind}: it takes letters, digits and _, at most 40")
+    if name in BY_KIND[kind]:
         raise UserError(f"{name} is a {kind} of prunekit's own; choose another name")
 
-    def keep(function: FunctionType) -> FunctionType:
+    def registered(function: FunctionType) -> FunctionType:
         _check(kind, name, function)
         _registered[kind, name] = function
         return function
 
-    return keep
+    return registered
 
 
-def find(kind: str, name: str, known: Collection[str] = ()) -> FunctionType:
-    """Return the function of that name; raises UserError if none is registered so, or it cannot be imported.
+def check(kind: str, name: str) -> str:
+    """Return `name` if it is of a `kind` of prunekit's own or a user's; raises UserError for others."""
+    if name not in BY_KIND[kind]:
+        find(kind, name)
+    return name
 
-    What a path names is looked for where Python looks, and in the folder PRUNEKIT_OWN, else the working folder. `known`
-    are names to suggest.
+
+def find(kind: str, name: str) -> FunctionType:
+    """Return the user's function of that name; raises UserError if none is registered so, or it cannot be imported.
+
+    What a path names is looked for where Python looks, and in the folder PRUNEKIT_OWN, else the working folder.
     """
     if (kind, name) in _registered:
         return _registered[kind, name]
     if not _PATH.fullmatch(name):
-        names = [*known, *(other for of, other in _registered if of == kind)]
+        names = [*BY_KIND[kind], *(other for of, other in _registered if of == kind)]
         hint = suggestion(name[:80], names)
-        raise UserError(f"unknown {kind} {quoted(name)}; {hint} (one of your own: package.module:function)")
+        raise UserError(f"unknown {kind} {safe_repr(name)}; {hint} (one of your own: package.module:function)")
     module, _, attribute = name.partition(":")
     folder = os.environ.get("PRUNEKIT_OWN") or os.getcwd()
     if folder not in sys.path:
@@ -61,14 +68,11 @@ def find(kind: str, name: str, known: Collection[str] = ()) -> FunctionType:
     try:
         function = getattr(importlib.import_module(module), attribute)
     except (Exception, SystemExit) as error:  # of a user's module any kind comes
-        raise UserError(f"{kind} {name} cannot be imported ({type(error).__name__}: {says(error)})") from error
+        raise UserError(
+            f"{kind} {name} cannot be imported ({type(error).__name__}: {exception_summary(error)})"
+        ) from error
     _check(kind, name, function)
     return function
-
-
-def short(name: str) -> str:
-    """Return how a name is shown: of a path, the function."""
-    return name.rpartition(":")[2]
 
 
 def digest(kind: str, name: str) -> str:
@@ -81,11 +85,11 @@ def digest(kind: str, name: str) -> str:
     return hashlib.sha256(repr(sorted(parts.items())).encode()).hexdigest()[:16]
 
 
-def packed(brought: Collection[tuple[str, str]]) -> bytes:
+def packed(keys: Collection[tuple[str, str]]) -> bytes:
     """Return functions, each by kind and name, as bytes for `unpack` in a process that need not have their modules."""
     import cloudpickle
 
-    functions = {(kind, name): find(kind, name) for kind, name in brought}
+    functions = {(kind, name): find(kind, name) for kind, name in keys}
     homes = {sys.modules[home] for f in functions.values() if (home := inspect.unwrap(f).__module__) in sys.modules}
     homes = {home for home in homes if home.__name__ != "__main__"}  # which travels whole anyway
     for home in homes:
@@ -93,8 +97,9 @@ def packed(brought: Collection[tuple[str, str]]) -> bytes:
     try:
         return bytes(cloudpickle.dumps(functions))
     except Exception as error:
-        problem = f"{', '.join(' '.join(key) for key in functions)} cannot be sent to another process ({says(error)})"
-        raise UserError(f"{problem}; run with --workers 1") from error
+        what = ", ".join(" ".join(key) for key in functions)
+        problem = f"cannot be sent to another process ({exception_summary(error)})"
+        raise UserError(f"{what} {problem}; run with --workers 1") from error
     finally:
         for home in homes:
             cloudpickle.unregister_pickle_by_value(home)
@@ -113,7 +118,9 @@ def _check(kind: str, name: str, function: Any) -> None:
     try:
         _collect(function, {})
     except (OSError, TypeError) as error:
-        raise UserError(f"the source of {kind} {name} cannot be read ({says(error)}); write it to a file") from None
+        raise UserError(
+            f"the source of {kind} {name} cannot be read ({exception_summary(error)}); write it to a file"
+        ) from None
 
 
 def _collect(thing: Any, parts: dict[str, str]) -> None:

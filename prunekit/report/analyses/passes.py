@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
-from ...study.trial import Record
-from .. import words
+from .. import formatting
 from ..figures import Figure, styles_of
 from ..table import Table, named_once, unless_empty
 
@@ -25,14 +22,14 @@ _SHARES = {
 
 
 @unless_empty
-def table(frame: pd.DataFrame, records: Mapping[str, Record]) -> Table:
+def table(frame: pd.DataFrame) -> Table:
     """A row a cell of Table IV: FLOPs on paper and after compaction, and a pass in each form."""
-    tidy = _rows(frame, records)
+    tidy = _rows(frame)
     shown = [
         {
-            "Dataset": words.DATASETS[row["dataset"]],
+            "Dataset": formatting.DATASETS[row["dataset"]],
             "c": f"{row['compression']:g}",
-            "Pruner": words.PRUNERS[row["pruner"]] + " †" * bool(row["collapsed"]),
+            "Pruner": formatting.PRUNERS[row["pruner"]] + " †" * bool(row["collapsed"]),
             "FLOPs kept on paper, %": _number(row["paper"], 2),
             "Left by compaction, %": _number(row["compacted_flops"], 1),
         }
@@ -42,7 +39,8 @@ def table(frame: pd.DataFrame, records: Mapping[str, Record]) -> Table:
     machines = " and ".join(dict.fromkeys(frame.machine.dropna()))
     threads = " or ".join(str(int(one)) for one in sorted(set(frame.threads.dropna())))
     caption = (
-        f"What zeros are worth: {words.budget(frame)}, seed {', '.join(map(str, sorted(set(frame.seed))))}. FLOPs on "
+        f"What zeros are worth: {formatting.budget(frame)}, seed {', '.join(map(str, sorted(set(frame.seed))))}. "
+        "FLOPs on "
         "paper do not count zeros; compaction removes channels that no live path uses, exactly, and leaves a dense "
         "network; both in % of the unpruned network's. Milliseconds an image takes in a batch of ten, the median of "
         "nine passes (CSR: three): with zeros multiplied (masked), compacted, and with each zero skipped (CSR)"
@@ -56,12 +54,12 @@ def table(frame: pd.DataFrame, records: Mapping[str, Record]) -> Table:
 
 
 @unless_empty
-def figure(frame: pd.DataFrame, records: Mapping[str, Record]) -> Figure | None:
+def figure(frame: pd.DataFrame) -> Figure | None:
     """The first dataset's rows as curves: on paper, what compaction leaves, and both forms' time of the masked pass.
 
     None where there are no trials to draw.
     """
-    rows = _rows(frame, records)
+    rows = _rows(frame)
     if rows.empty:
         return None
     rows = rows[rows.dataset == rows.dataset.iloc[0]]
@@ -79,9 +77,9 @@ def figure(frame: pd.DataFrame, records: Mapping[str, Record]) -> Figure | None:
         axes.minorticks_off()
     drawing.axes[0].set_ylabel("% of the masked network's")
     drawing.supxlabel("compression (-log10 of density)", fontsize="medium")
-    named = {words.PRUNERS[one]: Line2D([], [], ms=4, **styles[one]) for one in dict.fromkeys(rows.pruner)}
+    named = {formatting.PRUNERS[one]: Line2D([], [], ms=4, **styles[one]) for one in dict.fromkeys(rows.pruner)}
     drawing.legend(named.values(), named.keys(), loc="outside right center", fontsize="small")
-    on = words.DATASETS[rows.dataset.iloc[0]]
+    on = formatting.DATASETS[rows.dataset.iloc[0]]
     caption = (
         f"What zeros are worth on {on}, in % of the masked network, which computes them all: FLOPs that are not of "
         "zeros; FLOPs and the time of a pass without dead channels; the time with each zero skipped. Above 100, zeros "
@@ -92,14 +90,14 @@ def figure(frame: pd.DataFrame, records: Mapping[str, Record]) -> Figure | None:
 
 
 @unless_empty
-def said(frame: pd.DataFrame, records: Mapping[str, Record]) -> str:
+def said(frame: pd.DataFrame) -> str:
     """What the highest compression is worth to each pruner, on paper and measured; and when skipping zeros pays."""
-    rows = _rows(frame, records)
+    rows = _rows(frame)
     if rows.empty:
         return "**Zeros.** No trial here tells what a zero is worth."
     top = rows[(rows.compression == rows.compression.max()) & (rows.dataset == rows.dataset.iloc[0])]
     told = "; ".join(
-        f"{words.PRUNERS[row.pruner]} "
+        f"{formatting.PRUNERS[row.pruner]} "
         + (
             "collapsed"
             if row.collapsed
@@ -111,28 +109,23 @@ def said(frame: pd.DataFrame, records: Mapping[str, Record]) -> str:
     live = rows[~rows.collapsed.eq(True) & rows.csr.notna()]
     faster = live[live.csr_time < 100]
     return (
-        f"**Zeros.** On {words.DATASETS[top.dataset.iloc[0]]} at c = {top.compression.iloc[0]:g}, in % of the dense "
+        f"**Zeros.** On {formatting.DATASETS[top.dataset.iloc[0]]} at c = {top.compression.iloc[0]:g}, in % of "
+        "the dense "
         f"network's FLOPs and of its pass: {told}. Skipping each zero (CSR) is faster than multiplying all in "
         f"{len(faster)} of {len(live)} networks that did not collapse"
         + (f", all at c = {faster.compression.min():g} or above." if len(faster) else ".")
     )
 
 
-def _rows(frame: pd.DataFrame, records: Mapping[str, Record]) -> pd.DataFrame:
-    rows: list[dict[str, Any]] = []
-    for trial in frame.to_dict("records"):
-        record = records.get(str(trial["id"]))
-        if record is None or not record.flops or not record.passes or record.flops_kept is None:
-            continue
-        passes = {form: record.passes.get(form, math.nan) for form in _FORMS}
-        left = math.nan if record.flops_compacted is None else 100 * record.flops_compacted / record.flops
-        rows.append(
-            {key: trial[key] for key in ("dataset", "model", "compression", "pruner", "seed")}
-            | {"collapsed": record.collapsed, "paper": 100 * record.flops_kept / record.flops, "compacted_flops": left}
-            | passes
-            | {f"{form}_time": 100 * passes[form] / passes["masked"] for form in ("compacted", "csr")}
-        )
-    return pd.DataFrame(rows)
+def _rows(frame: pd.DataFrame) -> pd.DataFrame:
+    known = frame[frame.masked_pass.notna() & frame.flops_kept.notna() & (frame.flops > 0)]
+    rows = known[["dataset", "model", "compression", "pruner", "seed", "collapsed"]].assign(
+        paper=100 * known.flops_kept / known.flops,
+        compacted_flops=100 * known.flops_compacted.astype(float) / known.flops,
+        **{form: known[f"{form}_pass"].astype(float) for form in _FORMS},
+    )
+    times = {f"{form}_time": 100 * rows[form] / rows.masked for form in ("compacted", "csr")}
+    return rows.assign(**times).reset_index(drop=True)
 
 
 def _number(value: float, digits: int) -> str:

@@ -1,6 +1,8 @@
-"""The baseline computes what prunekit computes, and the bench says what it measured and what it did not."""
+"""The baseline computes what prunekit computes, and the benchmarks say what they measured and what they did not."""
 
 import math
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,17 +11,16 @@ import pytest
 import torch
 from conftest import ROOT
 
-from prunekit import bench, datasets, masks, metrics, models, pruners, training
+from prunekit import datasets, masks, metrics, models, pruners, training
 from prunekit.batches import Batches
-from prunekit.bench import report
-from prunekit.bench.measure import Goal, Measured, in_turn, product_rate, step_operations
-from prunekit.bench.rows import ROWS
-from prunekit.bench.work import projected
 from prunekit.datasets import Transform
 from prunekit.study import runner
 from prunekit.study.trial import Trial
 
-baseline = bench.load_baseline()
+sys.path.insert(0, str(ROOT / "benchmarks"))  # where the command finds its baseline
+import baseline
+import run
+
 COMPRESSIONS = (0.05, 0.5, 2)
 
 
@@ -175,137 +176,37 @@ def test_operations_of_a_step():
     sides = [32, 32, 16, 16, 8, 8, 8, 4, 4, 4, 2, 2, 2]
     layers = [9 * a * b * s * s for a, b, s in zip(channels, channels[1:], sides, strict=False)] + [512 * 10]
     assert sum(layers) == 313_201_664
-    assert step_operations(256) == 2 * 256 * (3 * sum(layers) - 9 * 3 * 64 * 32 * 32)
+    assert run.step_operations(256) == 2 * 256 * (3 * sum(layers) - 9 * 3 * 64 * 32 * 32)
 
 
-def test_medians_ratios_and_verdicts():
-    measured = Measured([1.0, 4.0, 2.0], [9.0, 11.0, 30.0, 10.0])
-    assert report.spread(measured.ours) == (2.0, 1.0, 4.0)
-    assert measured.ratio() == 10.5 / 2
-    assert [measured.verdict(Goal("", ratio=ratio)) for ratio in (5.25, 5.26)] == ["met", "missed"]
-    assert [measured.verdict(Goal("", most=most)) for most in (2, 1.9)] == ["met", "missed"]
-    assert [measured.verdict(Goal("", "%", least=least)) for least in (2, 2.1)] == ["met", "missed"]
-    assert measured.verdict(Goal("", ratio=5, most=1)) == measured.verdict(Goal("", ratio=6, most=3)) == "missed"
-    assert measured.verdict(Goal("")) == ""
-    assert Measured([1.0]).verdict(Goal("", ratio=0.1)) == "missed", "a ratio to nothing is not met"
-    assert Measured(note="no GPU").verdict(Goal("", ratio=1)) == "not measured"
-    assert Goal("", "s", ratio=20, most=600).target() == "20 times the baseline, at most 600 s"
-    assert Goal("", "%", least=60).target() == "at least 60 %" and Goal("").target() == ""
-
-
-def test_measured_in_turn():
-    calls = []
-
-    def side(name):
-        return lambda: calls.append(name) or float(len(calls))
-
-    measured = in_turn(2, side("ours"), side("baseline"))
-    assert calls == ["baseline", "ours", "baseline", "ours"]
-    assert (measured.ours, measured.baseline) == ([2.0, 4.0], [1.0, 3.0])
-
-
-def test_projected_seconds():
-    words = {"pruner": "random", "compression": 1.0}
-    trials = [
-        Trial(dataset="mnist", model="fc", post_epochs=10, **words),
-        Trial(dataset="cifar10", model="vgg16", pre_epochs=100, post_epochs=10, **words),
-        Trial(dataset="cifar10", model="vgg16", post_epochs=0, **words),
+def test_medians_and_ratios():
+    """Ours 1, 3 and 2 s, the baseline 12 s: six times as fast; shares have no ratio."""
+    samples = [("a", "trial", "prunekit", seconds, "s") for seconds in (1, 3, 2)]
+    samples += [
+        ("a", "trial", "baseline", 12, "s"),
+        ("a", "share", "prunekit", 50, "%"),
+        ("a", "share", "baseline", 40, "%"),
     ]
-    assert projected(trials, {("mnist", "fc"): 2.0, ("cifar10", "vgg16"): 3.0}) == 20 + 330
+    table = run.summary(pd.DataFrame(samples, columns=["row", "work", "who", "value", "unit"])).set_index("work")
+    assert table.loc["trial"].tolist() == ["a", "2 s (1 to 3, n = 3)", "12 s (n = 1)", "6.00"]
+    assert table.loc["share"].tolist() == ["a", "50 % (n = 1)", "40 % (n = 1)", ""]
 
 
-def test_report_says_what_was_measured(tmp_path):
-    lines = [
-        ("fc", Goal("trial", ratio=5), Measured([1.0, 3.0, 2.0], [12.0])),
-        ("step", Goal("share", "%", least=60), Measured([50.0], [40.0])),
-        ("epoch", Goal("epoch", most=0.6), Measured(note="no GPU")),
-    ]
-    report.write(lines, tmp_path)
-    text = (tmp_path / "bench.md").read_text()
-    assert "| fc | trial | 2 s (1–3, n = 3) | 12 s (n = 1) | 6.00 | 5 times the baseline | met |" in text
-    assert "| step | share | 50 % (n = 1) | 40 % (n = 1) |  | at least 60 % | missed |" in text
-    assert "| epoch | epoch | not measured: no GPU |  |  | at most 0.6 s |  |" in text
-    table = pd.read_csv(tmp_path / "bench.csv")
-    assert list(table.row) == ["fc", "step", "epoch"]
-    assert list(table.verdict) == ["met", "missed", "not measured"]
-    assert table.loc[0, ["ours", "ours_low", "ours_high", "ours_n", "baseline", "ratio"]].tolist() == [
-        2,
-        1,
-        3,
-        3,
-        12,
-        6,
-    ]
-    assert table.loc[0, ["ratio_low", "ratio_high", "target_ratio"]].tolist() == [4, 12, 5]
-    drawn = pd.read_csv(tmp_path / "ratios.csv")
-    assert drawn.work.tolist() == ["trial"] and drawn.ratio.tolist() == [6]
-    assert "![Bars: trial: 6.0 times as fast as the baseline](ratios.svg)" in text
-    assert (tmp_path / "ratios.svg").stat().st_size > 1000
-    assert {"date", "cpu", "cores", "threads", "gpu", "system", "python", "torch", "torchvision"} <= set(table)
-    assert table.cores.min() >= 1 and str(table.date[0]) in text and table.torch[0] in text
+def command(*words):
+    line = [sys.executable, ROOT / "benchmarks" / "run.py", *map(str, words)]
+    return subprocess.run(line, capture_output=True, text=True, timeout=300)
 
 
-def test_no_ratio_no_figure(tmp_path):
-    report.write([("epoch", Goal("epoch"), Measured(note="no GPU"))], tmp_path)
-    assert "ratios" not in (tmp_path / "bench.md").read_text()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["bench.csv", "bench.md"]
+@pytest.mark.long
+def test_command_measures_what_it_can_and_says_the_rest(tmp_path):
+    done = command("threshold", "fc", "report", "epoch", "--quick", "--data-dir", tmp_path, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    text, table = (tmp_path / "out" / "bench.md").read_text(), pd.read_csv(tmp_path / "out" / "bench.csv")
+    assert f"Not measured: fc: no mnist in {tmp_path}; report: left out by --quick; epoch: " in text
+    assert table.who.tolist() == ["baseline", "prunekit"] and (table.value > 0).all() and table.cores.min() >= 1
+    assert done.stdout.strip() in text
 
 
-def test_rate_of_products(monkeypatch):
-    """Of the order that processors have, with matrices that are quickly multiplied."""
-    monkeypatch.setattr("prunekit.bench.measure._SIDE", 1024)
-    assert 1 < product_rate("cpu", torch.float32) < 1e5
-
-
-# The command
-
-
-def test_command_measures_what_it_can_and_says_the_rest(called, tmp_path):
-    result = called("bench", "help", "fc", "paper", "--data-dir", tmp_path, "--out", tmp_path / "out")
-    assert result.returncode == 0 and "Traceback" not in result.stderr, result.stderr
-    assert result.stdout == (tmp_path / "out" / "bench.md").read_text() + "\n"
-    table = pd.read_csv(tmp_path / "out" / "bench.csv").set_index("work")
-    assert [(row, work) for work, row in table.row.items()] == [(n, g.work) for n, r in ROWS.items() for g in r.goals]
-    assert (table.ours_n > 0).to_dict() == {work: row == "help" for work, row in table.row.items()}
-    assert 0 < table.ours["`prunekit --help`"] < 30
-    assert table.verdict["what it imports of torch"] == "met"
-    notes = table.groupby("row").note.unique()
-    assert notes["step"].tolist() == ["not asked for"]
-    assert notes["fc"].tolist() == [f"no mnist in {tmp_path}"]
-    lacks = f"no mnist, cifar10, cifar100 in {tmp_path}" if torch.cuda.is_available() else "no GPU"
-    assert notes["paper"].tolist() == [lacks]
-
-
-def test_quick_leaves_out_what_takes_minutes(called, tmp_path):
-    result = called("bench", "threshold", "report", "--quick", "--out", tmp_path)
-    assert result.returncode == 0, result.stderr
-    table = pd.read_csv(tmp_path / "bench.csv").set_index("row")
-    assert table.ours_n["threshold"] == table.baseline_n["threshold"] == 1
-    assert table.ours["threshold"] > 0 < table.baseline["threshold"]
-    assert set(table.note["report"]) == {"left out by --quick"}
-
-
-def test_help_names_the_rows(called):
-    printed = called("bench", "--help").stdout
-    assert [name for name in ROWS if name not in printed] == [] and "[default: reports/bench]" in printed
-
-
-def test_row_that_fails_costs_no_other(called, tmp_path):
-    (tmp_path / "MNIST" / "raw").mkdir(parents=True)
-    (tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte").write_bytes(b"no images")
-    result = called("bench", "fc", "help", "--data-dir", tmp_path, "--out", tmp_path / "out")
-    assert result.returncode == 1 and "Traceback" not in result.stderr
-    assert "prunekit: failed: fc: UserError: mnist" in result.stderr
-    table = pd.read_csv(tmp_path / "out" / "bench.csv").set_index("row")
-    assert set(table.note["fc"]) == {"failed"} and set(table.verdict["fc"]) == {"not measured"}
-    assert (table.ours_n["help"] > 0).all()
-
-
-def test_wrong_row_and_no_checkout_are_one_line(called, tmp_path):
-    result = called("bench", "stpe", "--out", tmp_path / "out")
-    assert (result.returncode, result.stderr) == (2, "prunekit: unknown row 'stpe'; did you mean step?\n")
-    (tmp_path / "params").mkdir()
-    (tmp_path / "params" / "demo.yaml").write_text((ROOT / "params" / "demo.yaml").read_text())
-    result = called("bench", "--out", tmp_path / "out")
-    assert result.returncode == 2 and "inside a checkout" in result.stderr and result.stderr.count("\n") == 1
-    assert not (tmp_path / "out").exists()
+def test_a_wrong_row_is_refused(tmp_path):
+    done = command("stpe", "--out", tmp_path / "out")
+    assert done.returncode == 2 and "stpe" in done.stderr and not (tmp_path / "out").exists()

@@ -1,9 +1,9 @@
-"""The straightforward way, as courses teach it: what `prunekit bench` measures prunekit against.
+"""The straightforward way, as courses teach it: what benchmarks/run.py measures prunekit against.
 
 The study's mathematics (same networks, pruners, counts and protocol) in the usual engineering: PIL images and
 torchvision's transforms behind a DataLoader, layers that multiply their mask in the forward pass, torch's default Adam
 and memory format, everything scored and trained again for each cell. It shares no code with prunekit;
-tests/test_bench.py shows that both compute the same.
+tests/test_benchmarks.py shows that both compute the same.
 """
 
 import time

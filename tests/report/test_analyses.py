@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pandas as pd
 import pytest
 
-from prunekit.report.beyond import controls, labels, passes, steps
-from prunekit.study.profile import DENSE, ERK
+from prunekit.report.analyses import controls, labels, passes, steps
+from prunekit.study import results
 from prunekit.study.trial import Record, Trial
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -22,7 +22,7 @@ def by_labels(kept, dense=80.0):
         chance = {"fine": 1.0, "coarse": 10.0}.get(name) or 100 / int(name)
         for seed, share in enumerate(values):
             row = BASE | {"labels": name, "seed": seed}
-            rows.append(row | {"pruner": DENSE, "compression": 0.0, "top1": dense})
+            rows.append(row | {"pruner": "random", "compression": 0.0, "top1": dense})
             rows.append(row | {"pruner": "snip", "compression": 1.0, "top1": chance + share / 100 * (dense - chance)})
     return pd.DataFrame(rows)
 
@@ -78,7 +78,7 @@ def controlled(own, shuffled, anew, erk):
             ("snip", "none", own),
             ("snip", "shuffled", shuffled),
             ("snip", "reinitialised", anew),
-            (ERK, "none", erk),
+            (controls.ERK, "none", erk),
         )
         for seed, top1 in enumerate(values)
     ]
@@ -119,15 +119,9 @@ def record(trial, **fields):
 
 
 def recorded(*trials_and_fields):
-    records = {trial.id: record(trial, **fields) for trial, fields in trials_and_fields}
-    keys = ("status", "collapsed")
-    rows = [
-        one.trial.model_dump()
-        | {"id": id_, "machine": "a machine", "threads": 2}
-        | {key: getattr(one, key) for key in keys}
-        for id_, one in records.items()
-    ]
-    return pd.DataFrame(rows), records
+    """Return a frame of trials with records of these fields."""
+    found = [record(trial, **fields) for trial, fields in trials_and_fields]
+    return pd.DataFrame([one.trial.model_dump() | results._outcome(one) for one in found])
 
 
 def trial(**fields):
@@ -137,16 +131,16 @@ def trial(**fields):
 
 
 def test_steps_tell_collapse_and_cost():
-    frame, records = recorded(
+    frame = recorded(
         (trial(), {"collapsed": True, "effective_density": 0.0}),
         (trial(seed=1), {"collapsed": False}),
         (trial(prune_steps=5, schedule="linear"), {"collapsed": False, "seconds": {"score": 2.5}}),
     )
-    wide = steps.table(frame, records).wide
+    wide = steps.table(frame).wide
     assert wide.Collapsed.tolist() == ["1 of 2", "0 of 1"]
     assert wide["Live weights, % of kept"].tolist() == ["25.0 (0.0–100)", "50.0"]
     assert wide.Schedule.tolist() == ["–", "linear"]
-    said = steps.said(frame, records)
+    said = steps.said(frame)
     assert "From so many on none collapses (exponential / linear;" in said and "SynFlow at c = 2: – / 5." in said
     assert "5 steps of scoring take 5 times as long as one." in said
 
@@ -163,23 +157,23 @@ def test_steps_tell_collapse_and_cost():
 def test_steps_are_enough_where_no_more_of_them_collapses(collapsing, said):
     cases = [(1, "exponential"), *((steps, name) for steps in (5, 100) for name in ("exponential", "linear"))]
     trials = [trial(pruner="snip", prune_steps=steps, schedule=schedule) for steps, schedule in cases]
-    frame, records = recorded(*((one, {"collapsed": one.prune_steps in collapsing}) for one in trials))
-    assert said in steps.said(frame, records)
+    frame = recorded(*((one, {"collapsed": one.prune_steps in collapsing}) for one in trials))
+    assert said in steps.said(frame)
 
 
 def test_zeros_tell_shares_and_times():
     cell = {"passes": {"masked": 0.010, "compacted": 0.004, "csr": 0.020}, "flops_compacted": 400, "collapsed": False}
     other = cell | {"passes": {"masked": 0.010}, "flops_compacted": None}
-    frame, records = recorded((trial(passes=True), cell), (trial(passes=True, pruner="snip"), other))
-    wide = passes.table(frame, records).wide
+    frame = recorded((trial(passes=True), cell), (trial(passes=True, pruner="snip"), other))
+    wide = passes.table(frame).wide
     assert wide["FLOPs kept on paper, %"].tolist() == ["10.00", "10.00"]
     assert wide["Left by compaction, %"].tolist() == ["40.0", "–"]
-    assert "–: the network has layers that this form does not know." in passes.table(frame, records).caption
+    assert "–: the network has layers that this form does not know." in passes.table(frame).caption
     assert wide["Masked, ms"].tolist() == ["10.00", "10.00"] and wide["CSR, ms"].tolist() == ["20.00", "–"]
-    said = passes.said(frame, records)
+    said = passes.said(frame)
     assert "SynFlow 10.0 on paper, 40.0 compacted, 40 of the time" in said
     assert "is faster than multiplying all in 0 of 1 networks" in said
-    data = passes.figure(frame, records).data
+    data = passes.figure(frame).data
     assert data.csr_time.tolist()[0] == 200 and math.isnan(data.csr_time.tolist()[1])
 
 

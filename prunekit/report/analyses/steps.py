@@ -2,54 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 import pandas as pd
 
-from ...study.trial import Record
-from .. import words
+from .. import formatting
 from ..statistics import half_width
 from ..table import Table, named_once, unless_empty
 
 
 @unless_empty
-def table(frame: pd.DataFrame, records: Mapping[str, Record]) -> Table:
+def table(frame: pd.DataFrame) -> Table:
     """Collapse, live weights, FLOPs and seconds, by pruner, number of steps and schedule."""
-    tidy = _rows(frame, records)
+    tidy = _rows(frame)
     shown = [
         {
-            "Pruner": words.PRUNERS[row["pruner"]],
+            "Pruner": formatting.PRUNERS[row["pruner"]],
             "c": f"{row['compression']:g}",
             "Steps": f"{row['steps']}",
             "Schedule": row["schedule"] if row["steps"] > 1 else "–",
             "Collapsed": f"{row['collapsed']} of {row['seeds']}",
-            "Live weights, % of kept": words.estimate(row["live"], row["live_interval"], share=True),
-            "FLOPs kept, %": words.estimate(row["flops"], row["flops_interval"], 2, share=True),
+            "Live weights, % of kept": formatting.estimate(row["live"], row["live_interval"], share=True),
+            "FLOPs kept, %": formatting.estimate(row["flops"], row["flops_interval"], 2, share=True),
             "Scoring, s": f"{row['seconds']:.2f}",
         }
         for row in tidy.to_dict("records")
     ]
     caption = (
-        f"Pruning in steps: {words.budget(frame.assign(prune_steps=1))}. Each step scores the network as it is pruned "
+        f"Pruning in steps: {formatting.budget(frame.assign(prune_steps=1))}. Each step scores the network as it "
+        "is pruned "
         "so far; densities fall exponentially or linearly. Live weights lie on a path of kept weights from input to "
         "output. "
-        f"Means ± the half-width of the 95 % t interval over {words.seeds(frame)}; seconds are means."
+        f"Means ± the half-width of the 95 % t interval over {formatting.seeds(frame)}; seconds are means."
     )
     wide = named_once(pd.DataFrame(shown), ["Pruner", "c", "Steps"]) if shown else pd.DataFrame()
     return Table("steps", "Table N", caption, tidy, wide)
 
 
 @unless_empty
-def said(frame: pd.DataFrame, records: Mapping[str, Record]) -> str:
+def said(frame: pd.DataFrame) -> str:
     """From how many steps of each schedule on no network collapses, and what the most steps cost."""
-    rows = _rows(frame, records)
+    rows = _rows(frame)
     if rows.empty:
         return "**Steps.** No trial here prunes in steps."
     schedules = list(dict.fromkeys(rows.schedule))
     needed, never, costs = [], [], []
     for (pruner, compression), cells in cast(Any, rows.groupby(["pruner", "compression"], sort=False)):
-        name = f"{words.PRUNERS[str(pruner)]} at c = {compression:g}"
+        name = f"{formatting.PRUNERS[str(pruner)]} at c = {compression:g}"
         if cells.collapsed.any():
             needed.append(f"{name}: {' / '.join(_enough(cells, schedule) for schedule in schedules)}")
         else:
@@ -57,13 +56,13 @@ def said(frame: pd.DataFrame, records: Mapping[str, Record]) -> str:
         one, most = cells[cells.steps == 1], cells[cells.steps == cells.steps.max()]
         if len(one) and most.steps.max() > 1 and one.seconds.iloc[0] > 0:
             costs.append(float(most.seconds.mean()) / float(one.seconds.iloc[0]))
-    tried = words.listed([f"{count}" for count in sorted(set(rows.steps))])
+    tried = formatting.listed([f"{count}" for count in sorted(set(rows.steps))])
     told = [f"**Steps.** Networks were pruned in {tried} steps, {rows.seeds.max()} seeds each."]
     if needed:
         how = f"{' / '.join(schedules)}; – where some do with {rows.steps.max()}"
         told.append(f"From so many on none collapses ({how}): {'; '.join(needed)}.")
     if never:
-        told.append(f"None collapses with {words.listed(never)}.")
+        told.append(f"None collapses with {formatting.listed(never)}.")
     if costs:
         told.append(f"{rows.steps.max()} steps of scoring take {_range(costs)} times as long as one.")
     return " ".join(told)
@@ -80,24 +79,17 @@ def _range(values: list[float]) -> str:
     return " to ".join(dict.fromkeys(f"{value:.0f}" for value in (min(values), max(values))))
 
 
-def _rows(frame: pd.DataFrame, records: Mapping[str, Record]) -> pd.DataFrame:
+def _rows(frame: pd.DataFrame) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
+    done = frame[frame.status == "ok"].sort_values("compression", kind="stable")
     keys = ["pruner", "compression", "prune_steps", "schedule"]
-    for (pruner, compression, steps, schedule), trials in cast(Any, frame.groupby(keys, sort=False)):
-        done = [records[id_] for id_, status in zip(trials.id, trials.status, strict=True) if status == "ok"]
-        if not done:
-            continue
-        live = _percent((one.effective_density, one.density) for one in done)
-        flops = _percent((one.flops_kept, one.flops) for one in done)
+    for (pruner, compression, steps, schedule), trials in cast(Any, done.groupby(keys, sort=False)):
+        live, flops = (100 * trials.effective_density / trials.density).dropna(), 100 * trials.flops_kept / trials.flops
         rows.append(
             {"pruner": pruner, "compression": compression, "steps": int(steps), "schedule": schedule}
-            | {"seeds": len(done), "collapsed": sum(bool(one.collapsed) for one in done)}
+            | {"seeds": len(trials), "collapsed": int(trials.collapsed.eq(True).sum())}
             | {"live": live.mean(), "live_interval": half_width(live)}
             | {"flops": flops.mean(), "flops_interval": half_width(flops)}
-            | {"seconds": sum(one.seconds["score"] for one in done) / len(done)}
+            | {"seconds": float(trials.score_seconds.mean())}
         )
     return pd.DataFrame(rows)
-
-
-def _percent(pairs: Iterable[tuple[float | None, float | None]]) -> pd.Series:
-    return pd.Series([100 * part / whole for part, whole in pairs if part is not None and whole])

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from prunekit import datasets, own
+from prunekit import datasets, plugins
 from prunekit.errors import UserError
 
 
 @pytest.fixture
 def register(monkeypatch):
     """Register a dataset "mine" of what is given, for one test."""
-    monkeypatch.setattr(own, "_registered", {})
+    monkeypatch.setattr(plugins, "_registered", {})
 
     def call(returned):
         @datasets.register("mine")
@@ -78,6 +78,6 @@ def test_what_cannot_be_used_is_one_line(register, returned, words):
 
 def test_names():
     with pytest.raises(UserError, match="unknown dataset 'cifar'; did you mean cifar10"):
-        datasets.check("cifar")
+        plugins.check("dataset", "cifar")
     with pytest.raises(UserError, match="digits is a dataset of prunekit's own"):
         datasets.register("digits")

@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from ...study.profile import ERK
-from .. import words
+from .. import formatting
 from ..statistics import difference, half_width, trained
 from ..table import Table, unless_empty
 
+ERK = "prunekit.baselines:erk_random"
 WEIGHTS, SIZES, WORSE = "weights", "layer sizes", "worse weights than at random"
 UNTOLD, UNTRAINED = "not told", "does not train"
 ALIKE = 3.0  # points: a difference whose whole interval is smaller is none that matters
@@ -28,23 +28,24 @@ def table(frame: pd.DataFrame) -> Table | None:
     if tidy.empty:
         return None
     for row in tidy.to_dict("records"):
-        line = {"Pruner": words.PRUNERS[row["pruner"]], "c": f"{row['compression']:g}"}
-        line["Top-1, %"] = words.estimate(row["top1"], row["top1_interval"], share=True)
+        line = {"Pruner": formatting.PRUNERS[row["pruner"]], "c": f"{row['compression']:g}"}
+        line["Top-1, %"] = formatting.estimate(row["top1"], row["top1_interval"], share=True)
         for control, title in _CONTROLS.items():
-            line[title] = words.estimate(row[control], row[f"{control}_interval"], share=True)
+            line[title] = formatting.estimate(row[control], row[f"{control}_interval"], share=True)
             line[f"Own − {title.lower()}"] = _gap(row, control)
         line["Own − ERK-random"] = _gap(row, "erk")
         shown.append(line | {"What it chooses": row["chooses"]})
     erk = frame[frame.pruner == ERK]
     for compression, cell in erk.groupby("compression", sort=False):
         each = cell.top1.dropna().astype(float)
-        top1 = words.estimate(float(each.mean()), half_width(each), share=True)
+        top1 = formatting.estimate(float(each.mean()), half_width(each), share=True)
         shown.append({"Pruner": "ERK-random", "c": f"{compression:g}", "Top-1, %": top1})
     caption = (
-        f"Pruners and their controls: {words.budget(frame)}. Shuffled: as many weights in each layer, elsewhere. "
+        f"Pruners and their controls: {formatting.budget(frame)}. Shuffled: as many weights in each layer, elsewhere. "
         "Drawn anew: the same mask, all weights drawn again. ERK-random: densities by Erdős-Rényi-Kernel, weights "
         "at random. Top-1 in %, differences in points, paired on seeds: mean ± the half-width of its 95 % t "
-        f"interval over {words.seeds(frame)}. A pruner chooses weights where it exceeds its shuffled mask by more, and "
+        f"interval over {formatting.seeds(frame)}. A pruner chooses weights where it exceeds its shuffled mask by "
+        "more, and "
         f"layer sizes where that whole interval lies within {ALIKE:g} points."
     )
     return Table("controls", "Table C", caption, tidy, pd.DataFrame(shown).fillna("–"))
@@ -72,10 +73,12 @@ def said(frame: pd.DataFrame) -> str:
         told.append(f"shuffling masks within layers at c = {compression:g} {'; '.join(parts)}")
     anew = rows[rows.reinitialised_gap.abs() > rows.reinitialised_gap_interval]
     drawn = ", ".join(
-        f"{words.PRUNERS[str(r.pruner)]} (c = {r.compression:g}: {r.reinitialised_gap:+.1f})" for r in anew.itertuples()
+        f"{formatting.PRUNERS[str(r.pruner)]} (c = {r.compression:g}: {r.reinitialised_gap:+.1f})"
+        for r in anew.itertuples()
     )
     return (
-        f"**Controls.** On {words.DATASETS[frame.dataset.iloc[0]]}, {'; '.join(told)}. Weights drawn anew beneath the "
+        f"**Controls.** On {formatting.DATASETS[frame.dataset.iloc[0]]}, {'; '.join(told)}. Weights drawn anew "
+        "beneath the "
         + (
             f"same mask change accuracy beyond the interval over seeds for {drawn}."
             if drawn
@@ -117,8 +120,8 @@ def _mean(name: str, values: pd.Series) -> dict[str, float]:
 
 
 def _gap(row: dict[Any, Any], what: str) -> str:
-    return words.estimate(row[f"{what}_gap"], row[f"{what}_gap_interval"])
+    return formatting.estimate(row[f"{what}_gap"], row[f"{what}_gap_interval"])
 
 
 def _named(cells: pd.DataFrame) -> str:
-    return words.listed([words.PRUNERS[pruner] for pruner in cells.pruner])
+    return formatting.listed([formatting.PRUNERS[pruner] for pruner in cells.pruner])

@@ -1,0 +1,228 @@
+"""A profile's trials and what came out of them: records, and tidy frames to make tables and figures of."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cached_property, lru_cache
+from pathlib import Path
+from statistics import mean
+from typing import TYPE_CHECKING, Any
+
+from .. import datasets, plugins
+from ..errors import UserError
+from ..names import DATASETS
+from . import store
+from .params import Params, Section, standing
+from .project import project_root
+from .trial import HISTOGRAM_CENTRES, Layer, Record, Trial
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ANALYSES: tuple[Section, ...] = ("labels", "controls", "steps", "passes", "arithmetic")  # the study
+_FIRST: tuple[Section, ...] = ("comparison", "sweep", "unpruned", "flops", "layers", "histograms")
+_SHARED = ("data", "pretrain", "score")  # stages that trials of several compressions have in common
+_CELL = ["dataset", "model", "pruner", "compression", "seed"]
+_OUTCOME = [
+    *("top1", "top5", "started", "collapsed", "signal", "dense_signal", "density", "effective_density"),
+    *("flops", "flops_kept", "flops_compacted", "parameters", "parameters_kept"),
+    *("seconds", "latency", "together", "alone", "threads", "machine", "status"),
+]
+_STAGES = ("score", "train", "test")
+_FORMS = ("masked", "compacted", "csr")  # of a pass, see `Record.passes`
+_PARTS = [*(f"{stage}_seconds" for stage in _STAGES), *(f"{form}_pass" for form in _FORMS)]
+
+
+class Results:
+    """A profile's trials by section, and the records that there are of them: run here, else published, else failed."""
+
+    def __init__(self, params: Params, runs_dir: Path | str | None = None):
+        self.params = params
+        self.sections = params.trials
+        self.store = store.Store(runs_dir or os.environ.get("PRUNEKIT_RUNS") or project_root() / "runs")
+
+    @cached_property
+    def trials(self) -> dict[str, Trial]:
+        """Every trial that is to run, by id, like beside like."""
+        run = (trials for section, trials in self.sections.items() if section != "arithmetic")
+        return {trial.id: trial for trials in run for trial in trials}
+
+    @property
+    def ranks(self) -> dict[str, int]:
+        """How early trials are to run, by id: a seed after another, the study's tables before what is beside them."""
+        seeds = list(dict.fromkeys(trial.seed for trial in self.trials.values()))
+        first, beside = ({trial.id for name in part for trial in self.sections[name]} for part in (_FIRST, ANALYSES))
+        tiers = {id_: 0 if id_ in first else 2 if id_ in beside else 1 for id_ in self.trials}
+        return {id_: tiers[id_] * len(seeds) + seeds.index(trial.seed) for id_, trial in self.trials.items()}
+
+    @property
+    def alone(self) -> frozenset[str]:
+        """The ids of the trials that are to run one at a time, for the sake of their seconds."""
+        named = {trial.id for section in self.params.alone for trial in self.sections[section]}
+        return frozenset(named | {id_ for id_, trial in self.trials.items() if trial.timed or trial.passes})
+
+    @cached_property
+    def records(self) -> dict[str, Record]:
+        """The records by id of the trial, in their order, as they were when first asked for; see `reread`."""
+        wanted = dict.fromkeys([*self.trials, *(trial.id for trial in self.sections["arithmetic"])])
+        found = self.store.load(wanted)
+        good = {id_: record for id_, record in found.items() if record.status == "ok"}
+        if len(good) < len(wanted):
+            good = {**found, **store.committed_records(self.committed_file), **good}
+        return {id_: good[id_] for id_ in wanted if id_ in good}
+
+    def reread(self) -> None:
+        """Read the records anew when they are next asked for."""
+        self.__dict__.pop("records", None)
+
+    def missing(self, records: Mapping[str, Record]) -> list[Trial]:
+        """Return the trials without a record among `records`, or with that of a failure."""
+        done = {id_ for id_, record in records.items() if record.status == "ok"}
+        return [trial for id_, trial in self.trials.items() if id_ not in done]
+
+    def seconds_left(self) -> tuple[float, str] | None:
+        """Return about how many seconds what is missing here will take, and the machines where that was measured.
+
+        A trial takes as long as those run here that differ in seed and compression alone took, or published with the
+        profile where none was run here; one of no known kind, as long as all did. None if nothing is missing or known.
+        """
+        here = self.store.load(self.trials)
+        known = [record for record in here.values() if record.status == "ok"]
+        known = known or [
+            record for record in store.committed_records(self.committed_file).values() if record.status == "ok"
+        ]
+        left = self.missing(here)
+        if not left or not known:
+            return None
+        sharing = Counter(_kind(trial, "compression") for trial in self.trials.values())
+        seconds: dict[str, list[float]] = {}
+        for record in known:
+            seconds.setdefault(_kind(record.trial, "compression", "seed"), []).append(_cost(record, sharing))
+        overall = mean(value for values in seconds.values() for value in values)
+        total = sum(mean(seconds.get(_kind(trial, "compression", "seed"), [overall])) for trial in left)
+        return total, "; ".join(sorted({record.machine for record in known}))
+
+    def publish(self, folder: Path) -> None:
+        """Write the records that there are to `folder`/trials.parquet, beside those of other trials that it holds."""
+        file = folder / self.committed_file.name
+        others: dict[str, Record] = {}
+        with suppress(UserError):  # a damaged file holds none
+            others = store.committed_records(file)
+        self.reread()
+        store.publish((others | self.records).values(), file)
+
+    def frame(self, section: Section) -> pd.DataFrame:
+        """Return a section's trials that have a record, a row each, in their order.
+
+        dataset, model, pruner, compression, seed; top1, top5: %; started: did it learn anything, see `started`;
+        collapsed: no path of kept weights from input to output; signal, dense_signal: see `Record`; density,
+        effective_density: shares of the weights; flops, flops_kept, flops_compacted: of an image; parameters,
+        parameters_kept; seconds: of the whole trial; latency: seconds an image; together: how many trained side by
+        side; alone: no other ran beside it; threads; machine; status: ok or failed; id; score_seconds, train_seconds,
+        test_seconds: of these stages; masked_pass, compacted_pass, csr_pass: seconds an image in a batch of ten, where
+        zeros were weighed; and the trial's other fields.
+        """
+        import pandas as pd
+
+        rows = [
+            trial.model_dump() | _outcome(self.records[trial.id])
+            for trial in self.sections[section]
+            if trial.id in self.records
+        ]
+        rest = [field for field in Trial.model_fields if field not in _CELL]
+        return pd.DataFrame(rows, columns=[*_CELL, *_OUTCOME, "id", *_PARTS, *rest]).astype({"started": bool})
+
+    def layers(self, section: Section) -> pd.DataFrame:
+        """Return a row a trial of a section that came to an end and layer of it: a frame's columns and the layer's.
+
+        layer; layer_total, layer_kept, layer_effective: weights; layer_channels, layer_dead_channels;
+        layer_zero_scores; layer_flops, layer_flops_kept: of an image.
+        """
+        import pandas as pd
+
+        fields = [field for field in Layer.model_fields if field not in ("name", "histogram")]
+        frame = self.frame(section)
+        rows = [
+            {"id": id_, "layer": layer.name.removesuffix(".weight")}
+            | {f"layer_{field}": getattr(layer, field) for field in fields}
+            for id_ in frame.id
+            for layer in self.records[id_].layers
+        ]
+        columns = ["id", "layer", *(f"layer_{field}" for field in fields)]
+        return frame.merge(pd.DataFrame(rows, columns=columns), on="id")
+
+    def weights(self, section: Section) -> pd.DataFrame:
+        """Return a row a trial, layer and bin of weights kept at the trial's end: the cell, layer, weight, count.
+
+        weight is the bin's centre.
+        """
+        import pandas as pd
+
+        frame, bins = self.frame(section), {"weight": HISTOGRAM_CENTRES}
+        parts = [
+            pd.DataFrame({"id": id_, "layer": layer.name.removesuffix(".weight")} | bins | {"count": layer.histogram})
+            for id_ in frame.id
+            for layer in self.records[id_].layers
+        ]
+        columns = ["id", "layer", *bins, "count"]
+        found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+        return frame[[*_CELL, "id"]].merge(found, on="id")
+
+    @property
+    def committed_file(self) -> Path:
+        return project_root() / "reports" / self.params.profile / "trials.parquet"
+
+    @property
+    def folder(self) -> Path:
+        """Where the report goes: reports/PROFILE for the profile as it stands in params/, else `own_folder`."""
+        return self.committed_file.parent if self.params == standing(self.params.profile) else self.own_folder
+
+    @property
+    def own_folder(self) -> Path:
+        """A folder for parameters that are in no file of params/."""
+        digest = hashlib.sha256(self.params.model_dump_json().encode()).hexdigest()[:8]
+        return project_root() / "reports" / "custom" / f"{self.params.profile}-{digest}"
+
+
+def chance(dataset: str) -> float:
+    """Return the top-1 accuracy of guessing, in percent."""
+    if dataset in DATASETS:
+        return 100 / len(DATASETS[dataset].classes)
+    return 100 / _classes(dataset, plugins.digest("dataset", dataset))
+
+
+@lru_cache
+def _classes(dataset: str, source: str) -> int:
+    """Return how many classes a dataset of a user's own has, whose source is `source`."""
+    return len(datasets.read(dataset).classes)
+
+
+def started(record: Record) -> bool:
+    """Return whether a network started to learn: not collapsed, and its top-1 not exactly that of guessing.
+
+    So it is where a test has as many images of each class, as CIFAR's have: a constant output then scores just that.
+    """
+    return record.top1 is not None and not record.collapsed and record.top1 != chance(record.trial.dataset)
+
+
+def _outcome(record: Record) -> dict[str, Any]:
+    values = {key: getattr(record, key) for key in _OUTCOME if key not in ("started", "seconds")}
+    seconds = record.trial_seconds if record.status == "ok" else None
+    values |= {"id": record.id, "started": started(record), "seconds": seconds}
+    values |= {f"{stage}_seconds": record.seconds.get(stage) for stage in _STAGES}
+    return values | {f"{form}_pass": record.passes.get(form) for form in _FORMS}
+
+
+def _kind(trial: Trial, *without: str) -> str:
+    return trial.model_dump_json(exclude=set(without))
+
+
+def _cost(record: Record, sharing: Mapping[str, int]) -> float:
+    """Return the seconds that a trial took of its run: what it shared, and the machine with others, in part."""
+    share = max(1, sharing.get(_kind(record.trial, "compression"), 1)) if record.trial.prune_steps == 1 else 1
+    spent = sum(seconds / share if stage in _SHARED else seconds for stage, seconds in record.seconds.items())
+    return spent / int(record.where.get("workers") or 1)
