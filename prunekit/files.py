@@ -1,25 +1,18 @@
-"""Files that appear whole or not at all, and arrays on disk that come back as they were written, or not."""
+"""Files that appear whole or not at all."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import re
 import tempfile
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-
-from .errors import exception_summary
-
 _HOST = re.sub(r"[^\w-]", "", platform.node())[:40]  # several machines may share a folder
 _TEMPORARY = re.compile(rf"\..+\.{_HOST}\.(\d+)\.tmp")
-_CHECKSUM = "checksum"  # the name of the array that holds the digest of the others
 
 
 def replace(file: Path, content: bytes | Callable[[BinaryIO], object], durable: bool = False) -> None:
@@ -56,37 +49,6 @@ def sweep(*folders: Path) -> None:
             for file in folder.iterdir():
                 if (left := _TEMPORARY.fullmatch(file.name)) and _gone(int(left[1])):
                     file.unlink(missing_ok=True)
-
-
-def save_arrays(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays to a .npz file with a digest of them; raises OSError."""
-    digest = np.array(_digest(arrays))
-    replace(file, lambda sink: np.savez(sink, **{**arrays, _CHECKSUM: digest}))  # type: ignore[arg-type]
-
-
-def load_arrays(file: Path) -> dict[str, np.ndarray] | None:
-    """Return the arrays of a .npz file, None if there is none; raises ValueError if they are not what was written."""
-    try:
-        with warnings.catch_warnings(), np.load(file, allow_pickle=False) as stored:
-            warnings.simplefilter("ignore")  # numpy's of headers that it can make sense of nevertheless
-            arrays = {name: stored[name] for name in stored.files}
-        digest = str(arrays.pop(_CHECKSUM))
-        intact = _digest(arrays) == digest
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except Exception as error:  # of a zip file's damaged bytes any kind comes
-        raise ValueError(exception_summary(error)) from error
-    if not intact:
-        raise ValueError("its checksum does not fit")
-    return arrays
-
-
-def _digest(arrays: Mapping[str, np.ndarray]) -> str:
-    digest = hashlib.sha256()
-    for name, array in sorted(arrays.items()):
-        digest.update(repr((name, array.dtype.str, array.shape)).encode())
-        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
-    return digest.hexdigest()
 
 
 def _gone(process: int) -> bool:

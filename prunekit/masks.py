@@ -73,11 +73,6 @@ def from_scores(
     raise ValueError(f"unknown scope {scope!r}; choose from {', '.join(SCOPES)}")
 
 
-def density_of(masks: Masks) -> float:
-    """Return kept / total over all masks, from 0 to 1."""
-    return sum(int(mask.count_nonzero()) for mask in masks.values()) / sum(mask.numel() for mask in masks.values())
-
-
 @torch.no_grad()
 def apply(net: nn.Module, masks: Masks) -> None:
     """Set the pruned weights of `net` to zero, in place."""

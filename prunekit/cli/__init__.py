@@ -174,7 +174,7 @@ def export(
     places.check_writable("--out", out.parent)
     store = Store(runs_dir or project_root() / "runs")
     record = export_room.find(trial, store, sorted(project_root().glob("reports/*/trials.parquet")))
-    artifacts = Artifacts(data_dir, machine.device(device), store.folder / "cache")
+    artifacts = Artifacts(data_dir, machine.device(device))
     _finish([], export_room.export(record, out, artifacts))
 
 

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .. import plugins
 from ..errors import UserError, exception_summary
-from ..files import load_arrays, save_arrays, sweep
+from ..files import replace, sweep
 from ..names import DATASETS
 from . import sources, user_datasets
 from .sources import Arrays
@@ -131,16 +133,6 @@ def _from_disk(name: str, folder: Path) -> Arrays:
     return Arrays(*parts, DATASETS[name].classes, DATASETS[name].coarse_classes)
 
 
-def distinct(arrays: Arrays) -> dict[bytes, tuple[str, int]]:
-    """Return a digest of each different image of a dataset, with the split and position of its last appearance."""
-    parts = {"train": arrays.train.images, "test": arrays.test.images}
-    return {
-        hashlib.blake2b(image.tobytes(), digest_size=16).digest(): (split, position)
-        for split, images in parts.items()
-        for position, image in enumerate(images)
-    }
-
-
 def data_root(root: str | Path | None = None) -> Path:
     """Return the folder that holds the datasets: `root`, else PRUNEKIT_DATA, else ./data."""
     return Path(root or os.environ.get("PRUNEKIT_DATA") or "data").expanduser()
@@ -158,32 +150,39 @@ def cache_root() -> Path:
 
 def _cache_file(name: str, files: list[Path]) -> Path:
     """A changed source file gets another cache file: its name digests the sources' paths, sizes and times."""
-    stats = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    stats = ["layout 2", *((str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files)]
     return cache_root() / f"{name}-{hashlib.sha256(repr(stats).encode()).hexdigest()[:16]}.npz"
 
 
 def _read_cache(file: Path) -> tuple[sources.Part, sources.Part] | None:
+    """Return what `_write_cache` wrote, None where there is nothing, or nothing whole: zip files check their bytes."""
     try:
-        data = load_arrays(file)
-        return data and tuple(
-            sources.Part(data[f"{part}_images"], data[f"{part}_labels"], data.get(f"{part}_coarse_labels"))
-            for part in ("train", "test")
-        )  # type: ignore[return-value]
-    except (ValueError, KeyError) as error:
+        with np.load(file, allow_pickle=False) as stored:
+            train, test = (
+                [stored[f"{part}_{field}"] for field in ("images", "labels", "coarse_labels")]
+                for part in ("train", "test")
+            )
+        return _part(*train), _part(*test)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except Exception as error:  # of damaged bytes any kind comes
         sources.warn(f"{file} is damaged ({exception_summary(error)}); decoding the data again")
         return None
 
 
+def _part(images: np.ndarray, labels: np.ndarray, coarse_labels: np.ndarray) -> sources.Part:
+    return sources.Part(images, labels, coarse_labels if len(coarse_labels) else None)
+
+
 def _write_cache(file: Path, train: sources.Part, test: sources.Part) -> None:
     arrays = {
-        f"{part}_{field}": array
+        f"{part}_{field}": np.zeros(0) if array is None else array  # so that none is missing unnoticed
         for part, values in (("train", train), ("test", test))
         for field, array in vars(values).items()
-        if array is not None
     }
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         sweep(file.parent)
-        save_arrays(file, arrays)
+        replace(file, lambda sink: np.savez(sink, **arrays))  # type: ignore[arg-type]
     except OSError as error:
         sources.warn(f"cannot cache decoded data in {file.parent} ({exception_summary(error)}); going on without")

@@ -169,12 +169,12 @@ def _read_torchvision(name: str, root: Path) -> tuple[Part, Part]:
     import torchvision
 
     class_name, pattern = _TORCHVISION[name]
-    reader = getattr(torchvision.datasets, class_name)
-    found, unfinished = bool(files(name, root)), _unfinished(name, root, reader)
+    reader, found = getattr(torchvision.datasets, class_name), bool(files(name, root))
 
     def part(train: bool) -> Part:
-        # torchvision unpickles CIFAR's files only after their MD5 digests have proved to be the published ones.
-        data = reader(root, train=train, download=unfinished)
+        # What is whole is not downloaded. CIFAR's files are unpickled only after their MD5 digests have proved to be
+        # the published ones.
+        data = reader(root, train=train, download=True)
         pixels = np.asarray(data.data)
         images = pixels[:, None] if pixels.ndim == 3 else pixels.transpose(0, 3, 1, 2)
         labels = np.asarray(data.targets, dtype=np.int64)
@@ -186,8 +186,8 @@ def _read_torchvision(name: str, root: Path) -> tuple[Part, Part]:
     except Exception as error:  # of damaged bytes torchvision raises any kind
         problem = exception_summary(error)
         if found:
-            what = "is not whole, and the download failed" if unfinished else "is damaged"
-            raise UserError(f"{name} in {root / pattern} {what} ({problem}); copy it again") from error
+            what = "is damaged or not whole, and was not downloaded"
+            raise UserError(f"{name} in {root / pattern} {what} ({problem}); delete it, or copy it again") from error
         raise UserError(
             f"{name} is not at hand: looked for {root / name}/*.parquet and {root / pattern}, and the download failed "
             f"({problem}); put it in either place and name the folder with --data-dir or PRUNEKIT_DATA (in a notebook: "
@@ -195,24 +195,6 @@ def _read_torchvision(name: str, root: Path) -> tuple[Part, Part]:
         ) from error
     _check_labels(name, root, *(part.labels for part in parts))
     return parts
-
-
-def _unfinished(name: str, root: Path, reader: Any) -> bool:
-    """Return whether to download: a file is missing, or was cut short beside the archive that it came from.
-
-    Such a file of MNIST is deleted, since torchvision takes any that is there for whole.
-    """
-    if name != "mnist":
-        there = [(root / reader.base_folder / file).exists() for file, _ in reader.train_list + reader.test_list]
-        return not all(there) or (root / reader.filename).exists()  # its download checks what is there first
-    unfinished = False
-    for part, count in zip(("train", "t10k"), _counts("mnist"), strict=True):
-        for kind, size in (("images-idx3", 16 + count * 28 * 28), ("labels-idx1", 8 + count)):
-            file = root / "MNIST" / "raw" / f"{part}-{kind}-ubyte"
-            if file.exists() and file.stat().st_size != size and file.with_name(f"{file.name}.gz").exists():
-                file.unlink()
-            unfinished |= not file.exists()
-    return unfinished
 
 
 def _coarse_of(labels: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import batches, datasets, masks, metrics, models, pruners, training
-from . import cache, machine
+from . import machine
 from .machine import Cost
 from .trial import Trial
 
@@ -42,17 +42,15 @@ class Data:
 class Artifacts:
     """What trials have in common, made once: data on the device, pretrained networks, one-shot scores.
 
-    Only the latest of each kind is held, so run trials in an order that keeps like beside like; networks and scores
-    that took long also lie in the folder `cache`, if one is given. Each method returns the thing and what making it
-    cost, now or earlier: what a trial costs does not depend on who went first.
+    Only the latest of each kind is held, so run trials in an order that keeps like beside like. Each method returns the
+    thing and what making it cost, now or earlier: what a trial costs does not depend on who went first.
     """
 
-    def __init__(self, data_dir: Path | str | None = None, device: str = "cpu", cache_dir: Path | None = None):
+    def __init__(self, data_dir: Path | str | None = None, device: str = "cpu"):
         self.data_dir = data_dir
         self.device = machine.device(device)
         if self.device.startswith("cuda"):
             torch.backends.cudnn.allow_tf32 = False  # float32 is to be float32
-        self.cache_dir = cache_dir
         self._latest: dict[str, tuple[Hashable, tuple[Any, Cost]]] = {}
 
     def data(self, trial: Trial) -> tuple[Data, Cost]:
@@ -64,20 +62,13 @@ class Artifacts:
 
     def network(self, trial: Trial) -> tuple[tuple[nn.Module, list[dict[str, float]]], Cost]:
         """The network as it stands before pruning, and the learning curve that led there."""
-        key = self._network_key(trial)
 
         def make() -> tuple[tuple[nn.Module, list[dict[str, float]]], Cost]:
             net = self.drawn(trial, "init")
+            curve, cost = self.measured(lambda: list(self.epochs(trial, net, None, trial.pre_epochs, "pre ")))
+            return (net, [row for (row,) in curve]), cost
 
-            def pretrain() -> cache.Made:
-                rows = list(self.epochs(trial, net, None, trial.pre_epochs, "pre "))
-                return net.state_dict(), [row for (row,) in rows]
-
-            (state, curve), cost = cache.once(self.cache_dir, ("network", key), self.device, pretrain)
-            net.load_state_dict(state)
-            return (net, curve), cost
-
-        return self._once("network", key, make)
+        return self._once("network", self._network_key(trial), make)
 
     def drawn(self, trial: Trial, name: str) -> nn.Module:
         """A new network with weights from the seed's stream of that name."""
@@ -98,12 +89,12 @@ class Artifacts:
         told = trial.density if pruners.takes_density(trial.pruner) else None
         key = (*self._network_key(trial), trial.pruner, trial.pruner_source, *images, told)
 
-        def score() -> cache.Made:
+        def score() -> pruners.Scores:
             size, again = trial.scoring_batch_size, self.augmented_anew(trial)
-            return pruners.score(trial.pruner, *self.examples(trial), size, noise(trial), again, told), []
+            return pruners.score(trial.pruner, *self.examples(trial), size, noise(trial), again, told)
 
         def make() -> tuple[tuple[pruners.Scores, dict[str, int]], Cost]:
-            (scores, _), cost = cache.once(self.cache_dir, ("scores", key), self.device, score)
+            scores, cost = self.measured(score)
             return (scores, {name: score.numel() - int(score.count_nonzero()) for name, score in scores.items()}), cost
 
         return self._once("scores", key, make)

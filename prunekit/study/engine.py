@@ -116,7 +116,7 @@ def _here(
         config = replace(config, plugins=_plugins(trial for trial in trials if trial.id not in done))
     yield from _spread(grouped((trial for trial in trials if trial.id not in alone), done), ranks, config, store)
     by_itself = replace(config, workers=1, threads=machine.threads(1))
-    for unit in _shuffled(trial for trial in trials if trial.id in alone and trial.id not in done):
+    for unit in _one_by_one(trial for trial in trials if trial.id in alone and trial.id not in done):
         yield from records(unit, by_itself)
 
 
@@ -128,14 +128,14 @@ def _processes(device: str, trials: list[Trial]) -> int:
     return max(1, min(room, len(grouped(trials))))
 
 
-def _shuffled(trials: Iterable[Trial]) -> list[WorkUnit]:
-    """Return trials one by one in random order, but those of a seed and dataset, which share images, in a row."""
-    trials = list(trials)
-    random.shuffle(trials)
-    alike: dict[tuple[int, str], list[Trial]] = {}
-    for trial in trials:
-        alike.setdefault((trial.seed, trial.dataset), []).append(trial)
-    return [unit for row in alike.values() for trial in row for unit in grouped([trial])]
+def _one_by_one(trials: Iterable[Trial]) -> list[WorkUnit]:
+    """Return trials in random order, but in a row those of a seed and dataset, of these those that share scores."""
+    alike: dict[tuple[int, str], dict[str, list[Trial]]] = {}
+    for trial in random.sample(trials := list(trials), len(trials)):
+        sharing = alike.setdefault((trial.seed, trial.dataset), {})
+        sharing.setdefault(trial.model_dump_json(exclude={"compression"}), []).append(trial)
+    units = [unit for sharing in alike.values() for unit in sharing.values()]
+    return [WorkUnit(tuple((trial,) for trial in unit), frozenset(trial.id for trial in unit)) for unit in units]
 
 
 def _unavailable(names: set[str], data_dir: Path | str | None) -> dict[str, str]:

@@ -32,8 +32,8 @@ class Store:
         replace(self.folder / f"{record.id}.json", _sealed(record).encode(), durable=True)
 
     def sweep(self) -> None:
-        """Delete what killed runs left of files they did not finish, in this folder and the cache's."""
-        sweep(self.folder, self.folder / "cache")
+        """Delete what killed runs left of files they did not finish."""
+        sweep(self.folder)
 
     def good(self, ids: Iterable[str]) -> dict[str, Record]:
         """Return the records of those `ids` whose trial did not fail."""

@@ -56,7 +56,7 @@ def records(unit: WorkUnit, config: WorkerConfig) -> Iterator[Record]:
     machine.keep_memory()
     device = machine.device(config.device)
     store = config.runs and Store(config.runs)
-    artifacts = _artifacts(config.data_dir, device, store and store.folder / "cache")
+    artifacts = _artifacts(config.data_dir, device)
     where = machine.where(device, config.workers)
     for trials in unit.batches:
         pending = {trial.id for trial in trials} & unit.pending
@@ -147,8 +147,8 @@ def failure_summary(problem: BaseException) -> str:
 
 
 @lru_cache(maxsize=1)
-def _artifacts(data_dir: Path | str | None, device: str, cache_dir: Path | None) -> Any:
+def _artifacts(data_dir: Path | str | None, device: str) -> Any:
     """What the trials of this process share, from unit to unit."""
     from .artifacts import Artifacts
 
-    return Artifacts(data_dir, device, cache_dir)
+    return Artifacts(data_dir, device)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from conftest import FIGURES, TINY, share
 
-from prunekit import files
+from prunekit import datasets
+from prunekit.datasets import sources
 from prunekit.errors import UserError
 from prunekit.study import engine, store
 from prunekit.study.params import Params
@@ -52,15 +53,10 @@ def test_published_records(study, tmp_path):
 
 @pytest.mark.slow
 def test_caches(tmp_path):
-    random_ = np.random.default_rng(0)
-    arrays = {"w": random_.normal(size=(20, 30)).astype(np.float32), "labels": np.arange(50), "about": np.array("{}")}
-    file = tmp_path / "x.npz"
-    files.save_arrays(file, arrays)
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 3, 5, 5), dtype=np.uint8)
+    part, file = sources.Part(pixels, np.arange(7), np.arange(7) % 3), tmp_path / "x.npz"
+    datasets._write_cache(file, part, part)
     for _ in flips(file, share(600, 40)):
-        try:
-            found = files.load_arrays(file)
-        except ValueError:
-            continue
-        assert found.keys() == arrays.keys()
-        for name, array in arrays.items():
-            assert found[name].dtype == array.dtype and np.array_equal(found[name], array)
+        for found in datasets._read_cache(file) or ():
+            for name, array in vars(part).items():
+                assert np.array_equal(getattr(found, name), array)

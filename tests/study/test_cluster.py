@@ -78,7 +78,6 @@ def test_records_are_those_of_a_local_run_though_a_worker_is_killed(tmp_path, da
     assert run(here, workers=os.cpu_count()) == {}
     assert results(there) == results(here) and len(results(there)) == len(there.trials)
     assert {record.where["threads"] for record in there.store.load(there.trials).values()} == {1}
-    assert not (tmp_path / "there" / "cache").exists()
 
 
 def test_gpu_trials_go_where_a_gpu_is_offered(dask, scheduler):
