@@ -1,38 +1,81 @@
-"""Sliders and menus in a notebook: what pruners do to a network at initialisation, seen at once."""
+"""Two pruners on one network at initialisation: what each keeps of every layer and how it scores, behind menus.
+
+Nothing is recorded: all is made anew from the seed, in a second or two.
+"""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterator
-from contextlib import contextmanager
+import copy
+from dataclasses import dataclass
 from typing import Any
 
 import ipywidgets as widgets
+import numpy as np
+import pandas as pd
+from IPython.display import display
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Drawing
 from pydantic import ValidationError
 
-from .. import plugins
+from .. import masks, metrics, names, plugins
 from ..errors import UserError, describe, safe_repr
-from ..names import BY_KIND
+from ..study import runner
 from ..study.artifacts import Artifacts
 from ..study.trial import Trial
-from ..study.worker import failure_summary
-from . import formatting, look
-from .figures import Figure
+from . import formatting
+from .figures import Figure, styles_of
 from .table import Table
 
 _WIDTHS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
-_KINDS = {"dataset": "Data", "model": "Network", "pruner": "Pruner", "beside": "beside"}
-_ROWS = (("dataset", "model", "width"), ("pruner", "beside", "seed"), ("compression",))
-_TOO_FAR = 3.0  # the slider's last compression
 _SCORED = 100  # images, by which the slowest answers soon
+_MOST_DRAWN = 200_000  # scores, evenly taken
 _TRAINED = {"learning_rate": 3e-3, "batch_size": 32}  # by which small networks learn digits in an epoch or two
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """A trial's network as it is pruned: masks, their health, its FLOPs, and scores with the lowest that is kept."""
+
+    trial: Trial
+    name: str
+    kept: masks.Masks
+    health: masks.Health
+    flops: pd.DataFrame
+    scores: np.ndarray
+    threshold: float
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """A row a layer, and one of them all: weights and what is kept of them, channels, densities in %."""
+        costs = self.flops.set_index("name").flops_kept
+        rows = pd.DataFrame(map(vars, self.health.layers.values()))
+        rows.insert(0, "layer", [name.removesuffix(".weight") for name in self.health.layers])
+        rows["flops_kept"] = [int(costs[name]) for name in self.health.layers]
+        rows.loc[len(rows)] = ["all", *rows.iloc[:, 1:-1].sum(), int(self.flops.flops_kept.sum())]
+        rows = rows.rename(columns={"total": "weights", "dead_channels": "dead"})
+        shares = {"density": 100 * rows.kept / rows.weights, "effective": 100 * rows.effective / rows.weights}
+        return rows.assign(**shares, pruner=self.trial.pruner)
+
+
+def prune(trial: Trial, artifacts: Artifacts) -> Pruned:
+    """Return what `trial`, of one prune step, does to its network before it is trained; raises what pruners raise."""
+    (scores, _), _ = artifacts.scores(trial)
+    (dense, _), _ = artifacts.network(trial)
+    (kept, _), _ = runner.prune(trial, artifacts)
+    shape = artifacts.data(trial)[0].image_shape
+    threshold = min(float(scores[name][mask].min()) for name, mask in kept.items() if mask.any())
+    every = -(-sum(score.numel() for score in scores.values()) // _MOST_DRAWN)
+    drawn = np.concatenate([score.flatten()[::every].cpu().numpy() for score in scores.values()])
+    found = masks.health(dense, kept, shape), metrics.flops(dense, kept, shape)
+    return Pruned(trial, formatting.PRUNERS[trial.pruner], kept, *found, drawn, threshold)
 
 
 class Explorer:
     """Two pruners beside each other on one network: shown last in a cell, it is menus, a slider and what they choose.
 
-    Scores are computed from a hundred images, or one a class. `table` and `figure` give the same without menus; `offer`
-    adds a pruner, network or dataset of your own to a menu. Raises UserError for an unknown name or a wrong value.
+    Scores are computed from a hundred images, or one a class. `table`, `figure` and `train` are of what the menus say;
+    `offer` adds a pruner, network or dataset of your own to a menu. Raises UserError for an unknown name or a wrong
+    value.
     """
 
     def __init__(
@@ -45,141 +88,153 @@ class Explorer:
         compression: float = 1.0,
         seed: int = 0,
     ):
-        self._shared = Artifacts(), Artifacts()  # one a side: each holds the scores of its own pruner
+        self._artifacts = Artifacts(), Artifacts()  # one a side: each holds the scores of its own pruner
+        self._pruned: list[Pruned] = []
+        fields = {"dataset": dataset, "model": model, "width": width, "compression": compression, "seed": seed}
+        for side in (pruner, beside):
+            _trial(**fields, pruner=side)  # before a slider makes it fit
         chosen = {"dataset": dataset, "model": model, "pruner": pruner, "beside": beside}
-        try:  # before a slider makes it fit
-            Trial(dataset=dataset, model=model, width=width, pruner=pruner, compression=compression, seed=seed)
-        except ValidationError as error:
-            raise UserError(describe(error, list(Trial.model_fields))) from None
-        self._menus = {
-            key: widgets.Dropdown(options=_offered(key, name), value=name, description=_KINDS[key])
-            for key, name in chosen.items()
-        }
-        sizes = sorted({*_WIDTHS, width})
-        self._menus["width"] = widgets.Dropdown(
-            options=[(f"{size:g}", size) for size in sizes], value=width, description="Width"
+        self.menus: dict[str, Any] = {key: widgets.Dropdown(description=key) for key in chosen}
+        for key, name in chosen.items():
+            self._set(key, [*names.BY_KIND["pruner" if key == "beside" else key], name], name)
+        widths = [(f"{one:g}", one) for one in sorted({*_WIDTHS, width})]
+        self.menus["width"] = widgets.Dropdown(options=widths, value=width, description="width")
+        self.menus["seed"] = widgets.BoundedIntText(seed, min=0, max=max(10**6, seed), description="seed")
+        self.menus["compression"] = widgets.FloatSlider(
+            compression, min=0, max=max(3.0, compression), step=0.05, description="compression", continuous_update=False
         )
-        self._menus["compression"] = widgets.FloatSlider(
-            compression,
-            min=0,
-            max=max(_TOO_FAR, compression),
-            step=0.05,
-            description="Compression",
-            continuous_update=False,
-        )
-        self._menus["compression"].style.description_width = "initial"
-        self._menus["seed"] = widgets.BoundedIntText(seed, min=0, max=max(10**6, seed), description="Seed")
-        self._epochs = widgets.IntSlider(2, min=1, max=10, description="Epochs", continuous_update=False)
-        self._button = widgets.Button(description="Train both", button_style="primary")
-        self._bar = widgets.IntProgress(0, 0, 1, layout={"visibility": "hidden"})
-        self._said, self._kept, self._learnt = widgets.HTML(), widgets.HTML(), widgets.HTML()
-        self._drawn, self._caption = widgets.Image(format="png"), widgets.HTML()
-        for menu in self._menus.values():
-            menu.observe(self._changed, "value")
-        self._button.on_click(lambda _: self._pressed())
-        self._looks: list[look.Look] = []
-        self._look()
 
     def table(self) -> Table:
-        """Return what the two pruners keep of each layer."""
-        return look.table(self._look())
+        """Return what each pruner keeps of each layer and of the whole: density, dead channels, FLOPs."""
+        both = self._prune()
+        tidy, first = pd.concat([one.rows for one in both], ignore_index=True), both[0]
+        wide = first.rows[["layer", "weights"]].rename(columns=str.capitalize)
+        wide["Weights"] = wide.Weights.map(formatting.number)
+        for one in both:
+            rows = one.rows
+            wide[f"{one.name}: density, %"] = rows.density.map("{:.2f}".format)
+            wide[f"{one.name}: on a path, %"] = rows.effective.map("{:.2f}".format)
+            wide[f"{one.name}: dead channels"] = (
+                rows.dead.map("{:,}".format) + " of " + rows.channels.map("{:,}".format)
+            )
+            wide[f"{one.name}: MFLOPs"] = (rows.flops_kept / 1e6).map("{:.3f}".format)
+        trial, total = first.trial, int(first.flops.flops.sum()) / 1e6
+        severed = [one.name for one in both if one.health.collapsed]
+        caption = (
+            f"{formatting.model(trial.model)} for {formatting.DATASETS[trial.dataset]}, pruned at initialisation to "
+            f"density {trial.density:.2%} (compression {trial.compression:g}), seed {trial.seed}. Not pruned, it takes "
+            f"{total:.3f} million FLOPs an image, biases and normalisation included."
+        )
+        caption += f" Collapsed, no path of kept weights being left: {formatting.listed(severed)}." if severed else ""
+        return Table("explorer", "Layers", caption, tidy, wide)
 
     def figure(self) -> Figure:
-        """Return the density of each layer, and the scores' distributions with their thresholds."""
-        return look.figure(self._look())
+        """Return each layer's density by pruner, and the distribution of each one's scores with its threshold."""
+        both = self._prune()
+        drawing = Drawing(figsize=(9, 3.2), layout="constrained")
+        layers, *panels = drawing.subplots(1, 1 + len(both))
+        style = styles_of(one.trial.pruner for one in both)
+        for axes, one in zip(panels, both, strict=True):
+            rows, own = one.rows[:-1], style[one.trial.pruner]
+            layers.plot(rows.layer, rows.density.where(rows.density > 0), label=one.name, ms=4, lw=1.3, **own)
+            _draw_scores(axes, one, own["color"])
+        layers.set(yscale="log", ylabel="density of a layer, %", ylim=(None, 130))
+        layers.yaxis.set_major_formatter("{x:g}")
+        layers.tick_params(axis="x", rotation=90, labelsize="small")
+        layers.legend(fontsize="small")
+        both_names = " and ".join(one.name for one in both)
+        caption = (
+            f"Left: what {both_names} keep of each layer (no mark: nothing). Right: how their scores other than 0 are "
+            "distributed; the line is the lowest score that is kept."
+        )
+        alt = f"Density by layer, and histograms of scores with their thresholds, for {both_names}."
+        data = pd.concat([_counts(one).assign(pruner=one.trial.pruner) for one in both], ignore_index=True)
+        return Figure("explorer", "Scores", caption, alt, data, drawing)
 
     def train(self, epochs: int = 2) -> Table:
-        """Train both networks and return their accuracies after each epoch."""
-        *_, last = look.learning(self._look(epochs), self._shared[0])
-        return last
+        """Train both networks and return their top-1 accuracies after each epoch."""
+        rows = []
+        for one, artifacts in zip(self._prune(epochs), self._artifacts, strict=False):
+            (dense, _), _ = artifacts.network(one.trial)
+            for (row,) in artifacts.epochs(one.trial, copy.deepcopy(dense), one.kept, epochs):
+                rows.append((int(row["epoch"]), one.name, row["top1"]))
+        tidy = pd.DataFrame(rows, columns=["Epoch", "pruner", "top1"])
+        wide = tidy.pivot(index="Epoch", columns="pruner", values="top1")[list(dict.fromkeys(tidy.pruner))]
+        wide = wide.map("{:.1f}".format).rename_axis(columns=None).reset_index()
+        return Table("learning", "Learning", "Top-1 test accuracy in % after each epoch.", tidy, wide)
 
     def offer(self, name: str, kind: str = "pruner") -> None:
         """Add one of your own, registered or named as package.module:function, to its menu, and choose it.
 
         A pruner is chosen beside the other. Raises UserError if it is not known.
         """
-        if kind not in BY_KIND:
-            raise UserError(f"{safe_repr(kind)} is no kind; choose from {', '.join(BY_KIND)}")
-        key = "beside" if kind == "pruner" else kind
-        for other in ("pruner", "beside") if kind == "pruner" else (key,):
-            menu = self._menus[other]
-            if name not in dict(menu.options).values():
-                chosen, added = menu.value, (_written(kind, plugins.check(kind, name)), name)
-                menu.unobserve(self._changed, "value")  # new options choose the first
-                menu.options, menu.value = [*menu.options, added], chosen
-                menu.observe(self._changed, "value")
-        self._menus[key].value = name
-        self._changed()  # even if it was chosen: its source may be another
+        if kind not in names.BY_KIND:
+            raise UserError(f"{safe_repr(kind)} is no kind; choose from {', '.join(names.BY_KIND)}")
+        plugins.check(kind, name)
+        for key in ("pruner", "beside") if kind == "pruner" else (kind,):
+            menu = self.menus[key]
+            known = [value for _, value in menu.options]
+            self._set(key, [*known, name], menu.value if key == "pruner" else name)
+
+    def _set(self, key: str, offered: list[str], chosen: str) -> None:
+        kind, menu = "pruner" if key == "beside" else key, self.menus[key]
+        menu.options = [(names.title(kind, name), name) for name in dict.fromkeys(offered)]
+        menu.value = chosen
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        self._changed()
-        row = widgets.HBox
-        controls = [row([self._menus[key] for key in keys]) for keys in _ROWS]
-        training = row([self._epochs, self._button, self._bar])
-        box = widgets.VBox([*controls, self._said, self._drawn, self._caption, self._kept, training, self._learnt])
+        shown = widgets.interactive_output(lambda **_: display(self.figure(), self.table()), self.menus)
+        chosen = [self.menus[key] for key in ("dataset", "model", "width", "pruner", "beside", "seed", "compression")]
+        box = widgets.VBox([widgets.HBox(chosen[:3]), widgets.HBox(chosen[3:6]), chosen[6], shown])
         bundle: dict[str, Any] = box._repr_mimebundle_()
         return bundle | {"text/plain": "Menus and sliders: run this notebook to have them."}
 
-    def _trials(self, epochs: int = 0) -> list[Trial]:
-        """Return the two trials that are chosen; raises UserError for what cannot be."""
-        chosen = {key: menu.value for key, menu in self._menus.items()}
+    def _prune(self, epochs: int = 0) -> list[Pruned]:
+        """Return what both pruners do with what is chosen; raises UserError for what cannot be."""
+        chosen = {key: menu.value for key, menu in self.menus.items()}
         sides = dict.fromkeys((chosen.pop("pruner"), chosen.pop("beside")))
-        try:
-            chosen |= _TRAINED | {"post_epochs": epochs}
-            data, _ = self._shared[0].data(Trial(**chosen, pruner="random"))
-            chosen["scoring_images_per_class"] = max(1, _SCORED // data.num_classes)
-            return [Trial(**chosen, pruner=side) for side in sides]
-        except ValidationError as error:
-            raise UserError(describe(error, list(Trial.model_fields))) from None
-
-    def _look(self, epochs: int = 0) -> list[look.Look]:
-        trials = self._trials(epochs)
-        if [one.trial for one in self._looks] != trials:
-            self._looks = [look.look(trial, shared) for trial, shared in zip(trials, self._shared, strict=False)]
-        return self._looks
-
-    def _changed(self, _: Any = None) -> None:
-        """Show what is chosen."""
-        with self._told():
-            figure = self.figure()._repr_mimebundle_()
-            self._drawn.value, self._caption.value = figure["image/png"], html.escape(figure["text/plain"])
-            self._kept.value = _html(self.table())
-
-    def _pressed(self) -> None:
-        """Train, and show accuracies as they come."""
-        with self._told():
-            looks = self._look(self._epochs.value)
-            self._bar.value, self._bar.max = 0, len(looks) * self._epochs.value
-            self._bar.layout.visibility = "visible"
-            for table in look.learning(looks, self._shared[0]):
-                self._bar.value += 1
-                self._learnt.value = _html(table)
-        self._bar.layout.visibility = "hidden"
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Say that something is under way, and in one line what came of it if it failed."""
-        self._said.value = "<em>one moment …</em>"
-        try:
-            yield
-            self._said.value = ""
-        except Exception as error:  # there is no other place where it would be seen
-            self._said.value = f"<b>{html.escape(failure_summary(error))}</b>"
+        chosen |= _TRAINED | {"post_epochs": epochs}
+        data, _ = self._artifacts[0].data(_trial(**chosen, pruner="random"))
+        chosen["scoring_images_per_class"] = max(1, _SCORED // data.num_classes)
+        trials = [_trial(**chosen, pruner=side) for side in sides]
+        if [one.trial for one in self._pruned] != trials:
+            try:
+                self._pruned = [prune(trial, own) for trial, own in zip(trials, self._artifacts, strict=False)]
+            except ValueError as error:
+                raise UserError(str(error)) from None
+        return self._pruned
 
 
-def _html(table: Table) -> str:
-    """As JupyterLab shows tables elsewhere."""
-    return f'<div class="jp-RenderedHTMLCommon">{table._repr_mimebundle_()["text/html"]}</div>'
+def _trial(**fields: Any) -> Trial:
+    try:
+        return Trial(**fields)
+    except ValidationError as error:
+        raise UserError(describe(error, list(Trial.model_fields))) from None
 
 
-def _offered(key: str, name: str) -> list[tuple[str, str]]:
-    kind = "pruner" if key == "beside" else key
-    return [(_written(kind, one), one) for one in dict.fromkeys([*BY_KIND[kind], plugins.check(kind, name)])]
+def _counts(one: Pruned) -> pd.DataFrame:
+    """Return counts of scores but 0 in bins even in their logarithm, on both sides of 0 where some lie below it."""
+    sizes = np.abs(one.scores[one.scores != 0]).astype(float)
+    edges = np.array([0.5, 1.0])
+    if sizes.size:
+        low, high = np.quantile(sizes, 0.001), sizes.max()
+        edges = np.geomspace(min(low, high / 10), high * (1 + 1e-6), 41)
+    if (one.scores < 0).any():
+        edges = np.concatenate([-edges[::-1], edges])
+    counts, _ = np.histogram(one.scores[one.scores != 0], edges)
+    return pd.DataFrame({"from": edges[:-1], "to": edges[1:], "scores": counts})
 
 
-def _written(kind: str, name: str) -> str:
-    return {
-        "dataset": formatting.DATASETS.__getitem__,
-        "model": formatting.model,
-        "pruner": formatting.PRUNERS.__getitem__,
-    }[kind](name)
+def _draw_scores(axes: Axes, one: Pruned, colour: str) -> None:
+    bins, zeros = _counts(one), float((one.scores == 0).mean())
+    edges = [*bins["from"], bins["to"].iloc[-1]]
+    axes.stairs(bins.scores, edges, fill=True, color=colour, alpha=0.6)
+    if edges[0] < 0:
+        large = 10 ** np.floor(np.log10(edges[-1]))
+        axes.set_xscale("symlog", linthresh=edges[len(edges) // 2])
+        axes.set_xticks([-large, -large / 1000, 0, large / 1000, large])
+        axes.minorticks_off()
+    else:
+        axes.set_xscale("log")
+    axes.axvline(one.threshold, color="0.2", lw=1.2)
+    note = f" ({zeros:.1%} are 0)" if zeros else ""
+    axes.set(title=one.name, yticks=[], xlabel=f"score{note}", ylabel="scores in a bin")

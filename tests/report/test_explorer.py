@@ -8,8 +8,7 @@ from conftest import ROOT
 
 from prunekit import models, plugins, pruners
 from prunekit.errors import UserError
-from prunekit.report import look
-from prunekit.report.explorer import Explorer
+from prunekit.report.explorer import Explorer, _counts, prune
 from prunekit.study import runner
 from prunekit.study.artifacts import Artifacts
 from prunekit.study.trial import Trial
@@ -18,10 +17,10 @@ SMALL = {"dataset": "digits", "model": "fc", "width": 0.2}
 
 
 @pytest.mark.parametrize("pruner", ["grasp", "magnitude"])
-def test_a_look_is_what_a_trial_records(pruner):
+def test_what_is_shown_of_a_pruner_is_what_a_trial_records(pruner):
     trial = Trial(**SMALL, pruner=pruner, compression=1.0, post_epochs=0)
-    made, record = look.look(trial, Artifacts()), runner.run_trial(trial)
-    shown = look.table([made]).tidy.set_index("layer")
+    made, record = prune(trial, Artifacts()), runner.run_trial(trial)
+    shown = made.rows.set_index("layer")
     assert list(shown.index) == [*(f"fc{i}" for i in range(1, 7)), "all"]
     for layer in record.layers:
         row = shown.loc[layer.name.removesuffix(".weight")]
@@ -36,18 +35,14 @@ def test_a_look_is_what_a_trial_records(pruner):
     assert (made.scores >= made.threshold).mean() == pytest.approx(0.1, abs=0.001)
 
 
-def test_the_figure_counts_every_score_but_zero():
-    looks = [
-        look.look(Trial(**SMALL, pruner=name, compression=0.5, post_epochs=0), Artifacts())
-        for name in ("grasp", "synflow")
-    ]
-    data = look.figure(looks).data
-    for one in looks:
-        rows = data[data.pruner == one.trial.pruner]
-        few = 1 - rows.scores.sum() / np.count_nonzero(one.scores)
+def test_every_score_but_zero_is_counted():
+    for name in ("grasp", "synflow"):
+        made = prune(Trial(**SMALL, pruner=name, compression=0.5, post_epochs=0), Artifacts())
+        bins = _counts(made)
+        few = 1 - bins.scores.sum() / np.count_nonzero(made.scores)
         assert 0 <= few < 0.002, "the smallest thousandth lies beside the bins"
-        assert (rows["from"].to_numpy()[1:] == rows["to"].to_numpy()[:-1]).all()
-    assert (data["from"].min() < 0) and (data[data.pruner == "synflow"]["from"] > 0).all()
+        assert (bins["from"].to_numpy()[1:] == bins["to"].to_numpy()[:-1]).all()
+        assert (bins["from"].min() < 0) == (name == "grasp")
 
 
 def explorer(**changes):
@@ -57,11 +52,11 @@ def explorer(**changes):
 def test_moving_the_slider_shows_another_compression():
     made = explorer(compression=1)
     assert "compression 1)" in made.table().caption
-    made._menus["compression"].value = 0.5
-    assert "compression 0.5)" in made.table().caption and made._said.value == ""
+    made.menus["compression"].value = 0.5
+    assert "compression 0.5)" in made.table().caption
     assert made.table().tidy.set_index(["pruner", "layer"]).density["snip", "all"] == pytest.approx(31.6, abs=0.1)
-    assert bytes(made._drawn.value).startswith(b"\x89PNG") and "31.6" in made._kept.value
-    made._menus["beside"].value = "synflow"
+    assert set(made.figure().data.pruner) == {"synflow", "snip"}
+    made.menus["beside"].value = "synflow"
     assert set(made.table().tidy.pruner) == {"synflow"}, "one beside itself is shown once"
     assert made._repr_mimebundle_()["text/plain"] == "Menus and sliders: run this notebook to have them."
 
@@ -71,16 +66,12 @@ def test_what_is_asked_for_is_shown_beyond_the_sliders_usual_end():
     assert "compression 4), seed 10000000" in made.table().caption
 
 
-def test_both_are_trained_with_a_bar():
-    made = explorer()
-    table = made.train(2)
+def test_both_are_trained():
+    table = explorer().train(2)
     assert list(table.wide) == ["Epoch", "SynFlow", "SNIP"] and len(table.wide) == 2
-    trial = made._trials(2)[0]
-    assert table.tidy.query("pruner == 'SynFlow' and epoch == 2").top1.item() == runner.run_trial(trial).top1
-    made._epochs.value = 1
-    made._button.click()
-    assert (made._bar.value, made._bar.max, made._bar.layout.visibility) == (2, 2, "hidden")
-    assert made._said.value == "" and "<td>1</td>" in made._learnt.value
+    fields = {**SMALL, "compression": 1.0, "post_epochs": 2, "learning_rate": 3e-3, "batch_size": 32}
+    trained = runner.run_trial(Trial(**fields, pruner="synflow"))
+    assert table.tidy.query("pruner == 'SynFlow' and Epoch == 2").top1.item() == trained.top1
 
 
 def test_a_pruner_of_ones_own_is_offered_and_what_is_wrong_with_it_said(monkeypatch):
@@ -92,9 +83,9 @@ def test_a_pruner_of_ones_own_is_offered_and_what_is_wrong_with_it_said(monkeypa
 
     made = explorer()
     made.offer("mine")
-    assert [one.trial.pruner for one in made._look()] == ["synflow", "mine"]
+    assert [one.trial.pruner for one in made._prune()] == ["synflow", "mine"]
     kept = made.table().tidy.set_index(["pruner", "layer"]).kept
-    made._menus["pruner"].value = "magnitude"
+    made.menus["pruner"].value = "magnitude"
     assert (kept["mine"] == made.table().tidy.set_index(["pruner", "layer"]).kept["magnitude"]).all()
 
     @pruners.register("mine")
@@ -102,10 +93,8 @@ def test_a_pruner_of_ones_own_is_offered_and_what_is_wrong_with_it_said(monkeypa
         return {"fc1.weight": None}
 
     made.offer("mine")
-    assert (
-        made._said.value
-        == "<b>pruner mine returned no scores for fc2.weight; it must score what models.prunable(net) names</b>"
-    )
+    with pytest.raises(UserError, match=r"^pruner mine returned no scores for fc2.weight; it must score what"):
+        made.table()
     for call, words in (
         (lambda: made.offer("yours"), "unknown pruner 'yours'"),
         (lambda: made.offer("mine", "prunner"), "'prunner' is no kind; choose from dataset, model, pruner"),
@@ -126,9 +115,9 @@ def test_the_notebook_runs(tmp_path, monkeypatch, name):
     nb = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
     for cell in nb.cells:
         if "parameters" in cell.metadata.get("tags", []):
-            cell.source += "\ncompressions: list = [1]\nseeds: list = [0]"
+            cell.source += "\nsections.sweep.compression = [1]\nseeds = [0]"
     if name == "explore":
-        nb.cells.append(nbformat.v4.new_code_cell("explorer._menus['compression'].value = 2\nexplorer.table()"))
+        nb.cells.append(nbformat.v4.new_code_cell("explorer.menus['compression'].value = 2\nexplorer.table()"))
     nbclient.NotebookClient(nb, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = [output.data for cell in nb.cells for output in cell.get("outputs", ()) if "data" in output]
     assert sum("image/png" in data for data in shown) >= 1
