@@ -21,17 +21,13 @@ from . import masks
 from .masks import Masks
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
-_ALIKE = (  # layers that treat every channel by itself
-    *(nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish, nn.Softplus, nn.Hardswish, nn.Tanh),
-    *(nn.Sigmoid, nn.Hardsigmoid, nn.Hardtanh, nn.ReLU6, nn.Identity, nn.Dropout, nn.Dropout2d, *_NORMS),
-    *(nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d),
-)
-_ALIKE_FUNCTIONS = {
-    *(torch.relu, F.relu, F.relu6, F.leaky_relu, F.elu, F.gelu, F.silu, F.mish, F.softplus, F.hardswish, F.hardtanh),
-    *(torch.tanh, F.tanh, torch.sigmoid, F.sigmoid, F.dropout),
-    *(F.max_pool2d, torch.max_pool2d, F.avg_pool2d, F.adaptive_avg_pool2d, F.adaptive_max_pool2d),
-    *("relu", "tanh", "sigmoid"),
-}
+# Layers and functions that treat every channel by itself.
+_ALIKE = {nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish, nn.Softplus, nn.Hardswish}
+_ALIKE |= {nn.Tanh, nn.Sigmoid, nn.Hardsigmoid, nn.Hardtanh, nn.ReLU6, nn.Identity, nn.Dropout, nn.Dropout2d, *_NORMS}
+_ALIKE |= {nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d}
+_ALIKE_FUNCTIONS = {"relu", "tanh", "sigmoid", torch.relu, torch.tanh, F.tanh, torch.sigmoid, F.sigmoid, F.dropout}
+_ALIKE_FUNCTIONS |= {F.relu, F.relu6, F.leaky_relu, F.elu, F.gelu, F.silu, F.mish, F.softplus, F.hardswish, F.hardtanh}
+_ALIKE_FUNCTIONS |= {F.max_pool2d, torch.max_pool2d, F.avg_pool2d, F.adaptive_avg_pool2d, F.adaptive_max_pool2d}
 _FLATTEN = {torch.flatten, "flatten"}
 _ADD = {operator.add, operator.iadd, torch.add, "add", "add_"}
 

@@ -217,11 +217,9 @@ def _average_pool(
     return F.avg_pool2d(image, kernel_size, stride, padding, ceil_mode)
 
 
-_PASSED_THROUGH = {
-    *(F.batch_norm, torch.batch_norm),
-    *(F.leaky_relu, F.elu, F.selu, F.celu, F.gelu, F.silu, F.mish, F.softplus, F.hardswish, F.hardsigmoid),
-    *(F.softmax, F.log_softmax, torch.softmax, torch.log_softmax, Tensor.softmax, Tensor.log_softmax),
-    *(F.tanh, torch.tanh, Tensor.tanh, F.sigmoid, torch.sigmoid, Tensor.sigmoid, F.hardtanh, F.relu6),
-}
+_PASSED_THROUGH = {F.batch_norm, torch.batch_norm}
+_PASSED_THROUGH |= {F.leaky_relu, F.elu, F.selu, F.celu, F.gelu, F.silu, F.mish, F.softplus, F.hardswish, F.hardsigmoid}
+_PASSED_THROUGH |= {F.softmax, F.log_softmax, torch.softmax, torch.log_softmax, Tensor.softmax, Tensor.log_softmax}
+_PASSED_THROUGH |= {F.tanh, torch.tanh, Tensor.tanh, F.sigmoid, torch.sigmoid, Tensor.sigmoid, F.hardtanh, F.relu6}
 _POOLS = {F.max_pool2d: _average_pool, torch.max_pool2d: _average_pool}
 _POOLS |= {F.adaptive_max_pool2d: lambda image, output_size, *_, **__: F.adaptive_avg_pool2d(image, output_size)}

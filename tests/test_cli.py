@@ -88,6 +88,12 @@ def test_bad_usage_is_one_line_and_status_2(called, words, named):
     assert [word for word in named if word not in line] == [], line
 
 
+def test_python_m_is_the_same(tmp_path):
+    line = [sys.executable, "-m", "prunekit", "--version"]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"prunekit {version('prunekit')}\n"), done.stderr
+
+
 def test_a_process_says_what_a_call_says(prunekit, called, tiny_profile):
     """So that all else of one line may be tried without a process each."""
     for words in (["rnu"], ["data", "imagenet"], ["status", tiny_profile]):

@@ -114,7 +114,7 @@ def said(beside: pd.DataFrame, sweep: pd.DataFrame) -> str:
 def _told(row: dict[Hashable, Any]) -> str:
     return (
         f"{row['pairs']} pairs on "
-        f"{formatting.DATASETS[row['dataset']]}{' (top-5)' * (chance(row['dataset']) <= 1)} differ "
+        f"{formatting.DATASETS[row['dataset']]}{' (top-5)' if chance(row['dataset']) <= 1 else ''} differ "
         f"by {formatting.signed(row['mean'], 2)} points on average with {_OTHERWISE[row['precision']]} (standard error "
         f"{row['error']:.2f}), a single one by {row['deviation']:.1f} (standard deviation)"
     )

@@ -44,7 +44,7 @@ def stops(frame: pd.DataFrame) -> str:
         lines.append(
             f"- **{formatting.DATASETS[str(dataset)]}:** the first compression at which some seed no longer "
             "trains (top-1 "
-            f"at most {trained_threshold(str(dataset)):.3g} %{', twice chance' * (chance(str(dataset)) < 50)}): "
+            f"at most {trained_threshold(str(dataset)):.3g} %{', twice chance' if chance(str(dataset)) < 50 else ''}): "
             f"{', '.join(told)}."
         )
     return "\n".join(lines)

@@ -27,11 +27,9 @@ ANALYSES: tuple[Section, ...] = ("labels", "controls", "steps", "passes", "arith
 _FIRST: tuple[Section, ...] = ("comparison", "sweep", "unpruned", "flops", "layers", "histograms")
 _SHARED = ("data", "pretrain", "score")  # stages that trials of several compressions have in common
 _CELL = ["dataset", "model", "pruner", "compression", "seed"]
-_OUTCOME = [
-    *("top1", "top5", "started", "collapsed", "signal", "dense_signal", "density", "effective_density"),
-    *("flops", "flops_kept", "flops_compacted", "parameters", "parameters_kept"),
-    *("seconds", "latency", "together", "alone", "threads", "machine", "status"),
-]
+_OUTCOME = ["top1", "top5", "started", "collapsed", "signal", "dense_signal", "density", "effective_density", "flops"]
+_OUTCOME += ["flops_kept", "flops_compacted", "parameters", "parameters_kept", "seconds", "latency", "together"]
+_OUTCOME += ["alone", "threads", "machine", "status"]
 _STAGES = ("score", "train", "test")
 _FORMS = ("masked", "compacted", "csr")  # of a pass, see `Record.passes`
 _PARTS = [*(f"{stage}_seconds" for stage in _STAGES), *(f"{form}_pass" for form in _FORMS)]

@@ -1,4 +1,4 @@
-"""Trial -> Record: the one path through the rooms."""
+"""Trial -> Record: the one path through the method."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STAGES = ("data", "pretrain", "score", "train", "test", "measure")
 
 
 def run_trial(trial: Trial, artifacts: Artifacts | None = None, where: dict[str, Any] | None = None) -> Record:
-    """Run `trial` and return its record; raises what the rooms raise, and UserError for what a user edited since.
+    """Run `trial` and return its record; raises what the method raises, and UserError for what a user edited since.
 
     Load data -> build from the seed -> train before pruning, if asked -> score -> mask -> check the masks' health ->
     train -> evaluate -> measure. A trial that trains nothing is not evaluated: its accuracy would mean nothing.
@@ -35,7 +35,7 @@ def run_together(
 ) -> list[Record]:
     """Run trials and return their records; several train side by side and share the seconds of it equally.
 
-    Several must be of `fc` and differ in nothing but how they are pruned and how far. Raises what the rooms raise.
+    Several must be of `fc` and differ in nothing but how they are pruned and how far. Raises what the method raises.
     """
     return [record for record, _ in _run(trials, artifacts or Artifacts(), where)]
 

@@ -150,7 +150,8 @@ class Trial(BaseModel):
 
     @property
     def label(self) -> str:
-        more = f", {self.labels} labels" * (self.labels != "fine") + f", {self.control}" * (self.control != "none")
+        more = "" if self.labels == "fine" else f", {self.labels} labels"
+        more += "" if self.control == "none" else f", {self.control}"
         return f"{self.dataset}/{self.model} {self.pruner} c={self.compression:g} seed={self.seed}{more}"
 
 

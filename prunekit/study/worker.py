@@ -1,4 +1,4 @@
-"""What a process does that runs trials: a unit of them, one set after another, each failure in one line."""
+"""What a process does that runs trials: a unit of them, one batch after another, each failure in one line."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def work(unit: WorkUnit, config: WorkerConfig) -> list[Record]:
 
 
 def records(unit: WorkUnit, config: WorkerConfig) -> Iterator[Record]:
-    """Yield the records of a unit's pending trials, run in this process and stored if `place` names a folder."""
+    """Yield the records of a unit's pending trials, run in this process and stored if `config` names a folder."""
     machine.use_threads(config.threads or cluster.threads())
     machine.keep_memory()
     device = machine.device(config.device)

@@ -186,4 +186,4 @@ def _count(dataset: str, labels: str) -> int:
 
 
 def _title(name: str, count: float) -> str:
-    return "–" if math.isnan(count) else f"{count:g}{' (coarse)' * (name == _COARSE)}"
+    return "–" if math.isnan(count) else f"{count:g}{' (coarse)' if name == _COARSE else ''}"

@@ -29,7 +29,7 @@ def table(frame: pd.DataFrame) -> Table:
         {
             "Dataset": formatting.DATASETS[row["dataset"]],
             "c": f"{row['compression']:g}",
-            "Pruner": formatting.PRUNERS[row["pruner"]] + " †" * bool(row["collapsed"]),
+            "Pruner": formatting.PRUNERS[row["pruner"]] + (" †" if row["collapsed"] else ""),
             "FLOPs kept on paper, %": _number(row["paper"], 2),
             "Left by compaction, %": _number(row["compacted_flops"], 1),
         }

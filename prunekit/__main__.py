@@ -1,0 +1,5 @@
+"""`python -m prunekit` is `prunekit`."""
+
+from .cli import main
+
+main()
