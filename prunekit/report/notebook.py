@@ -35,17 +35,20 @@ class Settings(dict[str, Any]):
 def opened(namespace: Mapping[str, Any]) -> tuple[Results, str]:
     """Return the results that a notebook's parameters name, and the folder to write into; from its globals().
 
-    `profile` is a name in params/ or a YAML file; `seeds`, `defaults` and `sections` change it, where they are Settings
-    in some places, or else stand in place of what it has. Words are read as YAML. Raises UserError for a wrong value.
+    `profile` is a name in params/ or a YAML file, which `seeds`, `defaults` and `sections` change in the places that
+    they name. Where `sections` are a plain mapping, as papermill has them from a params file, they and `defaults` are
+    all there is. Words are read as YAML. Raises UserError for a wrong place or value.
     """
     if "profile" not in namespace:
         raise UserError("this notebook's parameters cell has not been run; run it, then this cell again")
-    given = {name: namespace.get(name) for name in ("seeds", "defaults", "sections")}
-    whole = given["sections"] is not None and not isinstance(given["sections"], Settings)  # as `papermill -f` has it
-    values = {"profile": namespace["profile"]} if whole else load_params(str(namespace["profile"])).model_dump()
-    for name, value in given.items():
-        for place, at_place in value.places() if isinstance(value, Settings) else [([], value)]:
-            if at_place is not None or place:
-                at_place = plain_yaml.load(at_place) if isinstance(at_place, str) else at_place
-                values = assigned(values, [name, *place], at_place)
+    given = {name: namespace[name] for name in ("seeds", "defaults", "sections") if namespace.get(name) is not None}
+    values: dict[str, Any] = {"profile": namespace["profile"]}
+    if isinstance(given.get("sections", Settings()), Settings):
+        values = load_params(str(namespace["profile"])).model_dump()
+        given = {name: Settings(value) if isinstance(value, dict) else value for name, value in given.items()}
+    try:
+        for place, value in Settings(given).places():
+            values = assigned(values, place, plain_yaml.load(value) if isinstance(value, str) else value)
+    except ValueError as error:
+        raise UserError(f"the notebook's parameters: {'.'.join(place)}: {error}") from None
     return Results(validated(values, "the notebook's parameters")), str(namespace.get("out") or "")

@@ -44,22 +44,36 @@ def command(*words, cwd, **more):
     return subprocess.run([str(word) for word in words], cwd=cwd, env=env, capture_output=True, text=True, timeout=600)
 
 
+def small(grid):
+    """Return a grid of the demo profile with less to train, fewer steps and fewer labels."""
+    fewer = {"pre_epochs": {3: 1}, "prune_steps": {100: 3}, "compression": {0.5: 1}, "labels": {}}
+    lists = {"pre_epochs": [1, 0], "prune_steps": [1, 5], "compression": [1, 2], "labels": [2, "coarse", "fine"]}
+    grid = {key: value for key, value in grid.items() if key not in ("width", "batch_size", "learning_rate")}
+    for key in fewer.keys() & grid.keys():
+        value = grid[key]
+        grid[key] = (
+            lists[key]
+            if isinstance(value, list)
+            else value
+            if isinstance(value, dict)
+            else fewer[key].get(value, value)
+        )
+    if grid.get("post_epochs"):
+        del grid["post_epochs"]
+    return grid | ({"pre_epochs": {"magnitude": 1}} if isinstance(grid.get("pre_epochs"), dict) else {})
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     """A copy of the notebooks and of the demo profile, cut to a few seconds, in an otherwise empty folder."""
     folder = tmp_path_factory.mktemp("study")
     shutil.copytree(ROOT / "notebooks", folder / "notebooks")
     values = yaml.safe_load((ROOT / "params" / "demo.yaml").read_text())
-    for row in (*values["comparison"], values["labels_on"], values["controls_on"]):
-        kept = {key: {"vgg11": "conv"}.get(row[key], row[key]) for key in ("dataset", "model")}
-        kept |= {"magnitude_pre_epochs": 1} if "magnitude_pre_epochs" in row else {}
-        row.clear()
-        row |= kept
-    values |= {"model": "conv", "width": 0.05, "train_subset": 100, "post_epochs": 1, "batch_size": 50}
-    values |= {"scoring_images_per_class": 1, "compressions": [1, 2], "layer_compression": 1, "seeds": [0, 1]}
-    values |= {"described_compressions": [1, 2], "described_pre_epochs": 1, "described_prune_steps": 3}
-    values |= {"labels": [2, "coarse", "fine"], "label_compressions": [1], "step_counts": [1, 5]}
-    values |= {"pass_compressions": [1]}
+    few = {"model": "conv", "width": 0.05, "train_subset": 100, "post_epochs": 1, "batch_size": 50}
+    values["defaults"] |= few | {"scoring_images_per_class": 1, "compression": [1, 2]}
+    values["seeds"] = [0, 1]
+    values["sections"] = {name: [small(grid) for grid in grids] for name, grids in values["sections"].items()}
+    values["sections"]["passes"][0]["compression"] = 1
     (folder / "params").mkdir()
     (folder / "params" / "demo.yaml").write_text(yaml.safe_dump(values))
     return folder
@@ -73,6 +87,7 @@ def copied(study, folder, whole):
         if path.stem not in whole:
             nb = nbformat.read(path, as_version=4)
             nb.cells = [cell for cell in nb.cells if "parameters" in cell.metadata.get("tags", [])]
+            nb.cells.insert(0, nbformat.v4.new_code_cell("from prunekit.report import Settings"))
             nbformat.write(nb, path)
 
 
@@ -155,14 +170,22 @@ def test_plain_papermill_gives_the_same_table(folder, study):
     assert (study / "out" / name).read_text() == (folder / name).read_text()
 
 
-def test_papermill_with_a_misspelt_parameter_stops(study):
+def test_papermill_names_places_by_dots_and_a_misspelt_one_stops(folder, study):
+    """Its command gives lists as words."""
+    words = ("-k", "python3", "--no-progress-bar", "-p", "out", study / "dots")
+    words += ("-p", "seeds", "[1]", "-p", "sections.flops.compression", "[2]")
+    notebook = study / "notebooks" / "04_flops.ipynb"
+    done = command(sys.executable, "-m", "papermill", notebook, study / "dots.ipynb", *words, cwd=study / "notebooks")
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(study / "dots" / "tables" / "table4_flops.csv")
+    assert set(table.compression) == {2.0} and set(table.seeds) == {1}
     out = study / "bad.ipynb"
     with pytest.raises(papermill.PapermillExecutionError) as stopped:
         papermill.execute_notebook(
-            *(study / "notebooks" / "04_flops.ipynb", out, {"zzz": [1]}),
+            *(notebook, out, {"defaults.post_epoch": 1}),
             **{"cwd": study / "notebooks", "kernel_name": "python3", "progress_bar": False},
         )
-    line = "prunekit: unknown parameter zzz; choose from out, profile, "
+    line = "prunekit: the notebook's parameters: sections.comparison: unknown key post_epoch; did you mean post_epochs?"
     assert line in str(stopped.value)
     nb = nbformat.read(out, as_version=4)
     (error,) = (output for cell in nb.cells for output in cell.get("outputs", ()) if output.output_type == "error")

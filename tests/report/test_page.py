@@ -29,6 +29,11 @@ def test_settings_change_what_they_name_and_words_are_read_as_yaml():
     assert found.params == load_params("demo", words)
 
 
+def test_a_plain_mapping_of_defaults_changes_those_that_it_names():
+    found, _ = notebook.opened({"profile": "demo", "defaults": {"post_epochs": 1}, "sections": Settings()})
+    assert found.params == load_params("demo", ["defaults.post_epochs=1"])
+
+
 def test_what_papermill_reads_from_a_file_stands_in_place_of_the_profile():
     found, _ = notebook.opened(TINY)
     assert found.params == Params.model_validate(TINY)
@@ -39,6 +44,7 @@ def test_what_papermill_reads_from_a_file_stands_in_place_of_the_profile():
     [
         ({}, "parameters cell has not been run"),
         ({"profile": "papr"}, "no profile 'papr'.* did you mean paper?"),
+        ({"profile": "demo", "seeds": "[0"}, "seeds: line 1: "),
         ({"profile": "demo", "sections": Settings(swep=Settings(seed=1))}, "'swep'; did you mean sweep?"),
         ({"profile": "demo", "defaults": Settings(post_epoch=1)}, "unknown key post_epoch; did you mean post_epochs?"),
     ],

@@ -158,7 +158,7 @@ def test_what_workers_lack_is_one_line(monkeypatch, on_cluster, tmp_path, dask, 
         patch.setattr(cluster, "__version__", "9.9")
         status, printed = on_cluster(tiny_profile, "--cluster", scheduler)
     assert status == 2 and "has prunekit 0.1.0, not 9.9; install that on it and run again" in last_line(printed)
-    words = ("--set", "comparison=[{dataset: mnist, model: fc}]", "--cluster", scheduler)
+    words = ("--set", "sections.comparison=[{dataset: mnist, compression: 1.0}]", "--cluster", scheduler)
     status, printed = on_cluster(tiny_profile, *words)
     (failure,) = [line for line in printed.splitlines() if line.startswith("prunekit: failed: ")]
     assert status == 1 and "2 trials (first: mnist/fc" in failure and "mnist is not at hand" in failure
@@ -169,7 +169,7 @@ def test_what_workers_lack_is_one_line(monkeypatch, on_cluster, tmp_path, dask, 
 def test_interrupted_run_keeps_what_was_done(tmp_path, dask, scheduler, tiny_profile):
     worker(dask, scheduler)
     process = subprocess.Popen(
-        command("run", tiny_profile, "--cluster", scheduler, "--set", "seeds=[0, 1, 2]", "--set", "post_epochs=20"),
+        command("run", tiny_profile, "--cluster", scheduler, "--set", "seeds=[0, 1, 2]", "--set", "defaults.post_epochs=20"),
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
