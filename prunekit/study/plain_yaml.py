@@ -16,7 +16,7 @@ def load(content: bytes | str) -> Any:
     except yaml.MarkedYAMLError as error:
         where = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise ValueError(where + shown(error.problem or error.context)) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except Exception as error:  # what PyYAML lets through is of any kind
         raise ValueError(exception_summary(error)) from None
 
 

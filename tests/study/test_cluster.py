@@ -168,8 +168,9 @@ def test_what_workers_lack_is_one_line(monkeypatch, on_cluster, tmp_path, dask, 
 
 def test_interrupted_run_keeps_what_was_done(tmp_path, dask, scheduler, tiny_profile):
     worker(dask, scheduler)
+    sets = ("--set", "seeds=[0, 1, 2]", "--set", "defaults.post_epochs=20")
     process = subprocess.Popen(
-        command("run", tiny_profile, "--cluster", scheduler, "--set", "seeds=[0, 1, 2]", "--set", "defaults.post_epochs=20"),
+        command("run", tiny_profile, "--cluster", scheduler, *sets),
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
