@@ -156,7 +156,7 @@ def _in_order(units: list[WorkUnit], ranks: Mapping[str, int], longest_first: bo
     """
 
     def place(unit: WorkUnit) -> tuple[int, float]:
-        return min(ranks.get(trial.id, 0) for trial in unit.trials), -size(unit) if longest_first else 0
+        return min(ranks.get(trial.id, 0) for trial in unit.trials), -size(unit.trials) if longest_first else 0
 
     begin = random.randrange(len(units)) if units else 0
     return sorted(units[begin:] + units[:begin], key=place)

@@ -19,6 +19,7 @@ from . import store
 from .params import Params, Section, standing
 from .project import project_root
 from .trial import HISTOGRAM_CENTRES, Layer, Record, Trial
+from .work_units import size
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +87,7 @@ class Results:
         """Return about how many seconds what is missing here will take, and the machines where that was measured.
 
         A trial takes as long as those run here that differ in seed and compression alone took, or published with the
-        profile where none was run here; one of no known kind, as long as all did. None if nothing is missing or known.
+        profile where none was run here; one of no known kind, what its size tells. None if nothing is missing or known.
         """
         here = self.store.load(self.trials)
         known = [record for record in here.values() if record.status == "ok"]
@@ -100,8 +101,8 @@ class Results:
         seconds: dict[str, list[float]] = {}
         for record in known:
             seconds.setdefault(_kind(record.trial, "compression", "seed"), []).append(_cost(record, sharing))
-        overall = mean(value for values in seconds.values() for value in values)
-        total = sum(mean(seconds.get(_kind(trial, "compression", "seed"), [overall])) for trial in left)
+        rate = sum(map(sum, seconds.values())) / sum(size([record.trial]) for record in known)
+        total = sum(mean(seconds.get(_kind(one, "compression", "seed"), [rate * size([one])])) for one in left)
         return total, "; ".join(sorted({record.machine for record in known}))
 
     def publish(self, folder: Path) -> None:

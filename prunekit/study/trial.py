@@ -28,17 +28,10 @@ def _grouping(labels: str) -> str:
 
 _Name = Annotated[str, Field(max_length=80)]
 _Source = Annotated[str, Field(pattern=r"^([0-9a-f]{16})?$")]
-Width = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
-Compression = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
 Seed = Annotated[int, BeforeValidator(_whole), Field(ge=0, lt=2**63)]
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=1_000_000)]  # no dataset has so many images
 Epochs = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=1_000_000)]
 HISTOGRAM_CENTRES = np.linspace(-1.49, 1.49, 150).round(2)  # of the bins of a record's histograms
-LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Labels = Annotated[str, BeforeValidator(str), AfterValidator(_grouping)]
-Schedule = Literal["exponential", "linear"]
-Precision = Literal["float32", "bf16-mixed", "bfloat16"]
-SCHEDULES: tuple[Schedule, ...] = ("exponential", "linear")
 SCHEMA_VERSION: Literal[5] = 5
 _ONLY_TRAINED = ("optimizer", "learning_rate", "batch_size", "precision", "train_subset")
 _ONLY_SHOWN_IMAGES = ("scoring_images_per_class", "scoring_batch_size")
@@ -66,24 +59,24 @@ class Trial(BaseModel):
 
     dataset: _Name
     model: _Name
-    width: Width = 1.0
+    width: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)] = 1.0
     pruner: _Name
-    compression: Compression
+    compression: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
     seed: Seed = 0
     pre_epochs: Epochs = 0
     post_epochs: Epochs = 10
     optimizer: Literal["adam", "sgd"] = "adam"
-    learning_rate: LearningRate = 1e-3
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-3
     batch_size: Count = 256
     prune_steps: Count = 1
-    schedule: Schedule = "exponential"
+    schedule: Literal["exponential", "linear"] = "exponential"
     scope: Literal["global", "local"] = "global"
     scoring_images_per_class: Count = 10
     scoring_batch_size: Count = 256
     train_subset: Count | None = None
-    precision: Precision = "float32"
+    precision: Literal["float32", "bf16-mixed", "bfloat16"] = "float32"
     reaugmented: bool = False
-    labels: Labels = "fine"
+    labels: Annotated[str, BeforeValidator(str), AfterValidator(_grouping)] = "fine"
     control: Literal["none", "shuffled", "reinitialised"] = "none"
     passes: bool = False
     timed: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from ..names import DATASETS
@@ -51,9 +51,8 @@ def _at_once(trial: Trial) -> int:
     return _SIDE_BY_SIDE if trial.model == "fc" and trial.width <= 1 else 1
 
 
-def size(unit: WorkUnit) -> float:
-    """Return about how long a unit takes, in images that VGG16 trains on; to prune and measure takes as long as 20."""
-    trials = unit.trials
+def size(trials: Sequence[Trial]) -> float:
+    """Return about how long like trials take, in images that VGG16 trains on; to prune and measure takes 20."""
     one = trials[0]
     epochs = one.pre_epochs + one.post_epochs * len(trials)
     data = DATASETS.get(one.dataset, DATASETS["cifar10"])  # as much as any, of a user's own
