@@ -87,7 +87,7 @@ def run(
     profile: Profile = "demo",
     data_dir: DataDir = None,
     runs_dir: RunsDir = None,
-    out: Out = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write trials.parquet into, too.")] = None,
     device: Device = "auto",
     workers: Workers = None,
     cluster: Cluster = None,

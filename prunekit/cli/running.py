@@ -26,6 +26,8 @@ def ids(results: Results, only: list[str] | None) -> Collection[str]:
     for name in only or ():
         if name not in known:
             raise UserError(f"--only {shown(name)}: no such section; {suggestion(name[:80], known)}")
+        if not any(section == name and trials for section, trials in results.sections.items()):
+            raise UserError(f"--only {name}: {results.params.profile} has no trials there")
     wanted = (trials for section, trials in results.sections.items() if section in (only or known))
     return {trial.id for trials in wanted for trial in trials}
 

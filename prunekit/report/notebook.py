@@ -10,6 +10,8 @@ from ..study import plain_yaml
 from ..study.params import assigned, load_params, validated
 from ..study.results import Results
 
+NAMES = ("seeds", "alone", "defaults", "sections")  # of a profile's parameters, in a notebook or from papermill
+
 
 class Settings(dict[str, Any]):
     """What a notebook changes of its profile, named by dots: `sections.sweep.compression = [0.5, 1]`.
@@ -35,13 +37,13 @@ class Settings(dict[str, Any]):
 def opened(namespace: Mapping[str, Any]) -> tuple[Results, str]:
     """Return the results that a notebook's parameters name, and the folder to write into; from its globals().
 
-    `profile` is a name in params/ or a YAML file, which `seeds`, `defaults` and `sections` change in the places that
-    they name. Where `sections` are a plain mapping, as papermill has them from a params file, they and `defaults` are
-    all there is. Words are read as YAML. Raises UserError for a wrong place or value.
+    `profile` is a name in params/ or a YAML file, which `seeds`, `alone`, `defaults` and `sections` change where they
+    name a place. Where `sections` are a plain mapping, as papermill has them from a params file, they are all there is.
+    Words are read as YAML. Raises UserError for a wrong place or value.
     """
     if "profile" not in namespace:
         raise UserError("this notebook's parameters cell has not been run; run it, then this cell again")
-    given = {name: namespace[name] for name in ("seeds", "defaults", "sections") if namespace.get(name) is not None}
+    given = {name: namespace[name] for name in NAMES if namespace.get(name) is not None}
     values: dict[str, Any] = {"profile": namespace["profile"]}
     if isinstance(given.get("sections", Settings()), Settings):
         values = load_params(str(namespace["profile"])).model_dump()

@@ -55,7 +55,8 @@ def run(
     depend on it. `device` is a torch device ("auto": a GPU if there is one). On a CPU, `workers` processes share its
     cores (None: one a core, if there are as many units to run), on a GPU they share it (None: as many as memory and
     the cores have room for, six at most). Those of lower `ranks`, by id, begin first. Those whose ids are `alone` come
-    last, one at a time with all cores, in random order: a machine that slows down must not seem to be a slow pruner.
+    last, one at a time with all cores, seeds and pruners in random order: a machine that slows down must not seem to be
+    a slow pruner.
     With `cluster`, the address or file of a dask scheduler, its workers run all trials, on data of their
     own. Raises UserError for a device or a cluster that is not there, and if something of the user's own was edited
     since its trials were made.

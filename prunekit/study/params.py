@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import product
 from pathlib import Path
+from types import NoneType
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -38,6 +39,14 @@ SECTIONS: tuple[Section, ...] = get_args(Section)
 Grid = dict[str, Any]
 _SOURCES = {f"{kind}_source" for kind in names.BY_KIND}
 _FIELDS = [field for field in Trial.model_fields if field not in _SOURCES]  # that a grid may give
+_CELL = ("dataset", "model", "pruner", "compression", "seed")
+_TOLD_APART: dict[Section, tuple[str, ...]] = {  # what the tables of a section tell apart beside its cells
+    "described": ("pre_epochs", "prune_steps"),
+    "labels": ("labels",),
+    "controls": ("control",),
+    "steps": ("prune_steps", "schedule"),
+    "arithmetic": ("precision",),
+}
 
 
 class Params(BaseModel):
@@ -51,7 +60,7 @@ class Params(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     profile: str
-    seeds: Annotated[list[Seed], Field(min_length=1)]
+    seeds: Annotated[list[Annotated[Seed, Field(strict=True)]], Field(min_length=1)]
     defaults: Grid = {}
     sections: dict[Section, list[Grid]]
     alone: list[Section] = []
@@ -66,7 +75,9 @@ class Params(BaseModel):
     @model_validator(mode="after")
     def _is_right(self) -> Self:
         trials = [trial for section in self.trials.values() for trial in section]
-        for kind in ("dataset", "pruner"):
+        if not trials:
+            raise ValueError("sections: they hold no trials")
+        for kind in names.BY_KIND:
             used = dict.fromkeys(getattr(trial, kind) for trial in trials)
             if len({names.title(kind, name).lower() for name in used}) < len(used):
                 raise ValueError(f"two {kind}s would look alike in tables: {safe_repr(list(used))}; rename one")
@@ -86,31 +97,63 @@ class Params(BaseModel):
             raise ValueError(f"sections.{section}: {describe(error, _FIELDS)}") from None
         except (ValueError, UserError) as error:
             raise ValueError(f"sections.{section}: {error}") from None
+        _check_cells(section, found)
         if section != "arithmetic" and any(trial.precision == "bfloat16" for trial in found):
             raise ValueError(f"sections.{section}: precision: must be 'float32' or 'bf16-mixed', not 'bfloat16'")
         return list(found)
 
 
+def _check_cells(section: Section, trials: Iterable[Trial]) -> None:
+    """Raise ValueError for trials of one seed that the tables of a section would take for seeds of one cell."""
+    cells: dict[tuple[Any, ...], Trial] = {}
+    for trial in trials:
+        cell = tuple(getattr(trial, field) for field in (*_CELL, *_TOLD_APART.get(section, ())))
+        other = cells.setdefault(cell, trial)
+        for field in _FIELDS:
+            if getattr(trial, field) != getattr(other, field):
+                raise ValueError(f"sections.{section}: trials differ in {field}, which its tables do not tell apart")
+
+
 def _multiplied(grid: Grid, defaults: Grid, seeds: list[int]) -> Iterator[Trial]:
     """Yield a trial for every combination of a grid's values; of the first keys, what comes later varies faster."""
+    _check_keys(grid, defaults)
+    layers = (grid, defaults, {"seed": seeds})
+    first = ("dataset", "model", "labels", "seed", "pruner", "compression")
+    given = {key: [layer[key] for layer in layers if key in layer] for key in dict.fromkeys([*first, *defaults, *grid])}
+    by_pruner = [key for key, values in given.items() if values and isinstance(values[0], dict)]
+    shared = [key for key, values in given.items() if values and key not in by_pruner]
+    for choice in product(*(_values(key, given[key]) for key in shared)):
+        fields: Grid = dict(zip(shared, choice, strict=True))
+        for own in product(*(_values(key, given[key], fields.get("pruner")) for key in by_pruner)):
+            yield Trial(**fields, **dict(zip(by_pruner, own, strict=True)))
+
+
+def _values(key: str, layers: list[Any], pruner: Any = None) -> list[Any]:
+    """Return the values of a field: of what the grid, the defaults and the seeds say, the first that is of `pruner`."""
+    for value in [*layers, Trial.model_fields[key].default]:
+        if isinstance(value, dict) and pruner in value:
+            value = value[pruner]
+        if not isinstance(value, dict):
+            break
+    some = list(value) if isinstance(value, (list, tuple)) else [value]
+    if not some:
+        raise ValueError(f"{key}: must not be empty")
+    return some
+
+
+def _check_keys(grid: Grid, defaults: Grid) -> None:
+    if "seed" in defaults:
+        raise ValueError("seed is no default; write seeds")
     for key, value in [*defaults.items(), *grid.items()]:
         if key not in _FIELDS:
             raise ValueError(f"unknown key {shown(key)}; {suggestion(str(key)[:80], _FIELDS)}")
+        if isinstance(value, dict) and key == "pruner":
+            raise ValueError(f"pruner: must be a name or a list of them, not {safe_repr(value)}")
         for pruner in value if isinstance(value, dict) else ():
-            plugins.check("pruner", pruner)
-    given = {"seed": seeds} | defaults | grid
-    first = [key for key in ("dataset", "model", "labels", "seed", "pruner", "compression") if key in given]
-    values = {key: given[key] for key in dict.fromkeys([*first, *given])}
-    choices = [value if isinstance(value, (list, tuple)) else [value] for value in values.values()]
-    if empty := [key for key, some in zip(values, choices, strict=True) if not some]:
-        raise ValueError(f"{empty[0]}: must not be empty")
-    for choice in product(*choices):
-        fields: Grid = dict(zip(values, choice, strict=True))
-        for key, value in fields.items():
-            if isinstance(value, dict):
-                default = defaults.get(key, Trial.model_fields[key].default)
-                fields[key] = value.get(fields.get("pruner"), default)
-        yield Trial(**fields)
+            try:
+                plugins.check("pruner", str(pruner))
+            except UserError as error:
+                raise ValueError(f"{key}: {error}") from None
 
 
 def load_params(profile: str, assignments: Iterable[str] = ()) -> Params:
@@ -128,18 +171,33 @@ def load_params(profile: str, assignments: Iterable[str] = ()) -> Params:
             value = plain_yaml.load(text)
         except ValueError as error:
             raise UserError(f"--set {shown(assignment)}: the value is not YAML ({error})") from error
-        values = assigned(values, place.strip().split("."), value)
+        try:
+            values = assigned(values, place.strip().split("."), value)
+        except ValueError as error:
+            raise UserError(f"--set {shown(assignment)}: {error}") from None
     return validated(values, where)
 
 
-def assigned(values: Any, place: list[str], value: Any) -> Any:
-    """Return `values` with `value` at a place, each step a key; of a list of grids, in each of them."""
+def assigned(values: dict[str, Any], place: list[str], value: Any) -> dict[str, Any]:
+    """Return `values` with `value` at a place, each step a key; of a section's grids, in each of them.
+
+    Raises ValueError for a place within what has none.
+    """
+    if place[0] == "sections" and place[2:] and place[1] in SECTIONS and not values.get("sections", {}).get(place[1]):
+        raise ValueError(f"section {place[1]} has no grid to change; give it some: sections.{place[1]}=[{{...}}]")
+    changed: dict[str, Any] = _put(values, place, value)
+    return changed
+
+
+def _put(values: Any, place: list[str], value: Any) -> Any:
     if not place:
         return value
     if isinstance(values, list):
-        return [assigned(one, place, value) for one in values]
-    here = values if isinstance(values, dict) else {}
-    return here | {place[0]: assigned(here.get(place[0]), place[1:], value)}
+        return [_put(one, place, value) for one in values]
+    if not isinstance(values, dict | NoneType):
+        raise ValueError(f"{safe_repr(values)} has no {shown(place[0])}")
+    here = values or {}
+    return here | {place[0]: _put(here.get(place[0]), place[1:], value)}
 
 
 def standing(profile: str) -> Params | None:

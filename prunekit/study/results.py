@@ -187,10 +187,12 @@ class Results:
         return project_root() / "reports" / "custom" / f"{self.params.profile}-{digest}"
 
 
-def chance(dataset: str) -> float:
-    """Return the top-1 accuracy of guessing, in percent."""
+def chance(dataset: str, labels: str = "fine") -> float:
+    """Return the top-1 accuracy of guessing among a dataset's classes, or `labels` made of them, in percent."""
+    if labels.isdigit():
+        return 100 / int(labels)
     if dataset in DATASETS:
-        return 100 / len(DATASETS[dataset].classes)
+        return 100 / len(DATASETS[dataset].coarse_classes if labels == "coarse" else DATASETS[dataset].classes)
     return 100 / _classes(dataset, plugins.digest("dataset", dataset))
 
 
@@ -205,7 +207,8 @@ def started(record: Record) -> bool:
 
     So it is where a test has as many images of each class, as CIFAR's have: a constant output then scores just that.
     """
-    return record.top1 is not None and not record.collapsed and record.top1 != chance(record.trial.dataset)
+    guessed = record.top1 == chance(record.trial.dataset, record.trial.labels)
+    return record.top1 is not None and not record.collapsed and not guessed
 
 
 def _outcome(record: Record) -> dict[str, Any]:

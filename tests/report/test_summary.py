@@ -83,7 +83,5 @@ def test_agreement():
         "- **The paper:** of its 4 numbers, 3 can be tested here: 2 reproduced, 1 contradicted; "
         "none of its 1 claims can be tested here."
     )
-    study = paper(
-        "sections.comparison.dataset=digits", "sections.comparison.model=vgg11", dataset=["digits"], model="vgg11"
-    )
+    study = paper("sections.comparison=[{compression: 1}]", dataset=["digits"], model="vgg11")
     assert "unlike is not compared" in summary.agreement(audit.cells(recorded(study)), pd.Series([UNTESTED]))

@@ -55,6 +55,22 @@ def test_a_value_may_depend_on_the_pruner():
     assert {t.pruner: t.pre_epochs for t in multiplied(grid, pre_epochs=2)} == {"magnitude": 7, "snip": 2}
 
 
+def test_a_value_by_pruner_may_be_a_default_and_a_list():
+    grid = {"compression": 1, "pruner": ["magnitude", "snip"]}
+    found = multiplied(grid, pre_epochs={"magnitude": 3}, post_epochs={"snip": 2})
+    assert {t.pruner: (t.pre_epochs, t.post_epochs) for t in found} == {"magnitude": (3, 10), "snip": (0, 2)}
+    seeds = multiplied(grid | {"seed": {"snip": [5, 6]}}, seeds=[1, 2])
+    assert [(t.pruner, t.seed) for t in seeds] == [("magnitude", 1), ("magnitude", 2), ("snip", 5), ("snip", 6)]
+
+
+def test_trials_that_tables_would_take_for_seeds_of_one_cell_are_refused():
+    apart = {"prune_steps": [1, 5], "schedule": ["exponential", "linear"], "pruner": "snip", "compression": 1}
+    assert len(make(sections={"steps": [apart]}).sections["steps"]) == 3
+    for grid in ({"post_epochs": [1, 3]}, {"scope": ["global", "local"]}, apart):
+        with pytest.raises(ValidationError, match=r"sections.sweep: trials differ in .*, which its tables do not tell"):
+            multiplied(grid)
+
+
 def test_equal_trials_are_one_within_a_section_and_run_once():
     tiny = make()
     assert {name: len(trials) for name, trials in tiny.sections.items() if trials} == {
@@ -122,7 +138,16 @@ def test_later_assignment_wins(tiny_profile):
         ("sections.sweep=[digits]", ["sections.sweep", "'digits'", "dictionary"]),
         ("sections.sweep.compresion=[1]", ["sections.sweep", "compresion", "did you mean compression?"]),
         ("sections.sweep.model_source=[1]", ["sections.sweep", "unknown key model_source"]),
-        ("sections.sweep.pre_epochs={snap: 1}", ["sections.sweep", "'snap'", "did you mean snip?"]),
+        ("sections.sweep.pre_epochs={snap: 1}", ["sections.sweep", "pre_epochs", "'snap'", "did you mean snip?"]),
+        ("sections.sweep.pre_epochs={1: 1}", ["sections.sweep", "pre_epochs", "unknown pruner '1'"]),
+        ("sections.sweep.pre_epochs=[0, {magnitude: 5}]", ["sections.sweep", "pre_epochs", "{'magnitude': 5}"]),
+        ("defaults.pruner={snip: grasp}", ["pruner", "a name or a list of them"]),
+        ("defaults.width.x=1", ["--set defaults.width.x=1", "0.05 has no x"]),
+        ("seeds.x=1", ["--set seeds.x=1", "0 has no x"]),
+        ("sections.labels.compression=[1]", ["section labels has no grid to change"]),
+        ("sections={}", ["sections", "no trials"]),
+        ("defaults.seed=1", ["seed", "write seeds"]),
+        ('seeds=["3"]', ["seeds", "'3'", "integer"]),
         ("sections.labels=[{labels: coarse}]", ["sections.labels", "digits has no coarse classes"]),
         ("sections.labels=[{labels: [2, 11]}]", ["sections.labels", "digits has 10 classes, which make no 11 groups"]),
         ("sections.labels=[{labels: 1}]", ["must be fine, coarse, or a number of groups from 2 on, not '1'"]),

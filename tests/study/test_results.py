@@ -155,6 +155,12 @@ def test_a_network_started_where_it_is_not_at_chance(top1, collapsed, expected):
     assert started(ok(trial, top1=top1, collapsed=collapsed)) is expected
 
 
+def test_chance_is_of_the_labels_that_were_learnt():
+    trial = next(iter(make(sections={"labels": [{"labels": 2, "dataset": "digit-pairs"}]}).sections["labels"]))
+    assert not started(ok(trial, top1=50.0, collapsed=False)) and started(ok(trial, top1=1.0, collapsed=False))
+    assert chance("digit-pairs", "coarse") == 10
+
+
 def test_chance_is_one_over_the_classes():
     assert {name: chance(name) for name in DATASETS} == {
         **{"digits": 10, "digit-pairs": 1, "mnist": 10, "cifar10": 10},
