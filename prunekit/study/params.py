@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
@@ -163,7 +164,7 @@ def load_params(profile: str, assignments: Iterable[str] = ()) -> Params:
     section. A file that gives no name to its profile lends it its own. Raises UserError.
     """
     values, where = _read(profile)
-    for assignment in assignments:
+    for assignment in (assignments := list(assignments)):
         place, equals, text = assignment.partition("=")
         if not equals:
             raise UserError(f"--set {shown(assignment)}: write key=value")
@@ -175,7 +176,7 @@ def load_params(profile: str, assignments: Iterable[str] = ()) -> Params:
             values = assigned(values, place.strip().split("."), value)
         except ValueError as error:
             raise UserError(f"--set {shown(assignment)}: {error}") from None
-    return validated(values, where)
+    return validated(values, f"{where} with --set" if assignments else where)
 
 
 def assigned(values: dict[str, Any], place: list[str], value: Any) -> dict[str, Any]:
@@ -183,7 +184,9 @@ def assigned(values: dict[str, Any], place: list[str], value: Any) -> dict[str, 
 
     Raises ValueError for a place within what has none.
     """
-    if place[0] == "sections" and place[2:] and place[1] in SECTIONS and not values.get("sections", {}).get(place[1]):
+    sections = values.get("sections")
+    grids = sections.get(place[1]) if isinstance(sections, dict) and place[1:] else None
+    if place[0] == "sections" and place[2:] and place[1] in SECTIONS and not grids:
         raise ValueError(f"section {place[1]} has no grid to change; give it some: sections.{place[1]}=[{{...}}]")
     changed: dict[str, Any] = _put(values, place, value)
     return changed
@@ -212,11 +215,16 @@ def stands(profile: str, params: Params) -> bool:
 
 def validated(values: Mapping[Any, Any], where: str) -> Params:
     """Return `values` as Params; raises UserError, one line that says where they stood, for what is wrong in them."""
+    places = {field: f"defaults.{field}" for field in _FIELDS if field != "seed"}
+    places |= {key: key for key in Params.model_fields}
+    for key in (str(key) for key in values if key not in Params.model_fields):
+        near = difflib.get_close_matches(key[:80], places, n=1)
+        hint = f"did you mean {places[near[0]]}?" if near else f"choose from {', '.join(Params.model_fields)}"
+        raise UserError(f"{where}: unknown key {shown(key)}; {hint}")
     try:
         return Params.model_validate(dict(values))
     except ValidationError as error:
-        places = [*Params.model_fields, *(f"defaults.{field}" for field in _FIELDS)]
-        raise UserError(f"{where}: {describe(error, places)}") from None
+        raise UserError(f"{where}: {describe(error, list(Params.model_fields))}") from None
 
 
 def _read(profile: str) -> tuple[dict[str, Any], str]:

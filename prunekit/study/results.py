@@ -207,8 +207,9 @@ def started(record: Record) -> bool:
 
     So it is where a test has as many images of each class, as CIFAR's have: a constant output then scores just that.
     """
-    guessed = record.top1 == chance(record.trial.dataset, record.trial.labels)
-    return record.top1 is not None and not record.collapsed and not guessed
+    if record.top1 is None or record.collapsed:  # and so reads no data of a user's own
+        return False
+    return record.top1 != chance(record.trial.dataset, record.trial.labels)
 
 
 def _outcome(record: Record) -> dict[str, Any]:

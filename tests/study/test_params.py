@@ -126,6 +126,7 @@ def test_later_assignment_wins(tiny_profile):
     ("assignment", "words"),
     [
         ("compressions=[1]", ["compressions", "did you mean defaults.compression?"]),
+        ("pruners=[snip]", ["pruners", "did you mean defaults.pruner?"]),
         ("zzz=1", ["zzz", "choose from profile, seeds"]),
         ("seeds", ["--set seeds", "key=value"]),
         ("seeds=[1", ["seeds=[1", "not YAML"]),
@@ -226,6 +227,13 @@ def test_unknown_profile_is_one_line(name, words):
     with pytest.raises(UserError, match=re.escape(words)) as error:
         load_params(name)
     assert repr(name) in str(error.value) and str(error.value).isprintable()
+
+
+@pytest.mark.parametrize("sections", ["", "[]", "{sweep: }", "3"])
+def test_a_place_in_no_sections_is_one_line(tmp_path, sections):
+    (tmp_path / "mine.yaml").write_text(f"seeds: [0]\nsections: {sections}")
+    with pytest.raises(UserError, match="section sweep has no grid to change"):
+        load_params(str(tmp_path / "mine.yaml"), ["sections.sweep.compression=1"])
 
 
 def test_aliases_and_merged_grids_are_read(tmp_path):
