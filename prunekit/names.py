@@ -32,7 +32,10 @@ _CIFAR100 = tuple(sorted(fine for group in CIFAR100_SUPERCLASSES.values() for fi
 
 
 class DatasetInfo(NamedTuple):
-    """A dataset: its name for readers, the shape of an image, its training and test images, its classes by label."""
+    """A dataset: its name for readers, the shape of an image, its training and test images, its classes by label.
+
+    `test_counts`: how many test images each class has, where they are not equally many.
+    """
 
     title: str
     shape: tuple[int, int, int]
@@ -40,10 +43,13 @@ class DatasetInfo(NamedTuple):
     test: int
     classes: tuple[str, ...]
     coarse_classes: tuple[str, ...] = ()
+    test_counts: tuple[int, ...] = ()
 
 
 DATASETS = {
-    "digits": DatasetInfo("Digits", (3, 32, 32), 1_437, 360, _DIGITS),
+    "digits": DatasetInfo(
+        "Digits", (3, 32, 32), 1_437, 360, _DIGITS, test_counts=(35, 36, 35, 37, 37, 37, 37, 36, 33, 37)
+    ),
     "digit-pairs": DatasetInfo(
         title="Digit pairs",
         shape=(3, 32, 32),
@@ -52,7 +58,14 @@ DATASETS = {
         classes=tuple(f"{number:02d}" for number in range(100)),
         coarse_classes=tuple(f"{digit}x" for digit in range(10)),
     ),
-    "mnist": DatasetInfo("MNIST", (1, 28, 28), 60_000, 10_000, _DIGITS),
+    "mnist": DatasetInfo(
+        title="MNIST",
+        shape=(1, 28, 28),
+        train=60_000,
+        test=10_000,
+        classes=_DIGITS,
+        test_counts=(980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009),
+    ),
     "cifar10": DatasetInfo("CIFAR-10", (3, 32, 32), 50_000, 10_000, _CIFAR10),
     "cifar100": DatasetInfo("CIFAR-100", (3, 32, 32), 50_000, 10_000, _CIFAR100, tuple(CIFAR100_SUPERCLASSES)),
 }

@@ -17,7 +17,7 @@ _PAPERS = {}  # whose trials take a tenth of a second to make
 
 def paper(*assignments, **defaults):
     """The trials of the profile `paper`, without what goes beyond the study; `assignments` as of --set."""
-    beyond = [f"sections.{name}=[]" for name in ("labels", "controls", "steps", "passes")]
+    beyond = [f"sections.{name}=[]" for name in ("initialisations", "labels", "controls", "steps", "passes")]
     words = (
         *beyond,
         *assignments,

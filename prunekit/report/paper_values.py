@@ -26,7 +26,7 @@ UNPRUNED_MILLIONS = {"cifar10": 313.478154, "cifar100": 313.524324}  # FLOPs of 
 @cache
 def table(name: str) -> pd.DataFrame:
     """Return a published table: KEYS and value, NaN where the paper has n/a; raises UserError if it is damaged."""
-    file = Path(__file__).parent / "published" / f"{name}.csv"
+    file = Path(__file__).parents[1] / "paper" / "data" / f"{name}.csv"
     try:
         rows = pd.read_csv(file)
     except (OSError, ValueError) as error:

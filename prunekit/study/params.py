@@ -30,6 +30,7 @@ Section = Literal[
     "described",
     "described_flops",
     "reaugmented",
+    "initialisations",
     "labels",
     "controls",
     "steps",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections import Counter
 from collections.abc import Mapping
@@ -24,13 +25,16 @@ from .work_units import size
 if TYPE_CHECKING:
     import pandas as pd
 
-ANALYSES: tuple[Section, ...] = ("labels", "controls", "steps", "passes", "arithmetic")  # the study
+ANALYSES: tuple[Section, ...] = ("initialisations", "labels", "controls", "steps", "passes", "arithmetic")
 _FIRST: tuple[Section, ...] = ("comparison", "sweep", "unpruned", "flops", "layers", "histograms")
+SEVERED, VANISHED, EXPLODED, PASSES = "severed", "vanished", "exploded", "passes"
+# Of the unpruned network's signal. Set where full-width VGG16 leaves room: random at c = 0.5 has 2e-4 of it, at 1 1e-7.
+LEAST_SIGNAL, MOST_SIGNAL = 1e-4, 1e2
 _SHARED = ("data", "pretrain", "score")  # stages that trials of several compressions have in common
 _CELL = ["dataset", "model", "pruner", "compression", "seed"]
-_OUTCOME = ["top1", "top5", "started", "collapsed", "signal", "dense_signal", "density", "effective_density", "flops"]
-_OUTCOME += ["flops_kept", "flops_compacted", "parameters", "parameters_kept", "seconds", "latency", "together"]
-_OUTCOME += ["alone", "threads", "machine", "status"]
+_OUTCOME = ["top1", "top5", "started", "at_init", "collapsed", "signal", "dense_signal", "density"]
+_OUTCOME += ["effective_density", "flops", "flops_kept", "flops_compacted", "parameters", "parameters_kept", "seconds"]
+_OUTCOME += ["latency", "together", "alone", "threads", "machine", "status"]
 _STAGES = ("score", "train", "test")
 _FORMS = ("masked", "compacted", "csr")  # of a pass, see `Record.passes`
 _PARTS = [*(f"{stage}_seconds" for stage in _STAGES), *(f"{form}_pass" for form in _FORMS)]
@@ -118,12 +122,13 @@ class Results:
         """Return a section's trials that have a record, a row each, in their order.
 
         dataset, model, pruner, compression, seed; top1, top5: %; started: did it learn anything, see `started`;
-        collapsed: no path of kept weights from input to output; signal, dense_signal: see `Record`; density,
-        effective_density: shares of the weights; flops, flops_kept, flops_compacted: of an image; parameters,
-        parameters_kept; seconds: of the whole trial; latency: seconds an image; together: how many trained side by
-        side; alone: no other ran beside it; threads; machine; status: ok or failed; id; score_seconds, train_seconds,
-        test_seconds: of these stages; masked_pass, compacted_pass, csr_pass: seconds an image in a batch of ten, where
-        zeros were weighed; and the trial's other fields.
+        at_init: severed, vanished, exploded or passes, see `at_init`; collapsed: no path of kept weights from input to
+        output; signal, dense_signal: see `Record`; density, effective_density: shares of the weights; flops,
+        flops_kept, flops_compacted: of an image; parameters, parameters_kept; seconds: of the whole trial; latency:
+        seconds an image; together: how many trained side by side; alone: no other ran beside it; threads; machine;
+        status: ok or failed; id; score_seconds, train_seconds, test_seconds: of these stages; masked_pass,
+        compacted_pass, csr_pass: seconds an image in a batch of ten, where zeros were weighed; and the trial's other
+        fields.
         """
         import pandas as pd
 
@@ -193,29 +198,56 @@ def chance(dataset: str, labels: str = "fine") -> float:
         return 100 / int(labels)
     if dataset in DATASETS:
         return 100 / len(DATASETS[dataset].coarse_classes if labels == "coarse" else DATASETS[dataset].classes)
-    return 100 / _classes(dataset, plugins.digest("dataset", dataset))
+    return 100 / len(_shares(dataset, plugins.digest("dataset", dataset)))
 
 
 @lru_cache
-def _classes(dataset: str, source: str) -> int:
-    """Return how many classes a dataset of a user's own has, whose source is `source`."""
-    return len(datasets.read(dataset).classes)
+def _shares(dataset: str, source: str) -> tuple[float, ...]:
+    """Return the share of each class among a dataset's test images, in percent; `source`: of a user's own."""
+    about = DATASETS.get(dataset)
+    if about:
+        counts = about.test_counts or (1,) * len(about.classes)
+    else:
+        arrays = datasets.read(dataset)
+        counts = tuple(int((arrays.test.labels == label).sum()) for label in range(len(arrays.classes)))
+    return tuple(100 * count / sum(counts) for count in counts)
 
 
 def started(record: Record) -> bool:
-    """Return whether a network started to learn: not collapsed, and its top-1 not exactly that of guessing.
+    """Return whether a network started to learn: not collapsed, and its top-1 not exactly that of a constant output.
 
-    So it is where a test has as many images of each class, as CIFAR's have: a constant output then scores just that.
+    Which is the share of a class among the test images: of ten equally many 10 %, of MNIST's ones 11.35 %.
     """
     if record.top1 is None or record.collapsed:  # and so reads no data of a user's own
         return False
-    return record.top1 != chance(record.trial.dataset, record.trial.labels)
+    trial = record.trial
+    if trial.labels == "fine":
+        constant = _shares(trial.dataset, trial.dataset_source)
+    else:
+        constant = (chance(trial.dataset, trial.labels),)
+    return not any(math.isclose(record.top1, share, abs_tol=1e-4) for share in constant)
+
+
+def at_init(record: Record) -> str:
+    """Return how the signal of a pruned network fares before any training, "" where that was not recorded.
+
+    Severed: no path of kept weights from input to output; vanished or exploded: the logits depend on the image less
+    than LEAST_SIGNAL, more than MOST_SIGNAL, times as much as the unpruned network's; passes: else.
+    """
+    if record.collapsed:
+        return SEVERED
+    if not record.dense_signal:
+        return ""
+    if record.signal is None:
+        return EXPLODED
+    share = record.signal / record.dense_signal
+    return VANISHED if share < LEAST_SIGNAL else EXPLODED if share > MOST_SIGNAL else PASSES
 
 
 def _outcome(record: Record) -> dict[str, Any]:
-    values = {key: getattr(record, key) for key in _OUTCOME if key not in ("started", "seconds")}
+    values = {key: getattr(record, key) for key in _OUTCOME if key not in ("started", "at_init", "seconds")}
     seconds = record.trial_seconds if record.status == "ok" else None
-    values |= {"id": record.id, "started": started(record), "seconds": seconds}
+    values |= {"id": record.id, "started": started(record), "at_init": at_init(record), "seconds": seconds}
     values |= {f"{stage}_seconds": record.seconds.get(stage) for stage in _STAGES}
     return values | {f"{form}_pass": record.passes.get(form) for form in _FORMS}
 

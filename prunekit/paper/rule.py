@@ -1,0 +1,119 @@
+"""The rule: when one printed number, which is one run, agrees with runs of ours.
+
+A network trains or stays at chance. Of those that started, one more run lies within mean ± t s sqrt(1 + 1/n) with a
+probability of 95 %: n runs of the cell, s pooled over cells whose runs vary alike, and t of s's degrees of freedom,
+deflated for what runs of one seed have in common. Whether one starts is a rate with its Jeffreys interval.
+"""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+from scipy.special import betaincinv, stdtr, stdtrit
+
+LEVEL = 0.95
+
+
+def jeffreys(events: int, of: int) -> tuple[float, float]:
+    """Return the 95 % Jeffreys interval of a rate of which `events` of `of` were seen; (0, 1) of none."""
+    if not of:
+        return 0.0, 1.0
+    tail = (1 - LEVEL) / 2
+    low = betaincinv(events + 0.5, of - events + 0.5, tail) if events else 0.0
+    high = betaincinv(events + 0.5, of - events + 0.5, 1 - tail) if events < of else 1.0
+    return float(low), float(high)
+
+
+def predictive(events: int, of: int) -> float:
+    """Return the probability that the next is an event, by Jeffreys' prior: (events + 1/2) / (of + 1)."""
+    return (events + 0.5) / (of + 1)
+
+
+def pooled(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return how far runs of a cell vary, pooled: a row a pool, with s, freedom, effective, cells, alike.
+
+    `runs` has the columns pool, cell, cluster (runs that share a seed; "" of those that are apart) and value.
+    freedom: degrees of freedom of s; effective: these divided by the `design_effect` of all clusters; alike: p of
+    Bartlett's test that all cells of the pool vary alike. Pools without two runs of some cell have no row.
+    """
+    runs = runs.reset_index(drop=True)
+    cells = runs.groupby("cell").value
+    runs = runs.assign(n=cells.transform("size"), gap=runs.value - cells.transform("mean"))
+    runs = runs[runs.n > 1]
+    found = pd.DataFrame(
+        [
+            {
+                "pool": pool,
+                "s": math.sqrt((rows.gap**2).sum() / (len(rows) - rows.cell.nunique())),
+                "freedom": len(rows) - rows.cell.nunique(),
+                "cells": rows.cell.nunique(),
+                "alike": _bartlett(rows),
+            }
+            for pool, rows in runs.groupby("pool", sort=False)
+        ],
+        columns=["pool", "s", "freedom", "cells", "alike"],
+    ).set_index("pool")
+    if found.empty:
+        return found.assign(effective=0.0)
+    spread = runs.pool.map(found.s)
+    standard = runs.gap / spread * (runs.n / (runs.n - 1)) ** 0.5
+    shared = (spread > 1e-9) & (runs.cluster != "")
+    return found.assign(effective=found.freedom / design_effect(standard[shared], runs.cluster))
+
+
+def design_effect(values: pd.Series, clusters: pd.Series) -> float:
+    """Return 1 + (m - 1) r: by how much values that clusters of size m share tell less than values apart.
+
+    r is the intraclass correlation of a one-way analysis of variance, not below 0; m the mean size of a cluster, as
+    corrected there for unequal ones. 1 where no cluster has two values. Kish 1965, Survey Sampling, 5.4.
+    """
+    groups = values.groupby(clusters.loc[values.index])
+    sizes = groups.size()
+    between, within = len(sizes) - 1, len(values) - len(sizes)
+    if between < 1 or within < 1:
+        return 1.0
+    size = (len(values) - (sizes**2).sum() / len(values)) / between
+    msb = (sizes * (groups.mean() - values.mean()) ** 2).sum() / between
+    msw = ((values - groups.transform("mean")) ** 2).sum() / within
+    total = msb + (size - 1) * msw
+    correlation = max(0.0, float((msb - msw) / total)) if total else 0.0
+    return 1 + (float(size) - 1) * correlation
+
+
+def half_width(s: float, effective: float, n: int, rounding: float = 0.0) -> float:
+    """Return how far one more run may lie from the mean of `n`: the half-width of the 95 % prediction interval.
+
+    `rounding`, half a unit of a printed number's last digit, widens it. NaN where s is not known.
+    """
+    if not n or not effective > 0:
+        return math.nan
+    return float(stdtrit(effective, (1 + LEVEL) / 2)) * s * math.sqrt(1 + 1 / n) + rounding
+
+
+def p_value(distance: float, s: float, effective: float, n: int, rounding: float = 0.0) -> float:
+    """Return the probability that one more run lies as far as `distance` from the mean of `n`, or farther."""
+    beyond = max(0.0, abs(distance) - rounding)
+    if beyond == 0:
+        return 1.0
+    return 2 * float(stdtr(effective, -beyond / (s * math.sqrt(1 + 1 / n)))) if s else 0.0
+
+
+def discoveries(p: pd.Series, rate: float = 0.05) -> pd.Series:
+    """Return which of these p-values stay when at most a share of `rate` of those kept may be false.
+
+    Benjamini and Hochberg 1995, for tests that are independent or positively dependent.
+    """
+    order = p.dropna().sort_values()
+    below = order[order <= rate * pd.Series(range(1, len(order) + 1), order.index) / max(len(order), 1)]
+    return p <= (below.iloc[-1] if len(below) else -1.0)
+
+
+def _bartlett(rows: pd.DataFrame) -> float:
+    """p of Bartlett's test that cells vary alike; NaN for one cell, or one whose runs are all the same."""
+    samples = [cell.value.to_numpy() for _, cell in rows.groupby("cell", sort=False)]
+    if len(samples) < 2 or any(sample.std() < 1e-9 for sample in samples):
+        return math.nan
+    from scipy.stats import bartlett  # which takes half a second to import
+
+    return float(bartlett(*samples).pvalue)
