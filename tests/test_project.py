@@ -40,8 +40,8 @@ def test_conda_names_what_pyproject_names():
     assert listed("environment-dev.yml") == named(dev)
 
 
-def test_there_are_ten_notebooks_in_a_report_and_two_beside_it():
-    assert [path.name[:2] for path in NOTEBOOKS] == [f"{i:02d}" for i in range(10)]
+def test_there_are_eleven_notebooks_in_a_report_and_two_beside_it():
+    assert [path.name[:2] for path in NOTEBOOKS] == [f"{i:02d}" for i in range(11)]
     assert sorted((ROOT / "notebooks").glob("*.ipynb")) == NOTEBOOKS + BESIDE
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -93,7 +93,7 @@ def spread(frame: pd.DataFrame, column: str, part: Part) -> pd.DataFrame:
 def numbers(results: Results) -> pd.DataFrame:
     """Return a row a printed number, with our runs beside it and the verdict.
 
-    table, CELL, published; reading: how it is read where not as labelled; labelled: the verdict on it as labelled;
+    table, CELL, published; reading: how it is read where not as labelled; labelled: the verdict in the table's unit;
     tried: how many readings there are runs for; read: the number so read; mean, s, started, runs: ours, of those that
     started, s pooled; half: of the prediction interval, rounding in it; p: of a number so far off or farther; verdict;
     why: in words, "" where the verdict says all.
@@ -117,7 +117,7 @@ def by_chance(rows: pd.DataFrame) -> dict[str, float]:
 
     Keys: judged, expected, outside, stay (after Benjamini and Hochberg, at a rate of 5 % of false ones).
     """
-    judged = rows[rows.p.notna() & (rows.s > 0)]
+    judged = rows[rows.p.notna() & (rows.s > 0)]  # by an interval
     return {
         "judged": len(judged),
         "expected": (1 - rule.LEVEL) * len(judged),
@@ -148,20 +148,35 @@ def _judged(part: Part, results: Results) -> Iterator[Judged]:
     rates = failed_starts(at_once if part.trained else at_once[:0])
     by_cell = dict(list(frame.groupby(CELL, sort=False)))
     inits = results.frame("initialisations")
-    for key, number in cast(Iterable[tuple[tuple[Any, ...], float]], printed(part.table).dropna().items()):
-        cell = dict(zip(CELL, key, strict=True))
-        read = number / printed("III")[cell["dataset"]].median() if part.table == "III" else number
-        found = []
-        for pre_epochs, before in (_PRE_EPOCHS if cell["pruner"] == "magnitude" else {0: ""}).items():
+    table = cast(Mapping[tuple[Any, ...], float], printed(part.table).dropna().to_dict())
+    found: dict[tuple[Any, ...], list[Judged]] = {}
+    for key, number in table.items():
+        dataset, pruner = key[0], key[-1]
+        read = number / printed("III")[dataset].median() if part.table == "III" else number
+        found[key] = []
+        for pre_epochs, before in (_PRE_EPOCHS if pruner == "magnitude" else {0: ""}).items():
             beside = by_cell.get(key, frame[:0])
             beside = beside[beside.pre_epochs == pre_epochs]
             for column, what in part.readings.items():
-                runs_ = _Runs(part, column, beside, spreads[column])
-                judged = _judge(read, cell["dataset"], runs_, rates, inits)
-                found.append({"reading": ", ".join(filter(None, [what, before])), "pre_epochs": pre_epochs} | judged)
-        tried = sum(one["verdict"] != NOT_RUN for one in found)
-        about = {"table": part.table, **cell, "published": number, "labelled": found[0]["verdict"], "tried": tried}
-        yield about | _decisive(found, part, cell)
+                judged = _judge(read, dataset, _Runs(part, column, beside, spreads[column]), rates, inits)
+                told = {"reading": ", ".join(filter(None, [what, before])), "pre_epochs": pre_epochs}
+                found[key].append(told | judged)
+    units = {
+        dataset: _unit(part, [one for key in found if key[0] == dataset for one in found[key]]) for dataset, *_ in found
+    }
+    for key, readings in found.items():
+        cell = dict(zip(CELL, key, strict=True))
+        unit = next(iter(part.readings))
+        labelled = _decisive([one for one in readings if one["column"] == unit], part, cell, unit)["verdict"]
+        tried = sum(one["verdict"] != NOT_RUN for one in readings)
+        about = {"table": part.table, **cell, "published": table[key], "labelled": labelled, "tried": tried}
+        yield about | _decisive(readings, part, cell, units[key[0]])
+
+
+def _unit(part: Part, found: list[Judged]) -> str:
+    """Return the column by which most numbers of a table and dataset agree, as labelled where two do equally."""
+    agree = [one["column"] for one in found if one["verdict"] == REPRODUCED]
+    return max(part.readings, key=agree.count)
 
 
 class _Runs:
@@ -217,7 +232,11 @@ def _none_started(at_chance: bool, like: pd.DataFrame, inits: pd.DataFrame) -> J
     same = pd.concat([inits[(inits[CELL] == like[CELL].iloc[0]).all(axis=1)], like]).drop_duplicates("seed")
     cut = int((same.at_init == SEVERED).sum())
     if rule.predictive(len(same) - cut, len(same)) < FEW:
-        return {"verdict": CONTRADICTED, "why": f"no path of weights is left in {cut} of {len(same)} initialisations"}
+        return {
+            "verdict": CONTRADICTED,
+            "p": 0.0,
+            "why": f"no path of weights is left in {cut} of {len(same)} initialisations",
+        }
     return {"verdict": UNDECIDED, "why": f"none of our {len(like)} runs started, and another one may"}
 
 
@@ -228,14 +247,20 @@ def _rate(like: pd.DataFrame, rates: pd.DataFrame) -> float:
     return sum(rule.predictive(int(one.failed), int(one.runs)) for one in each) / len(each) if each else 0.0
 
 
-def _decisive(found: list[Judged], part: Part, cell: dict[str, Any]) -> Judged:
-    """Return the reading that decides: as labelled if it agrees, else the first that does, else what comes nearest."""
-    for one in found:
-        if one["verdict"] == REPRODUCED:
-            return one | {"verdict": EXPLAINED, "why": one["reading"]} if one["reading"] else one
-    order = [EXPLAINED, UNDECIDED, CONTRADICTED, NOT_RUN]
-    best = min(found, key=lambda one: (order.index(one["verdict"]), -one["p"] if one["p"] > 0 else 0))
-    return (_elsewhere(found, part, cell) or best) if best["verdict"] in (UNDECIDED, CONTRADICTED) else best
+def _decisive(found: list[Judged], part: Part, cell: dict[str, Any], unit: str) -> Judged:
+    """Return the reading that decides: in the unit the first that agrees, or what comes nearest in any."""
+    same = [one for one in found if one["column"] == unit]
+    best = _nearest(same)
+    if best["verdict"] == CONTRADICTED:
+        best = _nearest([best, *(one for one in found if one["verdict"] in (REPRODUCED, CONTRADICTED))])
+    if best["verdict"] == REPRODUCED:
+        return best | {"verdict": EXPLAINED, "why": best["reading"]} if best["reading"] else best
+    return (_elsewhere(same, part, cell) or best) if best["verdict"] in (UNDECIDED, CONTRADICTED) else best
+
+
+def _nearest(found: list[Judged]) -> Judged:
+    order = (REPRODUCED, EXPLAINED, UNDECIDED, CONTRADICTED, NOT_RUN)
+    return min(found, key=lambda one: (order.index(one["verdict"]), -one["p"] if one["verdict"] == CONTRADICTED else 0))
 
 
 def _elsewhere(found: list[Judged], part: Part, cell: dict[str, Any]) -> Judged | None:

@@ -81,6 +81,11 @@ def design_effect(values: pd.Series, clusters: pd.Series) -> float:
     return 1 + (float(size) - 1) * correlation
 
 
+def t(effective: float) -> float:
+    """Return how many standard errors the 95 % interval is wide to each side."""
+    return float(stdtrit(effective, (1 + LEVEL) / 2))
+
+
 def half_width(s: float, effective: float, n: int, rounding: float = 0.0) -> float:
     """Return how far one more run may lie from the mean of `n`: the half-width of the 95 % prediction interval.
 
@@ -88,7 +93,7 @@ def half_width(s: float, effective: float, n: int, rounding: float = 0.0) -> flo
     """
     if not n or not effective > 0:
         return math.nan
-    return float(stdtrit(effective, (1 + LEVEL) / 2)) * s * math.sqrt(1 + 1 / n) + rounding
+    return t(effective) * s * math.sqrt(1 + 1 / n) + rounding
 
 
 def p_value(distance: float, s: float, effective: float, n: int, rounding: float = 0.0) -> float:

@@ -1,4 +1,4 @@
-"""Records -> the paper's three figures and the curves of its tables, each with its alt text and its numbers."""
+"""A section's trials -> its figure, with its alt text and its numbers."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from matplotlib.lines import Line2D
 
 from ..files import replace
 from ..study.results import chance
+from ..study.statistics import CELL
 from ..study.trial import HISTOGRAM_CENTRES
-from . import formatting, paper_values
-from .paper_values import KEYS
+from . import formatting
 from .table import MIME, unless_empty
 
 matplotlib.rcParams.update(
@@ -38,7 +38,8 @@ matplotlib.rcParams.update(
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7")  # Okabe-Ito: of the study's pruners
 _OWN_COLOURS = ("#000000", "#56b4e9", "#8c6d31", "#7f7f7f")  # of a user's own, as they appear
 _MARKERS, _OWN_MARKERS, _FAILED = "osD^v", "P*phd", "failed"  # of more of them than these are, some look alike
-_GREY = "0.72"
+_GREY = "0.6"
+_LONG = [*CELL, "seed", "shown", "value", "started", "published"]
 _Style = dict[str, Any]  # matplotlib's words: color and marker
 _EDGES = np.append(HISTOGRAM_CENTRES - 0.01, HISTOGRAM_CENTRES[-1] + 0.01)
 _STARTED = (
@@ -133,21 +134,26 @@ def weights(frame: pd.DataFrame, dataset: str, name: str, number: str) -> Figure
 @unless_empty
 def summary(frame: pd.DataFrame, unpruned: pd.DataFrame | None = None) -> Figure:
     """Top-1 accuracy by compression: the sweep at a glance, beside the unpruned networks."""
-    return _curves(frame, {"top1": ""}, paper_values.TABLES[1], "summary", "Figure S", "Top-1 accuracy", "%", unpruned)
+    return _curves(frame, {"top1": ""}, "summary", "Figure S", "Top-1 accuracy", "%", unpruned)
 
 
 @unless_empty
-def accuracy_by_compression(frame: pd.DataFrame, unpruned: pd.DataFrame | None = None) -> Figure:
-    """Table II as curves: top-1, and top-5 of a hundred classes, beside the unpruned networks."""
+def accuracy_by_compression(
+    frame: pd.DataFrame, unpruned: pd.DataFrame | None = None, elsewhere: pd.DataFrame | None = None
+) -> Figure:
+    """Table II as curves: top-1, and top-5 of a hundred classes, beside the unpruned networks.
+
+    `elsewhere`: others' runs by cell, with the columns CELL, theirs (their mean top-1), least and most.
+    """
     values, name = {"top1": "", "top5": "top-5"}, "accuracy_by_compression"
-    return _curves(frame, values, paper_values.TABLES[1], name, "Figure A", "Accuracy", "%", unpruned)
+    return _curves(frame, values, name, "Figure A", "Accuracy", "%", unpruned, elsewhere)
 
 
 @unless_empty
 def time_by_compression(frame: pd.DataFrame) -> Figure:
     """Table III as curves: seconds of a whole trial."""
     values = {"seconds": ""}
-    return _curves(frame, values, paper_values.TABLES[2], "time_by_compression", "Figure B", "Time of a trial", "s")
+    return _curves(frame, values, "time_by_compression", "Figure B", "Time of a trial", "s")
 
 
 @unless_empty
@@ -155,32 +161,30 @@ def flops_by_compression(frame: pd.DataFrame) -> Figure:
     """Table IV as curves: millions of FLOPs of the pruned network for one image."""
     frame = frame.assign(millions=frame.flops_kept.astype(float) / 1e6)
     what = "FLOPs for one image"
-    return _curves(
-        frame, {"millions": ""}, paper_values.TABLES[3], "flops_by_compression", "Figure C", what, "millions"
-    )
+    return _curves(frame, {"millions": ""}, "flops_by_compression", "Figure C", what, "millions")
 
 
 def _curves(
     frame: pd.DataFrame,
     values: Mapping[str, str],
-    table: str,
     name: str,
     number: str,
     what: str,
     unit: str,
     unpruned: pd.DataFrame | None = None,
+    elsewhere: pd.DataFrame | None = None,
 ) -> Figure:
     """A table by compression, a panel a dataset: seeds as points, their means as lines, the published as hollow marks.
 
     `values` are the frame's columns to show, each with what the panel's title adds; `what` and `unit` name the axis.
-    A top-5 of ten classes has no panel. Published values of other data than ours are grey. A grey line is the mean of
-    those trials of `unpruned`, networks with all weights, that started.
+    A top-5 of ten classes has no panel. Published values are the frame's column `published`, if it has one. A grey line
+    is the mean of those trials of `unpruned`, networks with all weights, that started; small grey marks, with a range,
+    are `elsewhere`.
     """
     data = _long(frame, values)
     data["failed"] = False if unit != "%" else ~data.started
     dense = _long(unpruned, values) if unpruned is not None else data[:0]
     dense = dense[dense.started].merge(data[["dataset", "model"]].drop_duplicates())
-    data = paper_values.attach(data, table)
     data = data[~((data.shown == "top-5") & (data.dataset.map(chance) > 1))]
     panels = [rows for _, rows in data.groupby(["dataset", "shown"], sort=False)]
     panels.sort(key=lambda rows: list(dict.fromkeys(frame.dataset)).index(rows.dataset.iloc[0]))
@@ -191,6 +195,8 @@ def _curves(
         shown = rows.shown.iloc[0]
         for _, alike in dense[(dense.dataset == rows.dataset.iloc[0]) & (dense.shown == shown)].groupby("dataset"):
             axes.axhline(alike.value.mean(), color="0.5", lw=1.3, zorder=1)
+        if elsewhere is not None and not shown:
+            _ranges(axes, elsewhere[elsewhere.dataset == rows.dataset.iloc[0]], styles)
         axes.set(
             title=formatting.DATASETS[rows.dataset.iloc[0]] + (f", {shown}" if shown else ""), xlabel="", ylabel=""
         )
@@ -203,6 +209,8 @@ def _curves(
     first.set_ylabel(f"{what} ({unit})")
     first.set(**({"ylim": (-3, 103)} if unit == "%" else {"yscale": "log"}))
     note = _legend(drawing, data, styles, dense)
+    if elsewhere is not None and len(elsewhere):
+        note += " Small grey marks: another group's runs of the same protocol with one seed, their mean and range."
     on = " and ".join(formatting.DATASETS[dataset] for dataset in dict.fromkeys(data.dataset))
     points = _STARTED if data.failed.any() else "Points are seeds, lines their means."
     caption = f"{what} by compression on {on}. {points}{note}"
@@ -211,9 +219,9 @@ def _curves(
 
 
 def _long(frame: pd.DataFrame, values: Mapping[str, str]) -> pd.DataFrame:
-    """Return a row a trial and each of the columns in `values`: KEYS, seed, shown (its title), value, started."""
+    """Return a row a trial and column in `values`: CELL, seed, shown (its title), value, started, published."""
     parts = [frame.assign(value=frame[key].astype(float), shown=title) for key, title in values.items()]
-    return pd.concat(parts, ignore_index=True)[[*KEYS, "seed", "shown", "value", "started"]]
+    return pd.concat(parts, ignore_index=True).reindex(columns=_LONG)
 
 
 def _legend(drawing: Drawing, data: pd.DataFrame, styles: Mapping[str, _Style], dense: pd.DataFrame) -> str:
@@ -222,17 +230,10 @@ def _legend(drawing: Drawing, data: pd.DataFrame, styles: Mapping[str, _Style], 
         formatting.PRUNERS[pruner]: Line2D([], [], ls="-", ms=4, **styles[pruner])
         for pruner in dict.fromkeys(data.pruner)
     }
-    hollow: dict[str, Any] = {"ls": "none", "marker": "o", "mfc": "none", "ms": 6}
-    known = data[data.published.notna()]
-    alike = known.published_for == known.dataset + "/" + known.model
-    others = list(dict.fromkeys(formatting.DATASETS[key.split("/")[0]] for key in known.published_for[~alike]))
     note = ""
-    if alike.any():
-        named["published"] = Line2D([], [], color="0.2", **hollow)
+    if data.published.notna().any():
+        named["published"] = Line2D([], [], color="0.2", ls="none", marker="o", mfc="none", ms=6)
         note += " Hollow marks are published."
-    if others:
-        named["\n".join(["published, for", *others])] = Line2D([], [], color=_GREY, **hollow)
-        note += f" Grey marks are published for other data ({', '.join(others)}) and no measure of ours."
     if len(dense):
         named["not pruned"] = Line2D([], [], color="0.5")
         runs = dense.drop_duplicates(["dataset", "seed"]).dataset.value_counts(sort=False)
@@ -246,22 +247,21 @@ def _panel(axes: Axes, rows: pd.DataFrame, styles: Mapping[str, _Style]) -> None
     palette = {pruner: style["color"] for pruner, style in styles.items()}
     markers = {pruner: style["marker"] for pruner, style in styles.items()} | {_FAILED: "X"}
     style: dict[str, Any] = {"x": "compression", "hue": "pruner", "palette": palette, "legend": False, "ax": axes}
-    alone = rows.failed & ~rows.groupby(KEYS).failed.transform("all")  # others of its cell started
+    alone = rows.failed & ~rows.groupby(CELL).failed.transform("all")  # others of its cell started
     seaborn.lineplot(rows[~alone], y="value", errorbar=None, lw=1.3, **style)
     marked = rows.assign(mark=rows.pruner.where(~rows.failed, _FAILED))
     seaborn.scatterplot(marked, y="value", style="mark", markers=markers, s=16, alpha=0.75, linewidth=0, **style)
-    for pruner, line in rows.drop_duplicates(KEYS).groupby("pruner", sort=False):
-        alike = line.published_for.iloc[0] == f"{line.dataset.iloc[0]}/{line.model.iloc[0]}"
-        axes.plot(
-            line.compression,
-            line.published,
-            ls="none",
-            marker=markers[str(pruner)],
-            mfc="none",
-            ms=6,
-            color=palette[str(pruner)] if alike else _GREY,
-            zorder=None if alike else 1,
-        )
+    for pruner, line in rows.drop_duplicates(CELL).groupby("pruner", sort=False):
+        style = {"marker": markers[str(pruner)], "color": palette[str(pruner)]}
+        axes.plot(line.compression, line.published, ls="none", mfc="none", ms=6, **style)
+
+
+def _ranges(axes: Axes, elsewhere: pd.DataFrame, styles: Mapping[str, _Style]) -> None:
+    """Draw others' runs: the mean as a small grey mark, beside ours, and their range."""
+    for pruner, line in elsewhere.groupby("pruner", sort=False):
+        reach = [line.theirs - line.least, line.most - line.theirs]
+        grey = {"color": _GREY, "marker": styles[str(pruner)]["marker"], "ms": 3.5, "elinewidth": 1}
+        axes.errorbar(line.compression * 1.06, line.theirs, yerr=reach, ls="none", zorder=1, **grey)
 
 
 def styles_of(pruners: Iterable[str]) -> dict[str, _Style]:

@@ -10,10 +10,9 @@ from typing import Any
 import pandas as pd
 
 from ..study.params import Section
-from ..study.results import Results
+from ..study.results import EXPLODED, LEAST_SIGNAL, MOST_SIGNAL, VANISHED, Results, at_init
 from ..study.trial import Record, Trial
 from . import formatting
-from .statistics import EXPLODED, LEAST_SIGNAL, MOST_SIGNAL, VANISHED, signal_status
 from .table import Table, telling
 
 _TITLES: dict[Section, str] = {
@@ -31,6 +30,7 @@ _TITLES: dict[Section, str] = {
     "described": "Beside these, in the words of the paper or at initialisation",
     "described_flops": "Table IV in the words of the paper",
     "reaugmented": "GraSP with images augmented anew",
+    "initialisations": "Initialisations that SynFlow may sever",
 }
 _WHERE = {
     "gpu": "GPU",
@@ -82,7 +82,7 @@ def table(results: Results) -> Table:
     for (dataset, network), trials in _by_network(results.trials.values()).items():
         known = [results.records[trial.id] for trial in trials if trial.id in results.records]
         done = [record for record in known if record.status == "ok"]
-        fates = Counter(map(signal_status, done))
+        fates = Counter(map(at_init, done))
         rows.append(
             {
                 "Dataset": formatting.DATASETS[dataset],
@@ -104,7 +104,7 @@ def table(results: Results) -> Table:
     caption = (
         "The trials behind this report. Collapsed: no path of kept weights leads from input to output. Vanished, "
         f"exploded: less than {LEAST_SIGNAL:g}, more than {MOST_SIGNAL:g} of the unpruned network's signal before any "
-        "training (Finding 8). Seconds are sums over trials; what several trials share, once made, counts for each."
+        "training. Seconds are sums over trials; what several trials share, once made, counts for each."
     )
     if together := max((record.together for record in results.records.values()), default=1) - 1:
         caption += f" Fully connected networks train side by side, up to {together + 1} at once."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import pandas as pd
 
@@ -14,9 +14,6 @@ from ..datasets.sources import Arrays
 from ..errors import UserError
 from ..study.params import Section
 from . import formatting, health, notebook
-
-if TYPE_CHECKING:
-    from .findings import Finding
 
 ONLY_SHOW = "PRUNEKIT_ONLY_SHOW"  # set where the report's own run has tried every trial
 
@@ -86,9 +83,3 @@ class Page:
 
         if text:
             display(Markdown(text))
-
-    def find(self, finding: Finding) -> None:
-        """Display a finding: what it says, and its evidence."""
-        self.say(finding.text)
-        self.show(finding.table)
-        self.show(finding.figure)

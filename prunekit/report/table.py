@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import math
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import pandas as pd
 
 from ..files import replace
+from . import formatting
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -60,6 +62,29 @@ class Table:
             "text/html": caption + self.wide.to_html(index=False, border=0),
             "text/plain": f"{self.number}. {self.caption}\n{self.wide.to_string(index=False)}",
         }
+
+
+def readable(
+    tidy: pd.DataFrame, name: str, number: str, caption: str, titles: Mapping[str, str], digits: int = 1
+) -> Table:
+    """Return the table of `tidy` with a column a title: X and X_interval as one, things by their names."""
+    wide = pd.DataFrame(
+        {title: [_read(row, key, digits) for row in tidy.to_dict("records")] for key, title in titles.items()}
+    )
+    return Table(name, number, caption, tidy, wide.loc[:, (wide != "–").any()] if len(wide) else wide)
+
+
+def _read(row: Mapping[Any, Any], key: str, digits: int) -> str:
+    value = row[key]
+    if f"{key}_interval" in row:
+        return formatting.estimate(value, row[f"{key}_interval"], digits)
+    if key in ("dataset", "pruner"):
+        return (formatting.DATASETS if key == "dataset" else formatting.PRUNERS)[value]
+    if key == "model":
+        return formatting.model(value)
+    if key in ("compression", "published") or isinstance(value, int):
+        return "–" if math.isnan(value) else f"{value:,g}"
+    return formatting.estimate(value, math.nan, digits) if isinstance(value, float) else str(value)
 
 
 def unless_empty(make: Callable[Concatenate[pd.DataFrame, P], T]) -> Callable[Concatenate[pd.DataFrame, P], T | None]:

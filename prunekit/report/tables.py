@@ -1,4 +1,4 @@
-"""Records -> the paper's five tables, ours with the 95 % interval over seeds and the published value beside it."""
+"""A section's trials -> its table: what runs came to over seeds, beside what is published, where the rows tell it."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import pandas as pd
 
 from ..names import CIFAR100_SUPERCLASSES
 from ..study.results import chance
-from . import formatting, paper_values
-from .paper_values import KEYS
-from .statistics import difference, half_width, summary, trained
+from ..study.statistics import CELL, difference, half_width, summary
+from . import formatting
 from .table import Table, named_once, telling, unless_empty
 
 READING = "Ours is the mean ± the half-width of its 95 % t interval over {seeds}"
+STARTED = "The mean ± the standard deviation of the runs that started to learn, of {seeds}"
 INFERENCE_IMAGES = 10_000  # of CIFAR's test
 _PARTS = {"top-1": "top1", "top-5": "top5"}
 
 
 @unless_empty
 def accuracy_by_dataset(frame: pd.DataFrame, unpruned: pd.DataFrame | None = None) -> Table:
-    """Table I: top-1 and top-5 accuracy at one compression, by dataset; in its caption, that of unpruned networks."""
+    """Table I: top-1 and top-5 accuracy at one compression, by dataset, beside that of unpruned networks."""
     compression = frame.compression.iloc[0]
     what = f"Test accuracy in %, at compression {compression:g}, by dataset"
     return _accuracy("table1_accuracy_by_dataset", "Table I", what, frame, unpruned)
@@ -30,7 +30,7 @@ def accuracy_by_dataset(frame: pd.DataFrame, unpruned: pd.DataFrame | None = Non
 
 @unless_empty
 def accuracy_by_compression(frame: pd.DataFrame, unpruned: pd.DataFrame | None = None) -> Table:
-    """Table II: top-1 and top-5 accuracy by compression; in its caption, that of unpruned networks."""
+    """Table II: top-1 and top-5 accuracy by compression, beside that of unpruned networks."""
     what = "Test accuracy in %, by compression"
     return _accuracy("table2_accuracy_by_compression", "Table II", what, frame, unpruned)
 
@@ -40,14 +40,14 @@ def time(frame: pd.DataFrame) -> Table:
     """Table III: seconds of a whole trial, and of inference on a test of CIFAR's size; no row mixes machines."""
     name = "table3_time"
     several = ["machine"] if frame.machine.dropna().nunique() > 1 else []
-    by = [*KEYS, *several]
+    by = [*CELL, *several]
     known = frame.dropna(subset="machine")
     inference = INFERENCE_IMAGES * frame.latency.astype(float)
     frame = frame.assign(machine=frame.machine.fillna("not known"), inference_seconds=inference)
     parts = {"trial": "seconds", "inference": "inference_seconds"}
     tidy = pd.concat([summary(frame, column, by).assign(time=label) for label, column in parts.items()])
-    tidy = _in_order(paper_values.attach(tidy.reset_index(drop=True), name), ["time"])
-    tidy.loc[tidy.time != "trial", ["published", "in_paper"]] = math.nan, False
+    tidy = _in_order(_published(tidy, frame), ["time"])
+    tidy.loc[tidy.time != "trial", "published"] = math.nan
     caption = (
         "Seconds of a whole trial (training, scoring, pruning, a test after each epoch), and of inference on "
         f"{INFERENCE_IMAGES:,} images (from the median of five passes of a hundred)"
@@ -65,7 +65,7 @@ def time(frame: pd.DataFrame) -> Table:
 def flops(frame: pd.DataFrame) -> Table:
     """Table IV: millions of FLOPs of the pruned network for one image."""
     name = "table4_flops"
-    tidy = paper_values.attach(_millions(summary(frame, "flops_kept")), name)
+    tidy = _published(_millions(summary(frame, "flops_kept")), frame)
     known = frame.reindex(columns=["dataset", "flops"]).dropna().drop_duplicates()
     unpruned = ", ".join(f"{formatting.DATASETS[d]} {f / 1e6:.1f}" for d, f in known.itertuples(index=False))
     caption = (
@@ -87,8 +87,8 @@ def layer_compression(layers: pd.DataFrame) -> Table:
         counts["all weights"] = [trial.layer_kept.sum(), trial.layer_total.sum()]
         counts["all parameters"] = [row["parameters_kept"], row["parameters"]]
         rows += [{**row, "layer": layer, "percent": 100 * kept / of} for layer, (kept, of) in counts.items()]
-    tidy = paper_values.attach(summary(pd.DataFrame(rows), "percent", [*KEYS, "layer"]), name)
-    tidy.loc[tidy.layer != "all parameters", ["published", "in_paper"]] = math.nan, False
+    tidy = _published(summary(pd.DataFrame(rows), "percent", [*CELL, "layer"]), layers)
+    tidy.loc[tidy.layer != "all parameters", "published"] = math.nan
     caption = (
         f"Density of each layer in % at compression {layers.compression.iloc[0]:g}. The paper printed one number for "
         "all layers; it is the density of all parameters, biases included"
@@ -101,7 +101,7 @@ def layer_compression(layers: pd.DataFrame) -> Table:
 def paired(frame: pd.DataFrame, name: str, number: str) -> Table | None:
     """Differences in top-1 accuracy between pruners of one seed, whose initial weights and batches are the same.
 
-    None for one pruner.
+    Of seeds of which both started to learn; None for one pruner.
     """
     if frame.pruner.nunique() < 2:
         return None
@@ -109,7 +109,7 @@ def paired(frame: pd.DataFrame, name: str, number: str) -> Table | None:
     rows, shown = [], []
     for (dataset, model, compression), cell in frame.groupby(["dataset", "model", "compression"], sort=False):
         for first, second in combinations(dict.fromkeys(cell.pruner), 2):
-            gaps = difference(cell, first, second)
+            gaps = difference(cell[cell.started], first, second)
             mean, interval = float(gaps.mean()), half_width(gaps)
             rows.append((dataset, model, compression, first, second, mean, interval, len(gaps)))
             place = (
@@ -125,8 +125,8 @@ def paired(frame: pd.DataFrame, name: str, number: str) -> Table | None:
     wide = cells.pivot(index="Difference", columns="cell", values="text")
     wide = wide.loc[list(dict.fromkeys(cells.Difference)), list(dict.fromkeys(cells.cell))].fillna("–").reset_index()
     caption = (
-        "Differences in top-1 accuracy, in points, paired on seeds: mean ± the half-width of its 95 % t interval over "
-        f"{formatting.seeds(frame)}."
+        "Differences in top-1 accuracy, in points, paired on seeds of which both networks started to learn: mean ± the "
+        f"half-width of its 95 % t interval, of {formatting.seeds(frame)}."
     )
     return Table(name, number, caption, tidy, wide.rename_axis(columns=None))
 
@@ -141,46 +141,53 @@ def superclasses(frame: pd.DataFrame) -> list[Table]:
     )
     members = tidy.groupby("superclass", sort=False)["class"].agg(", ".join).str.replace("_", " ").reset_index()
     wide = members.set_axis(["Superclass", "Classes"], axis=1)
-    caption = (
-        "CIFAR-100 groups its hundred classes into twenty superclasses, which are its coarse labels. Its images are "
-        "not those of CIFAR-10 (Finding 7)."
-    )
+    caption = "CIFAR-100 groups its hundred classes into twenty superclasses, which are its coarse labels."
     return [Table("cifar100_superclasses", "Table A", caption, tidy, wide)]
 
 
 def _accuracy(name: str, number: str, what: str, frame: pd.DataFrame, unpruned: pd.DataFrame | None) -> Table:
-    tidy = pd.concat([summary(frame, column).assign(accuracy=label) for label, column in _PARTS.items()])
-    tidy = _in_order(paper_values.attach(tidy.reset_index(drop=True), name), ["accuracy"])
+    tidy = _in_order(_published(_of_started(frame), frame), ["accuracy"])
     few = tidy.dataset.map(chance) > 1  # of ten classes a guess is among five: top-5 says nothing there
-    tidy.loc[few & (tidy.accuracy == "top-5"), ["published", "in_paper"]] = math.nan, False
-    ours = tidy.merge(
-        tidy[tidy.accuracy == "top-1"][[*KEYS, "each"]].rename(columns={"each": "top1"}), on=KEYS, how="left"
-    )
-    tidy["trained"] = [int(trained(d, pd.Series(top1)).sum()) for d, top1 in zip(ours.dataset, ours.top1, strict=True)]
     shown = tidy[~(few & (tidy.accuracy == "top-5"))]
-    caption = _caption(what, tidy, frame)
-    if ((shown.trained > 0) & (shown.trained < shown.seeds)).any():
-        caption += " Where some seeds trained (top-1 above twice chance) and others did not: how many, and each seed."
+    wide = _wide(shown, ["accuracy"], share=True, started=True)
+    caption = _caption(what, tidy, frame, STARTED)
+    if (shown.started < shown.runs).any():
+        caption += (
+            " (2 of 3): how many started, where not all; where none did, the mean of all. Failed to start: top-1 "
+        )
+        caption += "at the end exactly that of a constant output."
     for dataset, trials in frame[(frame.pruner == "magnitude") & (frame.pre_epochs > 0)].groupby("dataset", sort=False):
         where = f"{formatting.DATASETS[str(dataset)]}, {formatting.model(trials.model.iloc[0])}"
-        caption += f" Magnitude on {where}: after {trials.pre_epochs.iloc[0]} epochs of training; Finding 2 has others."
-    if (shown.accuracy == "top-5").any() and _alike(shown).any():
+        caption += f" Magnitude on {where}: after {trials.pre_epochs.iloc[0]} epochs of training."
+    if unpruned is not None and len(unpruned):
+        dense = _of_started(unpruned.assign(pruner="", compression=0.0))
+        dense = dense.merge(tidy[["dataset", "model"]].drop_duplicates()).assign(published=math.nan)
+        wide.insert(len(wide.columns) - frame.pruner.nunique(), "Not pruned", _once_a_block(shown, dense))
+        tidy = pd.concat([tidy, dense.assign(pruner="not pruned")], ignore_index=True)
+    if (shown.accuracy == "top-5").any() and shown.published.notna().any():
         caption += " The paper's values for a hundred classes stand beside both: its tables say top-1, its text top-5."
-    return Table(name, number, caption + _not_pruned(frame, unpruned), tidy, _wide(shown, ["accuracy"], share=True))
+    return Table(name, number, caption, tidy, wide)
 
 
-def _not_pruned(frame: pd.DataFrame, unpruned: pd.DataFrame | None) -> str:
-    """Return what the networks of `frame` reach with all weights, seed by seed, for a caption; "" if none was run."""
-    told = []
-    for (dataset, model), rows in (
-        () if unpruned is None else unpruned.dropna(subset="top1").groupby(["dataset", "model"], sort=False)
-    ):
-        if ((frame.dataset == dataset) & (frame.model == model)).any():
-            parts = {"top1": "top-1"} | ({"top5": "top-5"} if chance(str(dataset)) <= 1 else {})
-            each = {title: ", ".join(f"{value:.1f}" for value in rows[key].dropna()) for key, title in parts.items()}
-            shown = "; ".join(f"{title} {values}" for title, values in each.items())
-            told.append(f"{formatting.DATASETS[str(dataset)]}, {formatting.model(str(model))}: {shown}")
-    return f" Not pruned, each seed: {'. '.join(told)}." if told else ""
+def _once_a_block(shown: pd.DataFrame, dense: pd.DataFrame) -> list[str]:
+    """Return what unpruned networks reach, beside the first row of each dataset, network and accuracy of a table."""
+    block = ["dataset", "model", "accuracy"]
+    rows = dense.rename(columns={"mean": "mean_"}).itertuples()
+    texts = {tuple(getattr(row, key) for key in block): _text(row, 1, share=True, started=True) for row in rows}
+    lines = shown.drop_duplicates([*block, "compression"])
+    keys = list(lines[block].itertuples(index=False, name=None))
+    return ["" if key in keys[:place] else texts.get(key, "–") for place, key in enumerate(keys)]
+
+
+def _of_started(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a cell and accuracy, of the runs that started (of all, where none did); runs: how many there are."""
+    kept = frame.started | ~frame.groupby(CELL).started.transform("any")
+    runs = frame.groupby(CELL, sort=False).top1.count().rename("runs").reset_index()
+    parts = [
+        summary(frame.assign(value=frame[column].astype(float).where(kept)), "value").assign(accuracy=label)
+        for label, column in _PARTS.items()
+    ]
+    return pd.concat(parts, ignore_index=True).merge(runs, on=CELL)
 
 
 def _millions(tidy: pd.DataFrame) -> pd.DataFrame:
@@ -194,43 +201,44 @@ def _in_order(tidy: pd.DataFrame, parts: list[str]) -> pd.DataFrame:
     return tidy.loc[ranks.sort_values(list(map(str, ranks)), kind="stable").index].reset_index(drop=True)
 
 
-def _alike(tidy: pd.DataFrame) -> pd.Series:
-    """Whether a row's published value is of its own data and network, not of what they stand in for."""
-    return tidy.published_for == tidy.dataset + "/" + tidy.model
+def _published(tidy: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return `tidy` with the column `published`: what `frame` has so for a cell, NaN where it has nothing."""
+    if "published" not in frame:
+        return tidy.assign(published=math.nan).reset_index(drop=True)
+    return tidy.merge(frame[[*CELL, "published"]].drop_duplicates(CELL), on=CELL, how="left")
 
 
-def _caption(what: str, tidy: pd.DataFrame, frame: pd.DataFrame) -> str:
-    alike = _alike(tidy)
-    text = f"{what}. {READING.format(seeds=formatting.seeds(frame))}"
-    text += "; the paper's value is in brackets." if alike.any() else "."
-    if not alike.all():
-        others = ", ".join(formatting.DATASETS[dataset] for dataset in dict.fromkeys(tidy.dataset[~alike]))
-        text += f" {others}: not the paper's data, so none of its values."
+def _caption(what: str, tidy: pd.DataFrame, frame: pd.DataFrame, reading: str = READING) -> str:
+    text = f"{what}. {reading.format(seeds=formatting.seeds(frame))}"
+    text += "; the paper's value is in brackets." if tidy.published.notna().any() else "."
     if tidy.collapsed.any():
         text += " † collapsed: nothing kept leads from input to output (†1/3: so in one seed of three)."
     return text
 
 
-def _wide(tidy: pd.DataFrame, by: list[str], digits: int = 1, share: bool = False) -> pd.DataFrame:
+def _text(row: Any, digits: int, share: bool, started: bool) -> str:
+    """Return how a cell is read: 81.4 ± 0.3 (2 of 3) [78.8] †."""
+    text = formatting.estimate(row.mean_, row.spread if started else row.interval, digits, share)
+    runs = row.runs if started else row.seeds
+    if started and row.started < runs:
+        text += f" ({row.started} of {runs})"
+    if row.failed:
+        text += f" ({row.failed} failed)"
+    if not math.isnan(row.published):
+        text += f" [{row.published:g}]"
+    if row.collapsed:
+        text += " †" if row.collapsed >= runs else f" †{row.collapsed}/{runs}"
+    return text
+
+
+def _wide(
+    tidy: pd.DataFrame, by: list[str], digits: int = 1, share: bool = False, started: bool = False
+) -> pd.DataFrame:
     """Return what is read: a row a dataset, model, `by`, compression; a column a pruner; cells "ours [published]"."""
-    alike = _alike(tidy)
-
-    def cell(row: Any) -> str:
-        text = formatting.estimate(row.mean_, row.interval, digits, share)
-        if 0 < getattr(row, "trained", 0) < row.seeds:
-            text = f"{row.trained} of {row.seeds}: {', '.join(f'{value:.{digits}f}' for value in row.each)}"
-        if row.failed:
-            text += f" ({row.failed} failed)"
-        if row.in_paper and alike[row.Index]:
-            text += " [n/a]" if math.isnan(row.published) else f" [{row.published:g}]"
-        if row.collapsed:
-            text += " †" if row.collapsed >= row.seeds else f" †{row.collapsed}/{row.seeds}"
-        return text
-
     rows = tidy.rename(columns={"mean": "mean_"})
     compressions = ["compression"] if tidy.compression.nunique() > 1 else []
     keys = ["dataset", "model", *by, *compressions]
-    wide = _pivot(tidy.assign(text=[cell(row) for row in rows.itertuples()]), keys)
+    wide = _pivot(tidy.assign(text=[_text(row, digits, share, started) for row in rows.itertuples()]), keys)
     blocks = [title for title in ("Dataset", "Network", *(key.capitalize() for key in by)) if title in wide]
     return named_once(wide, [title for title in blocks if title != "Layer"])
 
@@ -238,7 +246,7 @@ def _wide(tidy: pd.DataFrame, by: list[str], digits: int = 1, share: bool = Fals
 def _pivot(cells: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Return `cells` with a row for each of `keys` and a column a pruner, in order of appearance, named for readers."""
     wide = cells.pivot(index=keys, columns="pruner", values="text")[list(dict.fromkeys(cells.pruner))]
-    wide = wide.loc[list(dict.fromkeys(cells[keys].itertuples(index=False, name=None)))].reset_index().fillna("n/a")
+    wide = wide.loc[list(dict.fromkeys(cells[keys].itertuples(index=False, name=None)))].reset_index().fillna("–")
     wide["dataset"] = wide.dataset.map(formatting.DATASETS)
     wide["model"] = wide.model.map(formatting.model)
     if "compression" in wide:

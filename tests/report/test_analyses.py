@@ -82,7 +82,7 @@ def controlled(own, shuffled, anew, erk):
         )
         for seed, top1 in enumerate(values)
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).assign(started=lambda rows: rows.top1 != 10.0)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def controlled(own, shuffled, anew, erk):
         ([80.0, 82.0], [80.0, 81.9], controls.SIZES),
         ([80.0, 82.0], [81.0, 80.0], controls.UNTOLD),
         ([60.0, 62.0], [70.0, 72.1], controls.WORSE),
-        ([10.0, 11.0], [11.0, 10.0], controls.UNTRAINED),
+        ([10.0, 10.0], [10.0, 10.0], controls.UNTRAINED),
         ([80.0], [70.0], "–"),
     ],
 )

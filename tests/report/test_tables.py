@@ -3,8 +3,9 @@ import math
 import pandas as pd
 import pytest
 
-from prunekit.report import formatting, paper_values, render, tables
-from prunekit.report.table import Table
+from prunekit.paper import numbers
+from prunekit.report import formatting, render, tables
+from prunekit.report.table import Table, readable
 
 
 def frame(values, **columns):
@@ -27,45 +28,70 @@ def frame(values, **columns):
         for pruner, seeds in values.items()
         for seed, value in enumerate(seeds)
     ]
-    return pd.DataFrame(rows)
+    made = pd.DataFrame(rows)
+    return made.assign(started=[not failed(one) for one in made.itertuples()])
 
 
-def test_accuracy_shows_ours_its_interval_and_the_published_value():
-    table = tables.accuracy_by_dataset(frame({"synflow": [80.0, 82.0], "random": [10.0, 10.0]}))
+def failed(row):
+    return row.top1 in (10.0, 1.0, None) or row.status != "ok"
+
+
+def beside(values, table="I", **columns):
+    """The same with the paper's values."""
+    return numbers.beside(frame(values, **columns), table)
+
+
+def test_accuracy_shows_ours_its_spread_and_the_published_value():
+    """80 and 82 deviate by 1.4; of 10, 10, 83 one started."""
+    table = tables.accuracy_by_dataset(beside({"synflow": [80.0, 82.0], "random": [10.0, 10.0], "snip": [10.0, 83.0]}))
     top1 = table.wide.iloc[0]
-    assert top1.SynFlow == "81.0 ± 12.7 [81.39]"
-    assert top1.Random == "10.0 ± 0.0 [10]"
-    assert list(table.wide.columns) == ["Dataset", "Network", "Accuracy", "SynFlow", "Random"]
+    assert top1.SynFlow == "81.0 ± 1.4 [81.39]"
+    assert top1.Random == "10.0 ± 0.0 (0 of 2) [10]", "where none started, all"
+    assert top1.SNIP == "83.0 (1 of 2) [76.98]"
+    assert list(table.wide.columns) == ["Dataset", "Network", "Accuracy", "SynFlow", "Random", "SNIP"]
     assert len(table.wide) == 1, "top-5 of ten classes says nothing"
-    assert len(table.tidy) == 4
+    assert len(table.tidy) == 6
+    row = table.tidy[(table.tidy.pruner == "snip") & (table.tidy.accuracy == "top-1")].iloc[0]
+    assert (row["mean"], row.seeds, row.started, row.runs) == (83.0, 1, 1, 2)
+    assert "how many started" in table.caption
+    assert "how many started" not in tables.accuracy_by_dataset(beside({"synflow": [80.0, 82.0]})).caption
 
 
 @pytest.mark.parametrize(("collapsed", "mark"), [([True, True], " †"), ([True, False], " †1/2"), ([False, False], "")])
 def test_collapse_is_marked(collapsed, mark):
-    data = frame({"synflow": [10.0, 10.0]})
+    data = beside({"synflow": [10.0, 10.0]})
     data["collapsed"] = collapsed
     table = tables.accuracy_by_dataset(data)
-    assert table.wide.iloc[0].SynFlow == f"10.0 ± 0.0 [81.39]{mark}"
+    assert table.wide.iloc[0].SynFlow == f"10.0 ± 0.0 (0 of 2) [81.39]{mark}"
     assert ("† collapsed" in table.caption) == any(collapsed)
 
 
 def test_the_paper_calls_a_hundred_classes_top_5():
     """Its tables say top-1, its text top-5: the value stands beside both."""
-    table = tables.accuracy_by_dataset(frame({"synflow": [40.0, 40.0]}, dataset="cifar100"))
+    table = tables.accuracy_by_dataset(beside({"synflow": [40.0, 40.0]}, dataset="cifar100"))
     assert table.wide[["Dataset", "Accuracy", "SynFlow"]].values.tolist() == [
         ["CIFAR-100", "top-1", "40.0 ± 0.0 [72.61]"],
         ["", "top-5", "90.0 ± 0.0 [72.61]"],
     ]
 
 
-def test_seeds_of_which_some_trained_are_shown_each():
-    """Twice chance is 20 % of ten classes, 2 % of a hundred."""
-    table = tables.accuracy_by_dataset(frame({"synflow": [10.0, 20.0, 83.4], "snip": [10.0, 20.0, 10.0]}))
-    assert table.wide.iloc[0].SynFlow == "1 of 3: 10.0, 20.0, 83.4 [81.39]"
-    assert table.wide.iloc[0].SNIP.startswith("13.3 (0.0–27.7)"), "no interval of a share reaches below nothing"
-    assert "Where some seeds trained" in table.caption
-    hundred = tables.accuracy_by_dataset(frame({"synflow": [1.0, 3.0]}, dataset="digit-pairs", model="vgg11"))
-    assert list(hundred.wide.SynFlow) == ["1 of 2: 1.0, 3.0", "1 of 2: 90.0, 90.0"]
+def test_the_unpruned_network_stands_beside_the_pruned():
+    """In the first row of its dataset, network and accuracy; of another dataset's nothing is said."""
+    data = pd.concat([frame({"snip": [70.0, 72.0]}, compression=c, dataset="cifar100") for c in (0.5, 2.0)])
+    dense = pd.concat(
+        [
+            frame({"random": [60.0, 1.0]}, compression=0.0, dataset="cifar100"),
+            frame({"random": [80.0]}, compression=0.0, dataset="cifar10"),
+        ]
+    )
+    table = tables.accuracy_by_compression(data, dense)
+    assert table.wide["Not pruned"].tolist() == ["60.0 (1 of 2)", "", "90.0 (1 of 2)", ""]
+    assert list(table.wide.columns) == ["Dataset", "Accuracy", "Compression", "Not pruned", "SNIP"]
+    own = table.tidy[table.tidy.pruner == "not pruned"]
+    assert own[["dataset", "accuracy", "compression", "mean"]].values.tolist() == [
+        ["cifar100", "top-1", 0.0, 60.0],
+        ["cifar100", "top-5", 0.0, 90.0],
+    ]
 
 
 def test_times_of_two_machines_share_no_row():
@@ -84,16 +110,14 @@ def test_times_of_two_machines_share_no_row():
     ("alone", "said"), [(True, "one trial at a time"), (False, "several trials at once, which slow each other")]
 )
 def test_times_say_where_and_how_they_were_taken(alone, said):
-    data = frame({"synflow": [80.0, 82.0]}, machine="EPYC, 2 cores", together=1, latency=1e-5, trial_seconds=9.0)
+    data = frame({"synflow": [80.0, 82.0]}, machine="EPYC, 2 cores", together=1, latency=1e-5, seconds=9.0)
     caption = tables.time(data.assign(alone=alone, threads=2)).caption
     assert f"on EPYC, 2 cores, {said}" in caption and "threads of each: 2" in caption
 
 
 def test_missing_and_failed_trials_leave_a_dash():
-    data = frame({"synflow": [None, None]}, status="failed")
+    data = beside({"synflow": [None, None]}, status="failed")
     assert tables.accuracy_by_dataset(data).wide.iloc[0].SynFlow == "– (2 failed) [81.39]"
-    missing = frame({"synflow": [None]}, status="missing").drop(columns=["top1", "top5", "collapsed"])
-    assert tables.accuracy_by_dataset(missing).wide.iloc[0].SynFlow.startswith("–")
 
 
 def test_rows_and_columns_keep_the_order_of_the_params():
@@ -105,35 +129,22 @@ def test_rows_and_columns_keep_the_order_of_the_params():
 
 
 def test_flops_are_in_millions():
-    data = frame({"random": [1.0, 1.0]}, compression=0.5, flops=313_478_154, flops_kept=99_300_000)
+    data = beside({"random": [1.0, 1.0]}, "IV", compression=0.5, flops=313_478_154, flops_kept=99_300_000)
     table = tables.flops(data)
     assert table.wide.iloc[0].Random == "99.3 ± 0.0 [99.3]"
     assert "CIFAR-10 313.5" in table.caption
 
 
-def test_embedded_data_says_what_it_stands_in_for():
-    table = tables.accuracy_by_dataset(frame({"synflow": [50.0]}, dataset="digit-pairs", model="vgg11"))
-    assert table.tidy.published_for[0] == "cifar100/vgg16"
-    assert table.tidy.published[0] == 72.61
-    assert list(table.wide.SynFlow) == ["50.0", "90.0"], "no published value beside other data"
-    assert "Digit pairs: not the paper's data, so none of its values." in table.caption
+def test_other_data_than_the_papers_have_no_published_value():
+    table = tables.accuracy_by_dataset(beside({"synflow": [50.0]}, dataset="digit-pairs", model="vgg11"))
+    assert table.tidy.published.isna().all() and "paper" not in table.caption
+    assert list(table.wide.SynFlow) == ["50.0", "90.0"]
 
 
 def test_superclasses_are_shown_where_cifar100_is():
     assert tables.superclasses(frame({"snip": [1.0]})) == []
     (table,) = tables.superclasses(frame({"snip": [1.0]}, dataset="cifar100"))
     assert len(table.wide) == 20
-
-
-def test_published_tables_are_whole():
-    sizes = {
-        name: (len(paper_values.table(name)), int(paper_values.table(name).value.isna().sum()))
-        for name in paper_values.TABLES
-    }
-    assert sizes == dict(zip(paper_values.TABLES, [(15, 0), (60, 1), (60, 0), (60, 1), (10, 0)], strict=True))
-    values = paper_values.table("table4_flops").set_index(paper_values.KEYS).value
-    assert values["cifar100", "vgg16", 0.2, "synflow"] == 9.3
-    assert math.isnan(values["cifar100", "vgg16", 0.05, "snip"])
 
 
 def test_paired_differences_are_of_the_same_seed():
@@ -146,21 +157,29 @@ def test_paired_differences_are_of_the_same_seed():
     assert list(table.wide.columns) == ["Difference", "CIFAR-10, VGG16"]
 
 
+def test_paired_differences_are_of_seeds_that_both_started():
+    """Of SynFlow 80, 84 and 10.00, and SNIP 78, 83 and 70: 2 and 1, as above."""
+    data = frame({"synflow": [80.0, 84.0, 10.0], "snip": [78.0, 83.0, 70.0], "random": [10.0] * 3})
+    table = tables.paired(data, "paired", "Table I-P")
+    assert table.tidy.iloc[0][["mean", "seeds"]].tolist() == [1.5, 2]
+    assert table.wide.iloc[:, 1].tolist() == ["1.5 ± 6.4", "–", "–"]
+
+
 def test_paired_differences_have_a_column_a_compression():
-    data = pd.concat([frame({"snip": [1.0], "grasp": [2.0], "random": [4.0]}, compression=c) for c in (0.05, 2.0)])
+    data = pd.concat([frame({"snip": [11.0], "grasp": [12.0], "random": [14.0]}, compression=c) for c in (0.05, 2.0)])
     wide = tables.paired(data, "paired", "Table II-P").wide
     assert list(wide.columns) == ["Difference", "c = 0.05", "c = 2"]
     assert list(wide["c = 2"]) == ["-1.0", "-3.0", "-2.0"]
 
 
 def test_files_of_a_table(tmp_path):
-    table = tables.accuracy_by_dataset(frame({"synflow": [80.0, 82.0]}))
+    table = tables.accuracy_by_dataset(beside({"synflow": [80.0, 82.0]}))
     table.save(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{table.name}.{kind}" for kind in ("csv", "md", "tex")]
     tidy = pd.read_csv(tmp_path / f"{table.name}.csv")
-    assert {*paper_values.KEYS, "mean", "interval", "seeds", "published"} <= set(tidy.columns)
+    assert {*numbers.CELL, "mean", "interval", "seeds", "published"} <= set(tidy.columns)
     assert len(tidy) == 2
-    assert r"81.0 $\pm$ 12.7" in (tmp_path / f"{table.name}.tex").read_text()
+    assert r"81.0 $\pm$ 1.4" in (tmp_path / f"{table.name}.tex").read_text()
 
 
 def test_estimates_are_written_for_readers():
@@ -182,3 +201,17 @@ def test_a_table_without_rows_is_a_sentence_in_every_form(wide, tmp_path):
     caption, body = empty.markdown().strip().split("\n\n")
     for flavour in (render._github, render._html, render._pdf):
         assert "No trial here is of this kind." in flavour(render._Table(caption, body))
+
+
+def test_rows_are_read_with_their_intervals_and_names():
+    tidy = pd.DataFrame(
+        {"dataset": ["cifar10", "digits"], "compression": [0.5, 2.0], "published": [77.95, math.nan], "runs": [3, 1]}
+        | {"ours": [78.04, 50.0], "ours_interval": [1.26, math.nan], "nothing": [math.nan] * 2}
+    )
+    titles = {"dataset": "Dataset", "compression": "c", "published": "Published", "ours": "Ours", "runs": "Runs"}
+    table = readable(tidy, "name", "Table X", "A caption.", titles | {"nothing": "Nothing"})
+    assert table.wide.values.tolist() == [
+        ["CIFAR-10", "0.5", "77.95", "78.0 ± 1.3", "3"],
+        ["Digits", "2", "–", "50.0", "1"],
+    ]
+    assert readable(tidy[:0], "name", "Table X", "A caption.", titles).wide.empty

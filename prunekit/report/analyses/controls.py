@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+from ...study.statistics import difference, half_width
 from .. import formatting
-from ..statistics import difference, half_width, trained
 from ..table import Table, unless_empty
 
 ERK = "prunekit.baselines:erk_random"
@@ -102,7 +102,7 @@ def _rows(frame: pd.DataFrame) -> pd.DataFrame:
         row |= _mean("erk_gap", difference(pd.concat([own, others]), str(pruner), ERK) if len(others) else own.top1[:0])
         gap, half = row["shuffled_gap"], row["shuffled_gap_interval"]
         both = cell[cell.control.isin(["none", "shuffled"])]
-        if not trained(str(cell.dataset.iloc[0]), both.top1.astype(float)).any():
+        if not both.started.any():
             row["chooses"] = UNTRAINED
         elif math.isnan(half):
             row["chooses"] = "–"

@@ -14,9 +14,9 @@ from matplotlib.lines import Line2D
 
 from ...names import DATASETS
 from ...study.results import chance
+from ...study.statistics import half_width
 from .. import formatting
 from ..figures import Figure, styles_of
-from ..statistics import half_width
 from ..table import Table, unless_empty
 
 _COARSE = "coarse"

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pandas as pd
 
+from ...study.statistics import half_width
 from .. import formatting
-from ..statistics import half_width
 from ..table import Table, named_once, unless_empty
 
 
