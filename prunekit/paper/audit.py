@@ -217,7 +217,7 @@ def _judge(number: float, dataset: str, ours: _Runs, rates: pd.DataFrame, inits:
         return row | {
             "verdict": EXPLAINED,
             "p": math.nan,
-            "why": f"a run that failed to start, as {rate:.0%} of such do",
+            "why": f"a run that failed to start, as {100 * rate:.0f} % of such do",
         }
     if narrow:
         return row | {"verdict": CONTRADICTED}
@@ -255,7 +255,9 @@ def _decisive(found: list[Judged], part: Part, cell: dict[str, Any], unit: str) 
         best = _nearest([best, *(one for one in found if one["verdict"] in (REPRODUCED, CONTRADICTED))])
     if best["verdict"] == REPRODUCED:
         return best | {"verdict": EXPLAINED, "why": best["reading"]} if best["reading"] else best
-    return (_elsewhere(same, part, cell) or best) if best["verdict"] in (UNDECIDED, CONTRADICTED) else best
+    if best["verdict"] not in (UNDECIDED, CONTRADICTED):
+        return best
+    return _elsewhere(best, [one for one in found if one["column"] in (unit, best["column"])], part, cell)
 
 
 def _nearest(found: list[Judged]) -> Judged:
@@ -263,19 +265,23 @@ def _nearest(found: list[Judged]) -> Judged:
     return min(found, key=lambda one: (order.index(one["verdict"]), -one["p"] if one["verdict"] == CONTRADICTED else 0))
 
 
-def _elsewhere(found: list[Judged], part: Part, cell: dict[str, Any]) -> Judged | None:
-    """Return the verdict by three or more runs of others between which the number lies; None where there are none."""
+def _elsewhere(best: Judged, found: list[Judged], part: Part, cell: dict[str, Any]) -> Judged:
+    """Return the verdict by others' runs: explained by three or more of a group between which the number lies.
+
+    Else `best`, with what others have.
+    """
     for one in found:
-        if one["column"] not in part.elsewhere:
-            continue
-        rows = elsewhere(one["column"])
+        rows = elsewhere(one["column"]) if one["column"] in part.elsewhere else elsewhere("")
         rows = rows[(rows[CELL] == pd.Series(cell)).all(axis=1) & (rows.pre_epochs == one["pre_epochs"])]
         for source, values in rows.groupby("source").value:
             if len(values) >= 3 and values.min() - part.rounding <= one["read"] <= values.max() + part.rounding:
                 between = f"{source}: {values.min():g} to {values.max():g}, {len(values)} runs"
-                why = f"reproduced elsewhere ({between}), not by our runs"
-                return one | {"verdict": EXPLAINED, "why": why}
-    return None
+                return one | {"verdict": EXPLAINED, "why": f"reproduced elsewhere ({between}), not by our runs"}
+        if len(rows) and (one["column"], one["pre_epochs"]) == (best["column"], best["pre_epochs"]):
+            low, high = rows.value.min(), rows.value.max()
+            told = f"elsewhere {low:g}" + (f" to {high:g}" if high > low else "") + f" ({rows.source.nunique()} groups)"
+            best = best | {"why": "; ".join(filter(None, [best["why"], told]))}
+    return best
 
 
 def _pool(frame: pd.DataFrame) -> pd.Series:

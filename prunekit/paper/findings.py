@@ -86,7 +86,7 @@ def tied_zeros(results: Results) -> pd.DataFrame:
     rows = []
     for (*key, machine), group in frame.groupby([*CELL, "machine"], sort=False):
         cell = dict(zip(CELL, key, strict=True))
-        records = [results.records[id_] for id_ in group.id]
+        records = [one for id_ in group.id if (one := results.records[id_]).layers]
         counts = pd.DataFrame(
             [(*_zeros(one), (one.flops_kept or math.nan) / 1e6, _by_position(one)) for one in records],
             columns=["zero", "removed", "ours", "by_position"],
@@ -123,7 +123,8 @@ def densities(results: Results) -> pd.DataFrame:
     """Return densities in percent beside Table V: parameters, weights, the layers that keep least and most."""
     rows = []
     for cell, group in _cells(results.frame("layers").query("status == 'ok'")):
-        found = pd.DataFrame([_densities(results.records[id_]) for id_ in group.id])
+        records = [one for id_ in group.id if (one := results.records[id_]).layers and one.parameters]
+        found = pd.DataFrame([_densities(one) for one in records])
         row = cell | {"published": printed("V").get(tuple(cell.values()), math.nan)}
         rows.append(row | {k: v for name in found for k, v in over_seeds(str(name), found[name]).items()})
     return pd.DataFrame(rows)

@@ -13,6 +13,9 @@ _PRUNING = {
     "scope": "scope",
     "scoring_images_per_class": "scoring images a class",
     "scoring_batch_size": "scoring batch",
+    "labels": "labels",
+    "control": "control",
+    "reaugmented": "images augmented anew",
 }
 _TRAINING = {
     "post_epochs": "epochs after pruning",

@@ -38,7 +38,6 @@ matplotlib.rcParams.update(
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7")  # Okabe-Ito: of the study's pruners
 _OWN_COLOURS = ("#000000", "#56b4e9", "#8c6d31", "#7f7f7f")  # of a user's own, as they appear
 _MARKERS, _OWN_MARKERS, _FAILED = "osD^v", "P*phd", "failed"  # of more of them than these are, some look alike
-_GREY = "0.6"
 _LONG = [*CELL, "seed", "shown", "value", "started", "published"]
 _Style = dict[str, Any]  # matplotlib's words: color and marker
 _EDGES = np.append(HISTOGRAM_CENTRES - 0.01, HISTOGRAM_CENTRES[-1] + 0.01)
@@ -138,15 +137,10 @@ def summary(frame: pd.DataFrame, unpruned: pd.DataFrame | None = None) -> Figure
 
 
 @unless_empty
-def accuracy_by_compression(
-    frame: pd.DataFrame, unpruned: pd.DataFrame | None = None, elsewhere: pd.DataFrame | None = None
-) -> Figure:
-    """Table II as curves: top-1, and top-5 of a hundred classes, beside the unpruned networks.
-
-    `elsewhere`: others' runs by cell, with the columns CELL, theirs (their mean top-1), least and most.
-    """
+def accuracy_by_compression(frame: pd.DataFrame, unpruned: pd.DataFrame | None = None) -> Figure:
+    """Table II as curves: top-1, and top-5 of a hundred classes, beside the unpruned networks."""
     values, name = {"top1": "", "top5": "top-5"}, "accuracy_by_compression"
-    return _curves(frame, values, name, "Figure A", "Accuracy", "%", unpruned, elsewhere)
+    return _curves(frame, values, name, "Figure A", "Accuracy", "%", unpruned)
 
 
 @unless_empty
@@ -172,14 +166,12 @@ def _curves(
     what: str,
     unit: str,
     unpruned: pd.DataFrame | None = None,
-    elsewhere: pd.DataFrame | None = None,
 ) -> Figure:
     """A table by compression, a panel a dataset: seeds as points, their means as lines, the published as hollow marks.
 
     `values` are the frame's columns to show, each with what the panel's title adds; `what` and `unit` name the axis.
     A top-5 of ten classes has no panel. Published values are the frame's column `published`, if it has one. A grey line
-    is the mean of those trials of `unpruned`, networks with all weights, that started; small grey marks, with a range,
-    are `elsewhere`.
+    is the mean of those trials of `unpruned`, networks with all weights, that started.
     """
     data = _long(frame, values)
     data["failed"] = False if unit != "%" else ~data.started
@@ -195,8 +187,6 @@ def _curves(
         shown = rows.shown.iloc[0]
         for _, alike in dense[(dense.dataset == rows.dataset.iloc[0]) & (dense.shown == shown)].groupby("dataset"):
             axes.axhline(alike.value.mean(), color="0.5", lw=1.3, zorder=1)
-        if elsewhere is not None and not shown:
-            _ranges(axes, elsewhere[elsewhere.dataset == rows.dataset.iloc[0]], styles)
         axes.set(
             title=formatting.DATASETS[rows.dataset.iloc[0]] + (f", {shown}" if shown else ""), xlabel="", ylabel=""
         )
@@ -209,8 +199,6 @@ def _curves(
     first.set_ylabel(f"{what} ({unit})")
     first.set(**({"ylim": (-3, 103)} if unit == "%" else {"yscale": "log"}))
     note = _legend(drawing, data, styles, dense)
-    if elsewhere is not None and len(elsewhere):
-        note += " Small grey marks: another group's runs of the same protocol with one seed, their mean and range."
     on = " and ".join(formatting.DATASETS[dataset] for dataset in dict.fromkeys(data.dataset))
     points = _STARTED if data.failed.any() else "Points are seeds, lines their means."
     caption = f"{what} by compression on {on}. {points}{note}"
@@ -254,14 +242,6 @@ def _panel(axes: Axes, rows: pd.DataFrame, styles: Mapping[str, _Style]) -> None
     for pruner, line in rows.drop_duplicates(CELL).groupby("pruner", sort=False):
         style = {"marker": markers[str(pruner)], "color": palette[str(pruner)]}
         axes.plot(line.compression, line.published, ls="none", mfc="none", ms=6, **style)
-
-
-def _ranges(axes: Axes, elsewhere: pd.DataFrame, styles: Mapping[str, _Style]) -> None:
-    """Draw others' runs: the mean as a small grey mark, beside ours, and their range."""
-    for pruner, line in elsewhere.groupby("pruner", sort=False):
-        reach = [line.theirs - line.least, line.most - line.theirs]
-        grey = {"color": _GREY, "marker": styles[str(pruner)]["marker"], "ms": 3.5, "elinewidth": 1}
-        axes.errorbar(line.compression * 1.06, line.theirs, yerr=reach, ls="none", zorder=1, **grey)
 
 
 def styles_of(pruners: Iterable[str]) -> dict[str, _Style]:

@@ -70,6 +70,15 @@ def test_what_always_collapses_answers_nothing():
     assert labels.table(frame).wide["2"].tolist()[1] == "0.0 ± 0.0 †"
 
 
+def test_networks_that_collapsed_are_no_cost_of_labels():
+    """Of 2, 4, 16 and 64 labels the last collapsed: the others lose ten points a doubling; two would tell nothing."""
+    frame = by_labels({"2": [90.0, 91.0], "4": [80.0, 81.0], "16": [60.0, 61.0], "64": [0.0, 0.0]})
+    frame["collapsed"] = (frame.compression > 0) & (frame.labels == "64")
+    assert labels.table(frame).wide["A doubling"].tolist() == ["", "-10.0 ± 0.0"]
+    frame["collapsed"] |= (frame.compression > 0) & (frame.labels == "16")
+    assert labels.table(frame).wide["A doubling"].tolist() == ["", "–"]
+
+
 def controlled(own, shuffled, anew, erk):
     rows = [
         BASE
@@ -89,7 +98,7 @@ def controlled(own, shuffled, anew, erk):
     ("own", "shuffled", "chooses"),
     [
         ([80.0, 82.0], [70.0, 72.1], controls.WEIGHTS),
-        ([80.0, 82.0], [80.0, 81.9], controls.SIZES),
+        ([80.0, 82.0], [80.0, 81.9], controls.UNTOLD),
         ([80.0, 82.0], [81.0, 80.0], controls.UNTOLD),
         ([60.0, 62.0], [70.0, 72.1], controls.WORSE),
         ([10.0, 10.0], [10.0, 10.0], controls.UNTRAINED),
@@ -102,6 +111,19 @@ def test_a_pruner_chooses_weights_where_it_exceeds_its_shuffled_mask(own, shuffl
     assert row["What it chooses"] == chooses
     assert row["Own − drawn anew"].startswith("0.0") and row["Own − ERK-random"].startswith("0.0")
     assert len(controls.table(frame).wide) == 2
+
+
+@pytest.mark.parametrize(("erk", "chooses"), [([75.0, 77.0], controls.SIZES), ([79.0, 81.0], controls.UNTOLD)])
+def test_layer_sizes_matter_where_shuffling_costs_less_than_half_of_the_lead(erk, chooses):
+    """Shuffling costs 0.05 ± 0.64 points: less than half of a lead of 5 over ERK-random, not than half of one of 1."""
+    row = controls.table(controlled([80.0, 82.0], [80.0, 81.9], [80.0, 82.0], erk)).wide.iloc[0]
+    assert row["What it chooses"] == chooses
+
+
+def test_a_random_mask_shuffled_is_no_control():
+    frame = controlled([80.0, 82.0], [70.0, 72.0], [80.0, 82.0], [75.0, 77.0])
+    frame["pruner"] = frame.pruner.replace("snip", "random")
+    assert controls.table(frame) is None and "No trial here has a control" in controls.said(frame)
 
 
 def test_differences_to_controls_are_paired_on_seeds():

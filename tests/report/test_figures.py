@@ -32,18 +32,6 @@ def test_where_none_starts_the_line_is_at_chance():
     assert "Points are seeds, lines their means." in figures.summary(frame([50.0, 60.0])).caption
 
 
-def test_others_runs_are_small_grey_marks_with_their_range():
-    theirs = pd.DataFrame(
-        {"dataset": "cifar10", "compression": [0.5], "pruner": "snip", "theirs": 75.0, "least": 74.0, "most": 77.0}
-    )
-    figure = figures.accuracy_by_compression(frame([70.0, 72.0]), elsewhere=theirs)
-    (bars,) = figure.drawing.axes[0].containers
-    assert bars.lines[0].get_ydata().tolist() == [75.0]
-    assert bars.lines[2][0].get_segments()[0][:, 1].tolist() == [74.0, 77.0]
-    assert "another group's runs" in figure.caption
-    assert "another group" not in figures.accuracy_by_compression(frame([70.0, 72.0])).caption
-
-
 def test_published_values_are_hollow_marks_of_the_same_cells():
     figure = figures.summary(frame([70.0, 72.0]).assign(published=[76.0, 76.0, 77.0, 77.0]))
     (hollow,) = [line for line in figure.drawing.axes[0].lines if line.get_linestyle() == "None"]

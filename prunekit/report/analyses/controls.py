@@ -17,7 +17,7 @@ from ..table import Table, unless_empty
 ERK = "prunekit.baselines:erk_random"
 WEIGHTS, SIZES, WORSE = "weights", "layer sizes", "worse weights than at random"
 UNTOLD, UNTRAINED = "not told", "does not train"
-ALIKE = 3.0  # points: a difference whose whole interval is smaller is none that matters
+ALIKE = 0.5  # of a pruner's lead over ERK-random: a difference whose whole interval is smaller is none that matters
 _CONTROLS = {"shuffled": "Shuffled", "reinitialised": "Drawn anew"}
 
 
@@ -46,7 +46,8 @@ def table(frame: pd.DataFrame) -> Table | None:
         "at random. Top-1 in %, differences in points, paired on seeds: mean ± the half-width of its 95 % t "
         f"interval over {formatting.seeds(frame)}. A pruner chooses weights where it exceeds its shuffled mask by "
         "more, and "
-        f"layer sizes where that whole interval lies within {ALIKE:g} points."
+        "layer sizes where that whole interval is less than half of its lead over ERK-random. A random mask stays one "
+        "when it is shuffled, so random pruning has no row."
     )
     return Table("controls", "Table C", caption, tidy, pd.DataFrame(shown).fillna("–"))
 
@@ -63,7 +64,7 @@ def said(frame: pd.DataFrame) -> str:
             f"{what} ({_named(cells[cells.chooses == kind])})"
             for kind, what in {
                 WEIGHTS: "costs accuracy, so it matters which weights are kept",
-                SIZES: f"changes accuracy by less than {ALIKE:g} points, interval included, so only layer sizes matter",
+                SIZES: "costs less than half of the lead over ERK-random, so layer sizes matter most",
                 WORSE: "gains accuracy, so the choice of weights is worse than a random one",
                 UNTOLD: "makes a difference that the seeds do not tell",
                 UNTRAINED: "changes nothing, for no network trains",
@@ -90,7 +91,8 @@ def said(frame: pd.DataFrame) -> str:
 def _rows(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a row a pruner and compression: means, differences to each control and ERK-random, and what it chooses."""
     rows: list[dict[str, Any]] = []
-    for (pruner, compression), cell in frame[frame.pruner != ERK].groupby(["pruner", "compression"], sort=False):
+    chosen = frame[~frame.pruner.isin([ERK, "random"])]
+    for (pruner, compression), cell in chosen.groupby(["pruner", "compression"], sort=False):
         own = cell[cell.control == "none"]
         if len(own) == len(cell):  # no control of it was run
             continue
@@ -109,7 +111,8 @@ def _rows(frame: pd.DataFrame) -> pd.DataFrame:
         elif abs(gap) > half:
             row["chooses"] = WEIGHTS if gap > 0 else WORSE
         else:
-            row["chooses"] = SIZES if abs(gap) + half < ALIKE else UNTOLD
+            lead = row["erk_gap"] if row["erk_gap"] > row["erk_gap_interval"] else 0.0
+            row["chooses"] = SIZES if abs(gap) + half < ALIKE * lead else UNTOLD
         rows.append(row | {"seeds": own.seed.nunique()})
     return pd.DataFrame(rows)
 

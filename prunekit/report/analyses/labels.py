@@ -70,7 +70,7 @@ def table(frame: pd.DataFrame) -> Table | None:
         f"labels: {formatting.budget(frame)}. Mean ± the half-width of its 95 % t interval over "
         f"{formatting.seeds(frame)}. A "
         "doubling: by how many points twice as many labels change it, the slope of a line through all but the coarse "
-        "labels, a seed a line."
+        "labels, a seed a line, of networks that did not collapse."
     )
     caption += " † collapsed." if rows.collapsed.eq(True).any() else ""
     wide = pd.DataFrame([unpruned, *shown]).fillna("") if shown else pd.DataFrame()
@@ -138,7 +138,7 @@ def said(frame: pd.DataFrame) -> str:
         f"more than the interval over seeds, shows in {len(peaks)} of {len(answers)} pairs of pruner and compression"
         f"{f' ({best})' if peaks else ''}. As labels double, pruned networks keep less of the unpruned one's accuracy "
         f"in {len(falls)} of these and more in {len(rises)}: from {least} to {most}; in the others the seeds do not "
-        "tell. Pairs that collapse whatever the labels are left out."
+        "tell. Networks that collapsed are left out: what they lost is no cost of labels."
     )
 
 
@@ -154,8 +154,9 @@ class _Answer:
 
 def _answers(rows: pd.DataFrame) -> Iterator[_Answer]:
     for (pruner, compression), cells in rows.groupby(["pruner", "compression"], sort=False):
-        by_count = cells[cells.labels != _COARSE].pivot(index="count", columns="seed", values="kept").sort_index()
-        if len(slope := _slope(cells)) < 2 or cells.collapsed.eq(True).all() or by_count.isna().all(axis=None):
+        whole = cells[(cells.labels != _COARSE) & ~cells.collapsed.eq(True)]
+        by_count = whole.pivot(index="count", columns="seed", values="kept").sort_index()
+        if len(slope := _slope(cells)) < 2:
             continue
         best = int(by_count.mean(axis=1).sort_values(ascending=False).index[0])
         ends = [by_count.index[0], by_count.index[-1]]
@@ -165,12 +166,15 @@ def _answers(rows: pd.DataFrame) -> Iterator[_Answer]:
 
 
 def _slope(cells: pd.DataFrame) -> pd.Series:
-    """Return, a seed, by how many points what is kept changes as labels double: the slope of the least squares."""
-    known = cells[cells.labels != _COARSE].dropna(subset="kept")
+    """Return, a seed, by how many points what is kept changes as labels double: the slope of the least squares.
+
+    Of networks that did not collapse, whose loss is no cost of labels; of three numbers of labels or more.
+    """
+    known = cells[(cells.labels != _COARSE) & ~cells.collapsed.eq(True)].dropna(subset="kept")
     slopes = {
         seed: float(np.polyfit(np.log2(rows["count"].astype(float)), rows.kept, 1)[0])
         for seed, rows in known.groupby("seed")
-        if rows["count"].nunique() > 1
+        if rows["count"].nunique() > 2
     }
     return pd.Series(slopes, dtype=float)
 

@@ -1,0 +1,74 @@
+"""Records that tell little: the rule says so in words, and divides by nothing."""
+
+import warnings
+
+import pytest
+from synthetic import paper, record, recorded, with_records
+
+from prunekit.paper import audit, claims, findings, variation
+
+EVERYTHING = [
+    *(getattr(findings, name) for name in ("one_shot", "magnitude", "pretraining", "tied_zeros", "stages")),
+    *(getattr(findings, name) for name in ("densities", "signals", "reaugmented")),
+    *(variation.sources_of_spread, variation.needed, variation.pruned_beside_unpruned, variation.beside_others),
+    *(variation.pairs, variation.rankings),
+]
+LOST = {"signal": 0.0, "dense_signal": 1.0}
+
+
+def one_seed():
+    return recorded(paper(seeds=[0]))
+
+
+def none_started():
+    guess = {"cifar10": 10.0, "cifar100": 1.0, "mnist": 11.35}
+    return recorded(paper(), lambda trial: LOST | {"top1": guess[trial.dataset], "top5": 5.0})
+
+
+def all_collapsed():
+    return recorded(paper(), lambda trial: LOST | {"collapsed": True, "top1": 1.0, "top5": 5.0, "flops_kept": 0})
+
+
+def without_a_pruner():
+    return recorded(paper(pruner=["synflow", "snip"]))
+
+
+def someone_elses():
+    return recorded(paper("sections.reaugmented=[]", dataset=["digits"], model="vgg11", pruner=["snip"]))
+
+
+def nothing_measured():
+    bare = dict.fromkeys(("top1", "top5", "flops", "flops_kept", "density", "effective_density", "latency"))
+    return recorded(paper(), lambda trial: bare | {"layers": [], "seconds": {}})
+
+
+def a_single_run():
+    study = paper()
+    one = next(iter(study.trials.values()))
+    return with_records(study, {one.id: record(one)})
+
+
+@pytest.mark.parametrize(
+    "made",
+    [one_seed, none_started, all_collapsed, without_a_pruner, someone_elses, nothing_measured, a_single_run],
+)
+def test_what_tells_little_is_said_and_breaks_nothing(made):
+    results = made()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rows = audit.numbers(results)
+        told = claims.judged(results, rows)
+        for one in EVERYTHING:
+            one(results)
+    assert len(rows) == 203 and set(rows.verdict) <= set(audit.VERDICTS)
+    assert (rows[rows.verdict == audit.UNDECIDED].why != "").all()
+    assert set(told.verdict) <= set(audit.VERDICTS) and (told.evidence != "").all()
+    if made in (one_seed, a_single_run):
+        by_interval = rows[rows.half.notna() & (rows.table != "V")]
+        assert by_interval.empty, "no cell has two runs"
+
+
+def test_more_runs_of_a_cell_elsewhere_than_here_decide_as_few_do():
+    results = a_single_run()
+    rows = variation.beside_others(results)
+    assert rows.ours_runs.tolist() == [1] and rows.theirs_runs.iloc[0] == 15
