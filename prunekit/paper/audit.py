@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pandas as pd
 
-from ..names import title
+from ..names import PRUNERS, title
 from ..study.params import Section
 from ..study.results import SEVERED, Results, chance
 from . import rule
@@ -19,8 +19,6 @@ from .protocol import DESCRIBED_PRE_EPOCHS, unlike
 REPRODUCED, EXPLAINED, CONTRADICTED = "reproduced", "explained", "contradicted"
 UNDECIDED, NOT_RUN = "undecided", "not run"
 VERDICTS = (REPRODUCED, EXPLAINED, CONTRADICTED, UNDECIDED, NOT_RUN)
-_ALIKE = ["pruner", "compression", "pre_epochs"]  # networks whose FLOPs vary alike, on both CIFARs
-_SHARED = ["dataset", "model", "compression", "seed"]  # by runs that differ in their pruner alone
 FEW = 0.05  # what is less probable than this is not said to have happened
 Judged = dict[str, Any]  # of a printed number: columns of `numbers`
 _PRE_EPOCHS = {DESCRIBED_PRE_EPOCHS: "", 0: "pruned at initialisation", 10: "pruned after 10 epochs"}
@@ -62,20 +60,23 @@ def runs(results: Results, part: Part) -> pd.DataFrame:
     sections: list[Section] = [part.section, "described"] if part.table != "III" else [part.section]
     if part.trained and part.table != "III":
         sections += ["comparison", "sweep", "unpruned"]  # which all tell how runs vary
-    frame = pd.concat([results.frame(one) for one in sections]).drop_duplicates("id").reset_index(drop=True)
+    frame = pd.concat([results.frame(one) for one in sections]).drop_duplicates("id")
+    frame = frame[frame.pruner.isin(PRUNERS)].reset_index(drop=True)  # a user's own say nothing of the paper's
+    why = unlike(frame, part.trained, timed=part.table == "III")
+    twice = frame[why == ""].duplicated([*CELL, "pre_epochs", "seed"])
+    why[twice.index[twice]] = "another run of its seed"
     frame = frame.assign(
-        unlike=unlike(frame, part.trained),
+        unlike=why,
         flops_millions=frame.flops_kept.astype(float) / 1e6,
         relative=frame.seconds.astype(float) / frame.groupby(["dataset", "seed"]).seconds.transform("median"),
         all=100 * frame.parameters_kept.astype(float) / frame.parameters.astype(float),
         oddest=_oddest(frame, results) if part.table == "V" else math.nan,
     )
+    shared = ~(frame.pruner.eq("grasp") & frame.model.ne("fc")) | (not part.trained)
     return frame.assign(
         cell=_joined(frame, [*CELL, "pre_epochs"]),
-        cluster=_joined(frame, _SHARED if part.trained else ["model", *_ALIKE, "seed"]).where(
-            (frame.pruner != "grasp") | (not part.trained), ""
-        ),
-        pool=_pool(frame) if part.trained else _joined(frame, ["model", *_ALIKE]),
+        cluster=frame.seed.astype(str).where(shared, ""),
+        pool=_pool(frame) if part.trained else _joined(frame, ["model", "pruner", "compression", "pre_epochs"]),
     )
 
 
@@ -83,7 +84,8 @@ def spread(frame: pd.DataFrame, column: str, part: Part) -> pd.DataFrame:
     """Return how far runs vary, see `rule.pooled`: of `runs` that are the paper's protocol and started.
 
     Accuracies are pooled over a dataset's cells, but for GraSP's, whose signal explodes, and SNIP's on CIFAR-10, which
-    vary more. FLOPs are pooled over both CIFARs, a pruner and compression at a time.
+    vary more; GraSP's of one seed have nothing in common. FLOPs are pooled over both CIFARs, a pruner and compression
+    at a time.
     """
     known = frame[(frame.unlike == "") & (frame.started | (not part.trained))].rename(columns={column: "value"})
     known = known.dropna(subset="value").astype({"value": float})
@@ -106,14 +108,23 @@ def once(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[~rows.assign(table=rows.table.replace("II", "I")).duplicated(["table", *CELL, "published"])]
 
 
-def counts(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return how many numbers of each table came out how, a row a table, a column a verdict."""
-    found = rows.groupby("table", sort=False).verdict.value_counts().unstack(fill_value=0)
-    return found.reindex([part.table for part in PARTS]).reindex(columns=VERDICTS, fill_value=0).fillna(0).astype(int)
+def counts(rows: pd.DataFrame, claims: pd.Series) -> pd.DataFrame:
+    """Return how many numbers of each table, of all, and how many claims came out how: published, a column a verdict.
+
+    `claims`: the verdicts on them.
+    """
+    groups = {f"Numbers of Table {part.table}": rows.verdict[rows.table == part.table] for part in PARTS}
+    groups |= {"All numbers": once(rows).verdict, "Claims": claims}
+    return pd.DataFrame(
+        [
+            {"published": of, **{verdict: int((found == verdict).sum()) for verdict in VERDICTS}}
+            for of, found in groups.items()
+        ]
+    )
 
 
 def by_chance(rows: pd.DataFrame) -> dict[str, float]:
-    """Return, of the numbers judged by an interval: how many there are, would lie outside it by chance, do, and stay.
+    """Return, of numbers judged by an interval: how many there are, would by chance lie outside at most, do, and stay.
 
     Keys: judged, expected, outside, stay (after Benjamini and Hochberg, at a rate of 5 % of false ones).
     """
@@ -213,12 +224,10 @@ def _judge(number: float, dataset: str, ours: _Runs, rates: pd.DataFrame, inits:
         row["p"] = ours.p(number)
         if abs(number - ours.values.mean()) <= ours.half:
             return row | {"verdict": REPRODUCED}
-    if at_chance and (rate := _rate(ours.like, rates)) >= FEW:
-        return row | {
-            "verdict": EXPLAINED,
-            "p": math.nan,
-            "why": f"a run that failed to start, as {100 * rate:.0f} % of such do",
-        }
+    failed, of, rate = _failing(ours.like, rates)
+    if at_chance and rate >= FEW:
+        why = f"a run that failed to start, as {failed} of {of} like it did"
+        return row | {"verdict": EXPLAINED, "p": math.nan, "why": why}
     if narrow:
         return row | {"verdict": CONTRADICTED}
     wide = f"one more run may lie anywhere within ± {ours.half:.3g}"
@@ -227,8 +236,9 @@ def _judge(number: float, dataset: str, ours: _Runs, rates: pd.DataFrame, inits:
 
 def _none_started(at_chance: bool, like: pd.DataFrame, inits: pd.DataFrame) -> Judged:
     """The verdict where no run of ours started: on how likely another one would."""
+    none = f"none of our {len(like)} runs started" if len(like) > 1 else "our one run did not start"
     if at_chance:
-        return {"verdict": REPRODUCED, "why": f"none of our {len(like)} runs started"}
+        return {"verdict": REPRODUCED, "why": none}
     same = pd.concat([inits[(inits[CELL] == like[CELL].iloc[0]).all(axis=1)], like]).drop_duplicates("seed")
     cut = int((same.at_init == SEVERED).sum())
     if rule.predictive(len(same) - cut, len(same)) < FEW:
@@ -237,14 +247,14 @@ def _none_started(at_chance: bool, like: pd.DataFrame, inits: pd.DataFrame) -> J
             "p": 0.0,
             "why": f"no path of weights is left in {cut} of {len(same)} initialisations",
         }
-    return {"verdict": UNDECIDED, "why": f"none of our {len(like)} runs started, and another one may"}
+    return {"verdict": UNDECIDED, "why": f"{none}, and another one may"}
 
 
-def _rate(like: pd.DataFrame, rates: pd.DataFrame) -> float:
-    """The probability that another run of a cell fails to start, by its signal at initialisation."""
-    known = rates.set_index(["dataset", "at_init"])
-    each = [known.loc[key] for key in zip(like.dataset, like.at_init, strict=True) if key in known.index]
-    return sum(rule.predictive(int(one.failed), int(one.runs)) for one in each) / len(each) if each else 0.0
+def _failing(like: pd.DataFrame, rates: pd.DataFrame) -> tuple[int, int, float]:
+    """How many networks failed to start, of how many whose signal fares as that of a cell's runs; and the next one."""
+    alike = rates[rates.dataset.isin(like.dataset) & rates.at_init.isin(like.at_init)]
+    failed, of = int(alike.failed.sum()), int(alike.runs.sum())
+    return failed, of, rule.predictive(failed, of) if of else 0.0
 
 
 def _decisive(found: list[Judged], part: Part, cell: dict[str, Any], unit: str) -> Judged:
@@ -274,7 +284,11 @@ def _elsewhere(best: Judged, found: list[Judged], part: Part, cell: dict[str, An
         rows = elsewhere(one["column"]) if one["column"] in part.elsewhere else elsewhere("")
         rows = rows[(rows[CELL] == pd.Series(cell)).all(axis=1) & (rows.pre_epochs == one["pre_epochs"])]
         for source, values in rows.groupby("source").value:
-            if len(values) >= 3 and values.min() - part.rounding <= one["read"] <= values.max() + part.rounding:
+            if (
+                best["verdict"] == CONTRADICTED
+                and len(values) >= 3
+                and values.min() - part.rounding <= one["read"] <= values.max() + part.rounding
+            ):
                 between = f"{source}: {values.min():g} to {values.max():g}, {len(values)} runs"
                 return one | {"verdict": EXPLAINED, "why": f"reproduced elsewhere ({between}), not by our runs"}
         if len(rows) and (one["column"], one["pre_epochs"]) == (best["column"], best["pre_epochs"]):

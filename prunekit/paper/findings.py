@@ -11,12 +11,14 @@ from typing import Any
 
 import pandas as pd
 
+from ..names import DATASETS
 from ..study.results import Results
 from ..study.statistics import over_seeds
 from ..study.trial import Record
-from .numbers import CELL, UNPRUNED_MILLIONS, elsewhere, others, printed
+from . import protocol
+from .numbers import CELL, UNPRUNED_MILLIONS, elsewhere, others
 
-INFERENCE_IMAGES = 10_000  # of CIFAR's test
+INFERENCE_IMAGES = DATASETS["cifar10"].test
 
 
 def one_shot(results: Results) -> pd.DataFrame:
@@ -29,7 +31,9 @@ def one_shot(results: Results) -> pd.DataFrame:
     trained = pd.concat([results.frame(section) for section in ("sweep", "described")]).drop_duplicates("id")
     rows = []
     for cell, group in _cells(many[many.pruner == "synflow"]):
-        row: dict[str, Any] = cell | {"steps": int(group.prune_steps.max()), "published": _share_in_print(cell)}
+        unpruned = UNPRUNED_MILLIONS.get(cell["dataset"], math.nan)
+        row: dict[str, Any] = cell | {"steps": int(group.prune_steps.max())}
+        row |= {"published": 100 * _in_print(_at(once, cell), "IV") / unpruned}
         for name, trials in {"one": _at(once, cell), "many": group}.items():
             steps = _at(trained, cell)
             steps = steps[(steps.prune_steps == 1) == (name == "one")]
@@ -51,10 +55,10 @@ def magnitude(results: Results) -> pd.DataFrame:
     theirs = others()[(others().quantity == "flops_millions") & (others().pruner == "magnitude")]
     rows = []
     for cell, group in _cells(_at(results.frame("flops"), {"pruner": "magnitude", "pre_epochs": 0})):
-        if (cell["dataset"], cell["model"]) in {("cifar10", "vgg16"), ("cifar100", "vgg16")}:
+        if not math.isnan(number := _in_print(group, "IV")):
             same = _at(theirs, cell)
             means = {"untrained": same[same.pre_epochs == 0], "pretrained": same[same.pre_epochs > 0]}
-            row = cell | {"published": printed("IV").get(tuple(cell.values()), math.nan)}
+            row = cell | {"published": number}
             row |= over_seeds("ours", group.flops_kept.astype(float) / 1e6)
             rows.append(row | {name: found.value.mean() for name, found in means.items()})
     return pd.DataFrame(rows)
@@ -70,7 +74,7 @@ def pretraining(results: Results) -> pd.DataFrame:
         if tuple(key) in pretrained:
             cell = dict(zip(CELL, key, strict=True))
             table = "I" if cell["model"] == "fc" else "II"
-            row = cell | {"epochs": epochs, "published": printed(table).get(tuple(key), math.nan)}
+            row = cell | {"epochs": epochs, "published": _in_print(group, table)}
             rows.append(row | over_seeds("top1", group.top1) | over_seeds("seconds", group.seconds))
     return pd.DataFrame(rows)
 
@@ -92,7 +96,9 @@ def tied_zeros(results: Results) -> pd.DataFrame:
             columns=["zero", "removed", "ours", "by_position"],
         ).astype(float)
         counts = counts.dropna(subset="zero")
-        row = cell | {"machine": machine, "published": printed("IV").get(tuple(key), math.nan)}
+        if counts.empty:
+            continue
+        row = cell | {"machine": machine, "published": _in_print(group, "IV")}
         row |= {"more": int((counts.zero > counts.removed).sum()), "runs": len(counts)}
         rows.append(row | {k: v for name in counts for k, v in over_seeds(str(name), counts[name]).items()})
     return pd.DataFrame(rows)
@@ -106,7 +112,7 @@ def stages(results: Results) -> pd.DataFrame:
     frame = results.frame("timing").query("status == 'ok'")
     rows = []
     for (dataset, model), group in frame.groupby(["dataset", "model"], sort=False):
-        in_print = printed("III").xs(dataset) if dataset in printed("III") else printed("III")[:0]
+        in_print = protocol.beside(group, "III").drop_duplicates(CELL).published
         row = {"dataset": dataset, "model": model, "published": in_print.median()}
         row |= {stage: group[f"{stage}_seconds"].mean() for stage in ("score", "train", "test")}
         rows.append(row | {"trial": group.seconds.mean(), "inference": INFERENCE_IMAGES * group.latency.mean()})
@@ -125,7 +131,7 @@ def densities(results: Results) -> pd.DataFrame:
     for cell, group in _cells(results.frame("layers").query("status == 'ok'")):
         records = [one for id_ in group.id if (one := results.records[id_]).layers and one.parameters]
         found = pd.DataFrame([_densities(one) for one in records])
-        row = cell | {"published": printed("V").get(tuple(cell.values()), math.nan)}
+        row = cell | {"published": _in_print(group, "V")}
         rows.append(row | {k: v for name in found for k, v in over_seeds(str(name), found[name]).items()})
     return pd.DataFrame(rows)
 
@@ -152,7 +158,7 @@ def reaugmented(results: Results) -> pd.DataFrame:
     rows = []
     for cell, group in _cells(anew):
         same, other = (trials.set_index("seed").flops_kept.astype(float) / 1e6 for trials in (_at(once, cell), group))
-        row = cell | {"published": printed("IV").get(tuple(cell.values()), math.nan)}
+        row = cell | {"published": _in_print(_at(once, cell), "IV")}
         row |= over_seeds("same", same) | over_seeds("anew", other) | over_seeds("moved", (other - same).dropna())
         rows.append(row | {"others": _at(theirs, cell).value.mean()})
     return pd.DataFrame(rows)
@@ -167,9 +173,9 @@ def _at(frame: pd.DataFrame, cell: dict[str, Any]) -> pd.DataFrame:
     return frame[(frame[list(cell)] == pd.Series(cell)).all(axis=1)]
 
 
-def _share_in_print(cell: dict[str, Any]) -> float:
-    number = printed("IV").get(tuple(cell.values()), math.nan)
-    return 100 * number / UNPRUNED_MILLIONS.get(cell["dataset"], math.nan)
+def _in_print(group: pd.DataFrame, table: str) -> float:
+    """What the paper's table has for a cell of a section's frame, NaN where its runs are of another protocol."""
+    return float(protocol.beside(group, table).published.iloc[0]) if len(group) else math.nan
 
 
 def _zeros(record: Record) -> tuple[float, float]:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pandas as pd
 
+from ..study.results import chance
 from ..study.trial import Trial
+from . import numbers
 
+FAILED = "the trial failed"
 DESCRIBED_PRE_EPOCHS = 100  # of training before magnitude pruning, as the paper says
 _PRUNING = {
     "width": "width",
@@ -28,23 +34,45 @@ _TRAINING = {
 _ALIKE = {"precision": ("bf16-mixed",)}  # whose rounding moves no mean: see the report's arithmetic
 
 
-def unlike(frame: pd.DataFrame, trained: bool) -> pd.Series:
+def unlike(frame: pd.DataFrame, trained: bool, timed: bool = False) -> pd.Series:
     """Return, a row of a section's frame, in what it is not the paper's protocol, in a few words; "" where it is.
 
-    In pruning, and where it matters, `trained` or trained before pruning, in training. Epochs before pruning are left
-    to the readings. What failed is no run.
+    In pruning, and where it matters, `trained` or trained before pruning, in training; `timed`: one at a time. Epochs
+    before pruning are left to the readings. What failed is no run.
     """
     why = pd.Series("", frame.index, dtype=object)
     if frame.empty:
         return why
-    why[frame.status != "ok"] = "the trial failed"
+    why[frame.status != "ok"] = FAILED
     for fields, matters in ((_PRUNING, frame.status == "ok"), (_TRAINING, (frame.pre_epochs > 0) | trained)):
         for field, title in fields.items():
             default = Trial.model_fields[field].default
             found = frame[field]
             other = found.notna() if default is None else ~found.isin([default, *_ALIKE.get(field, ())])
             for value in found[other & matters & (why == "")].unique():
-                said = value if isinstance(value, str) else f"{value:,.0f}" if value >= 1000 else f"{value:g}"
-                expected = "all" if default is None else default if isinstance(default, str) else f"{default:g}"
-                why[(found == value) & other & matters & (why == "")] = f"{title}: {said}, not {expected}"
+                expected = "all" if default is None else _said(default)
+                why[(found == value) & other & matters & (why == "")] = f"{title}: {_said(value)}, not {expected}"
+    if timed:
+        why[(why == "") & ~frame.alone.astype(bool)] = "timed beside other trials"
     return why
+
+
+def _said(value: Any) -> str:
+    """5,000; 0.25; a word or a truth as it is."""
+    if isinstance(value, (str, bool, np.bool_)):
+        return str(value)
+    return f"{value:,.0f}" if value >= 1000 else f"{value:g}"
+
+
+def beside(frame: pd.DataFrame, table: str) -> pd.DataFrame:
+    """Return a section's frame with the column `published`: what the paper's table, I to V, has for a row.
+
+    NaN where it has nothing, and where the row is not the paper's protocol: like stands beside like.
+    """
+    like = unlike(frame, trained=table in ("I", "II", "III")).isin(["", FAILED])
+    return numbers.beside(frame, table).assign(published=lambda rows: rows.published.where(like))
+
+
+def as_printed(frame: pd.DataFrame) -> pd.Series:
+    """Return accuracies as the paper prints them, in percent: top-1, and top-5 of a hundred classes."""
+    return frame.top5.where(frame.dataset.map(chance) <= 1, frame.top1).astype(float)

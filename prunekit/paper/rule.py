@@ -2,7 +2,7 @@
 
 A network trains or stays at chance. Of those that started, one more run lies within mean ± t s sqrt(1 + 1/n) with a
 probability of 95 %: n runs of the cell, s pooled over cells whose runs vary alike, and t of s's degrees of freedom,
-deflated for what runs of one seed have in common. Whether one starts is a rate with its Jeffreys interval.
+fewer for what runs of one seed have in common. Whether one starts is a rate with its Jeffreys interval.
 """
 
 from __future__ import annotations
@@ -33,52 +33,47 @@ def predictive(events: int, of: int) -> float:
 def pooled(runs: pd.DataFrame) -> pd.DataFrame:
     """Return how far runs of a cell vary, pooled: a row a pool, with s, freedom, effective, cells, alike.
 
-    `runs` has the columns pool, cell, cluster (runs that share a seed; "" of those that are apart) and value.
-    freedom: degrees of freedom of s; effective: these divided by the `design_effect` of all clusters; alike: p of
-    Bartlett's test that all cells of the pool vary alike. Pools without two runs of some cell have no row.
+    `runs` has the columns pool, cell, cluster (a name of its seed; "" of runs that share nothing) and value. freedom:
+    degrees of freedom of s; effective: these divided by 1 + (m - 1) r^2, as Satterthwaite (1946) approximates the
+    variance of s^2 of correlated runs, with m the runs of a seed in the pool and r their `intraclass` correlation over
+    all pools; alike: p of Bartlett's test that all cells of the pool vary alike. Pools without two runs of some
+    cell have no row.
     """
     runs = runs.reset_index(drop=True)
     cells = runs.groupby("cell").value
     runs = runs.assign(n=cells.transform("size"), gap=runs.value - cells.transform("mean"))
     runs = runs[runs.n > 1]
-    found = pd.DataFrame(
-        [
-            {
-                "pool": pool,
-                "s": math.sqrt((rows.gap**2).sum() / (len(rows) - rows.cell.nunique())),
-                "freedom": len(rows) - rows.cell.nunique(),
-                "cells": rows.cell.nunique(),
-                "alike": _bartlett(rows),
-            }
-            for pool, rows in runs.groupby("pool", sort=False)
-        ],
-        columns=["pool", "s", "freedom", "cells", "alike"],
-    ).set_index("pool")
+    rows = []
+    for pool, group in runs.groupby("pool", sort=False):
+        freedom = len(group) - group.cell.nunique()
+        s = math.sqrt((group.gap**2).sum() / freedom)
+        rows.append((pool, s if s > 1e-9 else 0.0, freedom, group.cell.nunique(), _bartlett(group)))
+    found = pd.DataFrame(rows, columns=["pool", "s", "freedom", "cells", "alike"]).set_index("pool")
     if found.empty:
         return found.assign(effective=0.0)
     spread = runs.pool.map(found.s)
-    standard = runs.gap / spread * (runs.n / (runs.n - 1)) ** 0.5
-    shared = (spread > 1e-9) & (runs.cluster != "")
-    return found.assign(effective=found.freedom / design_effect(standard[shared], runs.cluster))
+    runs = runs.assign(value=(runs.gap / spread * (runs.n / (runs.n - 1)) ** 0.5).where(spread > 0))
+    shared = runs[(runs.cluster != "") & (spread > 0)]
+    r = intraclass(shared.value, shared.pool.astype(str) + "/" + shared.cluster)
+    sizes = shared.groupby(["pool", "cluster"]).size().groupby("pool").agg(lambda n: (n**2).sum() / n.sum())
+    return found.assign(effective=found.freedom / (1 + (sizes.reindex(found.index).fillna(1) - 1) * r**2))
 
 
-def design_effect(values: pd.Series, clusters: pd.Series) -> float:
-    """Return 1 + (m - 1) r: by how much values that clusters of size m share tell less than values apart.
+def intraclass(values: pd.Series, clusters: pd.Series) -> float:
+    """Return the correlation of values of one cluster, by a one-way analysis of variance; not below 0.
 
-    r is the intraclass correlation of a one-way analysis of variance, not below 0; m the mean size of a cluster, as
-    corrected there for unequal ones. 1 where no cluster has two values. Kish 1965, Survey Sampling, 5.4.
+    0 where no cluster has two values, or where there is but one.
     """
-    groups = values.groupby(clusters.loc[values.index])
+    groups = values.groupby(clusters)
     sizes = groups.size()
     between, within = len(sizes) - 1, len(values) - len(sizes)
     if between < 1 or within < 1:
-        return 1.0
+        return 0.0
     size = (len(values) - (sizes**2).sum() / len(values)) / between
     msb = (sizes * (groups.mean() - values.mean()) ** 2).sum() / between
     msw = ((values - groups.transform("mean")) ** 2).sum() / within
     total = msb + (size - 1) * msw
-    correlation = max(0.0, float((msb - msw) / total)) if total else 0.0
-    return 1 + (float(size) - 1) * correlation
+    return max(0.0, float((msb - msw) / total)) if total else 0.0
 
 
 def t(effective: float) -> float:

@@ -176,14 +176,15 @@ def test_each_claim_is_reproduced_by_records_that_bear_it_out_and_contradicted_b
     assert judge(part, lambda t: None)["verdict"] == NOT_RUN
 
 
-def runs(cells):
-    """Runs as a claim looks at them: a cell's values by its pruner, on MNIST."""
+def runs(cells, cluster=""):
+    """Runs as a claim looks at them: a cell's values, a seed each, by pruner; `cluster`: seeds are shared."""
     rows = [
-        {"dataset": "mnist", "model": "fc", "compression": 1.0, "pruner": pruner, "value": value, "cell": pruner}
+        {"dataset": "mnist", "model": "fc", "compression": 1.0, "pruner": pruner, "cell": pruner}
+        | {"seed": seed, "value": value, "cluster": cluster and str(seed)}
         for pruner, values in cells.items()
-        for value in values
+        for seed, value in enumerate(values)
     ]
-    return pd.DataFrame(rows).assign(unlike="", started=True, lost=False, pool="all", cluster="")
+    return pd.DataFrame(rows).assign(unlike="", started=True, pool="all")
 
 
 def lead_of_snip(v: Cells):
@@ -202,6 +203,13 @@ def test_the_interval_of_the_margin_decides(lead, verdict):
     margin, _ = lead_of_snip(Cells(ours.cells))
     assert margin[0] == pytest.approx(lead) and np.std(margin[1:]) == pytest.approx(math.sqrt(2 * 2 / 3), rel=0.1)
     assert judge_drawn(SNIP_LEADS, ours)["verdict"] == verdict
+
+
+def test_pruners_that_share_seeds_are_compared_in_pairs():
+    """80, 82, 84 and half a point less: apart that tells nothing; with the same seeds their difference is certain."""
+    cells = {"snip": [80.5, 82.5, 84.5], "grasp": [80.0, 82.0, 84.0]}
+    assert judge_drawn(SNIP_LEADS, drawn(runs(cells)))["verdict"] == UNDECIDED
+    assert judge_drawn(SNIP_LEADS, drawn(runs(cells, "shared")))["verdict"] == REPRODUCED
 
 
 def test_one_run_decides_nothing_and_is_shown():
@@ -242,6 +250,7 @@ def test_cells_of_which_some_start_are_of_those_and_say_so():
     found = judge("rank alike", values)
     assert "CIFAR-10 Magnitude 81.0" in found["evidence"] and "SynFlow 80.5" in found["evidence"]
     assert "Random 10.0" in found["evidence"] and "given a start" in found["evidence"]
+    assert "given a start" not in judge("Random pruning does exceptionally well", values)["evidence"], "of MNIST alone"
     assert "given a start" not in judge("rank alike", lambda trial: {"top1": 80.0, "top5": 60.0})["evidence"]
 
 
@@ -269,6 +278,7 @@ def test_what_was_seen_once_was_seen():
         once = (trial.dataset, trial.compression, trial.seed) == ("cifar10", 0.1, 1)
         return {"top1": 31.5 if once else 12.0, "top5": 4.0}
 
+    assert judge("never exceeds 31", values, seeds=[1])["verdict"] == CONTRADICTED
     found = judge("never exceeds 31", values)
     assert found["verdict"] == CONTRADICTED and "CIFAR-10 31.50" in found["evidence"]
 

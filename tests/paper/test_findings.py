@@ -70,7 +70,7 @@ def test_tied_zeros_are_counted_against_what_is_to_go_by_machine(zeros, more):
 
 def test_zeros_that_were_not_counted_are_not_zero():
     rows = findings.tied_zeros(recorded(paper(), lambda trial: {"layers": [layer("first", 100, 89, None)]}))
-    assert rows.runs.tolist() == [0, 0] and rows.zero.isna().all()
+    assert rows.empty
 
 
 def test_where_seconds_go():
@@ -113,6 +113,17 @@ def test_images_augmented_anew_move_flops_by_seed():
     first = rows.iloc[0]
     assert (first.published, first.same) == (257.1, 257.1) and first.moved == pytest.approx(0.06 * 257.1)
     assert (first.moved_seeds, first.others) == (3, pytest.approx(256.8, abs=0.1))
+
+
+@pytest.mark.parametrize("name", ["one_shot", "pretraining", "stages", "densities", "tied_zeros"])
+def test_the_paper_stands_beside_its_own_protocol_alone(name):
+    """A narrower network's numbers have none of the paper's beside them."""
+    rows = getattr(findings, name)(recorded(paper(width=0.5)))
+    assert len(rows) and rows.published.isna().all()
+
+
+def test_flops_of_narrower_networks_are_not_compared():
+    assert findings.magnitude(recorded(paper(width=0.5))).empty
 
 
 @pytest.mark.parametrize(

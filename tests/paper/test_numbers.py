@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from prunekit.errors import UserError
-from prunekit.paper import numbers
+from prunekit.paper import numbers, protocol
+from prunekit.study.trial import Trial
 
 
 def test_published_tables_are_whole():
@@ -50,3 +51,12 @@ def test_a_damaged_file_is_one_line(monkeypatch, tmp_path):
     (tmp_path / "data" / "others.csv").write_text("a,b\n1,2\n")
     with pytest.raises(UserError, match="must have the columns source"):
         numbers._read("others", ["source"])
+
+
+def test_only_the_papers_protocol_stands_beside_it():
+    """A narrower network has no published accuracy, and no published FLOPs; an untrained one has FLOPs."""
+    cells = [{"width": 1.0}, {"width": 0.5}, {"post_epochs": 3}]
+    base = {"dataset": "cifar10", "model": "vgg16", "pruner": "snip", "compression": 0.1}
+    frame = pd.DataFrame([Trial(**base | cell).model_dump() for cell in cells]).assign(status=["failed", "ok", "ok"])
+    assert protocol.beside(frame, "II").published.fillna(-1).tolist() == [76.59, -1, -1]
+    assert protocol.beside(frame, "IV").published.fillna(-1).tolist() == [290.6, -1, 290.6]

@@ -68,6 +68,23 @@ def test_what_tells_little_is_said_and_breaks_nothing(made):
         assert by_interval.empty, "no cell has two runs"
 
 
+def test_two_runs_of_a_seed_count_as_one():
+    """The same cell in two precisions, both like the paper's: the first is taken."""
+    study = paper("sections.comparison.precision=float32", dataset=["cifar10", "cifar100"])
+    results = recorded(study, lambda trial: {"top1": 70.0 + trial.seed, "top5": 90.0})
+    rows = audit.numbers(results)
+    cell = rows[(rows.table == "II") & (rows.dataset == "cifar10") & (rows.compression == 1) & (rows.pruner == "snip")]
+    assert cell.runs.tolist() == [3] and variation.rankings(results)["settings"] == 30
+
+
+def test_sections_may_lack():
+    for words in (["sections.sweep=[]"], ["sections.sweep.compression=[1]"], ["sections.unpruned=[]"]):
+        results = recorded(paper(*words))
+        assert len(audit.numbers(results)) == 203
+        for one in EVERYTHING:
+            one(results)
+
+
 def test_more_runs_of_a_cell_elsewhere_than_here_decide_as_few_do():
     results = a_single_run()
     rows = variation.beside_others(results)

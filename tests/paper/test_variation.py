@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from synthetic import paper, record, recorded, with_records
 
-from prunekit.paper import variation
+from prunekit.paper import audit, variation
 
 ORDER = {"synflow": 80.0, "magnitude": 79.0, "snip": 78.0, "grasp": 20.0, "random": 77.0}
 
@@ -28,7 +28,7 @@ def test_other_seeds_are_pooled_within_cells():
     assert rows.deviation["other seeds", "cifar10"] == pytest.approx(1)
     theirs = rows.loc[("the same seed elsewhere", "cifar10")]
     assert theirs.deviation == pytest.approx(0.66, abs=0.01) and theirs.runs == 165
-    assert "the same seed here" not in rows.index.get_level_values(0), "nothing stands beside"
+    assert not [reason for reason, _ in rows.index if "seed here" in reason], "nothing stands beside"
 
 
 def test_pairs_of_one_trial_in_two_precisions():
@@ -45,7 +45,7 @@ def test_pairs_of_one_trial_in_two_precisions():
         study, {id_: one for id_, one in found.items() if one.trial.pruner != "snip" or one.trial.seed == 0}
     )
     assert len(variation.pairs(alone)) < len(pairs)
-    row = variation.sources_of_spread(results).set_index("reason").loc["the same seed here"]
+    row = variation.sources_of_spread(results).set_index("reason").loc["the same seed here, in float32"]
     assert row.deviation == pytest.approx(pairs.query("pruner != 'grasp'").difference.std() / math.sqrt(2))
 
 
@@ -63,14 +63,32 @@ def test_seeds_that_agree_and_those_that_do_not():
     reverse = variation.rankings(accuracies(lambda trial: -2 * ORDER[trial.pruner] if trial.seed == 2 else 0))
     assert (reverse["same_winner"], reverse["same_order"]) == (10, 60)
     assert variation.rankings(with_records(paper(), {}))["settings"] == 0
+    lost = accuracies(lambda trial: 10 - ORDER[trial.pruner] if trial.seed and trial.dataset == "cifar10" else 0)
+    assert variation.rankings(lost)["settings"] == 15, "of networks that started"
 
 
 def test_seeds_that_tell_a_point_apart():
-    """2 (1.95996 + 0.84162)^2 = 15.7 times s^2 over the gap's."""
+    """2 (1.95996 + 0.84162)^2 = 15.7 times s^2 over the gap's; paired, 7.85 times that of the differences."""
     results = accuracies(lambda trial: trial.seed - 1)
-    assert variation.needed(results).to_dict() == {"cifar10": 16, "cifar100": 16}
-    assert variation.needed(results, gap=2.0)["cifar10"] == 4
+    found = variation.needed(results)
+    assert found.apart.to_dict() == {"cifar10": 16, "cifar100": 16}
+    assert found.paired.tolist() == [0, 0], "what seeds share cancels"
+    assert variation.needed(results, gap=2.0).apart["cifar10"] == 4
+    own = accuracies(lambda trial: (trial.seed - 1) * (1 if trial.pruner == "snip" else -1))
+    # SNIP differs from three others by 2 (s = 2), these among each other by nothing: s^2 = 12 / 6
+    assert variation.needed(own).paired["cifar10"] == 16
     assert variation.needed(with_records(paper(), {})).empty
+
+
+def test_a_users_own_pruner_changes_nothing_of_it(mine):
+    """However wild it is."""
+    own = 'defaults.pruner=["synflow", "magnitude", "snip", "grasp", "random", "mine:steep"]'
+    change = lambda trial: 30.0 * trial.seed if ":" in trial.pruner else float(trial.seed)  # noqa: E731
+    values = lambda trial: {"top1": ORDER.get(trial.pruner, 50.0) + change(trial), "top5": 90.0 + trial.seed}  # noqa: E731
+    ours, more = (recorded(paper(*words), values) for words in ((), (own,)))
+    assert len(more.trials) > len(ours.trials)
+    pd.testing.assert_frame_equal(variation.sources_of_spread(ours), variation.sources_of_spread(more))
+    pd.testing.assert_frame_equal(audit.numbers(ours), audit.numbers(more))
 
 
 def test_pruned_beside_unpruned():

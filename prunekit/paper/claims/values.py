@@ -12,29 +12,24 @@ from ...study.results import Results
 from ...study.trial import HISTOGRAM_CENTRES, Record
 from ..audit import PARTS, runs
 from ..numbers import CELL
-from ..protocol import DESCRIBED_PRE_EPOCHS, unlike
+from ..protocol import DESCRIBED_PRE_EPOCHS, as_printed, unlike
 
-Of = Callable[[Results], pd.DataFrame]  # columns CELL, value, unlike, started, lost, pool, cell, cluster
+Of = Callable[[Results], pd.DataFrame]  # columns CELL, seed, value, unlike, started, pool, cell, cluster
 
 
 def accuracy(results: Results) -> pd.DataFrame:
-    """Return top-1, top-5 of a hundred classes, in percent, as the paper prints them; given a start.
+    """Return top-1, top-5 of a hundred classes, in percent, as the paper prints them.
 
     Magnitude as the paper's FLOPs show it: on the CIFARs at initialisation; on MNIST after 100 epochs, as it says.
-    lost: some run of the cell did not start.
     """
     frame = runs(results, PARTS[1])
     described = np.where((frame.pruner == "magnitude") & (frame.model == "fc"), DESCRIBED_PRE_EPOCHS, 0)
     frame = frame[frame.pre_epochs == described]
-    failed = (frame.unlike == "") & ~frame.started
-    return frame.assign(
-        value=frame.top5.where(frame.dataset == "cifar100", frame.top1).astype(float),
-        lost=failed.groupby(frame.cell).transform("any") if len(frame) else failed,
-    )
+    return frame.assign(value=as_printed(frame))
 
 
 def highest(results: Results) -> pd.DataFrame:
-    """Return such accuracies, of each cell the highest of its runs: what was seen once was seen."""
+    """Return such accuracies, of each cell the highest of its runs."""
     frame = accuracy(results)
     known = frame.value.where((frame.unlike == "") & frame.started)
     return frame.assign(value=known.groupby(frame.cell).transform("max").fillna(frame.value))
@@ -42,9 +37,7 @@ def highest(results: Results) -> pd.DataFrame:
 
 def seconds(results: Results) -> pd.DataFrame:
     """Return the seconds of whole trials that ran one at a time."""
-    frame = _of("timing", lambda record: record.trial_seconds)(results)
-    frame.loc[(frame.unlike == "") & ~frame.alone.astype(bool), "unlike"] = "timed beside other trials"
-    return frame
+    return _of("timing", lambda record: record.trial_seconds)(results)
 
 
 def flops(results: Results) -> pd.DataFrame:
@@ -92,7 +85,7 @@ def peak(results: Results) -> pd.DataFrame:
 
 
 def _of(section: Section, value: Callable[[Record], float | None], trained: bool = False) -> Of:
-    """Runs of a section, which vary like those of their pruner and compression."""
+    """Runs of a section: FLOPs and layers vary by pruner and compression, seconds by dataset, trained weights alike."""
 
     def found(results: Results) -> pd.DataFrame:
         frame = results.frame(section)
@@ -100,17 +93,20 @@ def _of(section: Section, value: Callable[[Record], float | None], trained: bool
             value(results.records[id_]) if status == "ok" else None
             for id_, status in zip(frame.id, frame.status, strict=True)
         ]
-        why = unlike(frame, trained or section == "timing")
+        why = unlike(frame, trained or section == "timing", timed=section == "timing")
         why[(why == "") & (frame.pre_epochs > 0)] = "pruned after training"
         text = frame[[*CELL, "seed"]].astype(str)
         return frame.assign(
             value=pd.Series(values, frame.index, dtype=float),
             unlike=why,
-            started=True,
-            lost=False,
-            pool=text.model + text.pruner + text.compression if section != "timing" else text.dataset,
+            started=frame.started if trained else True,
+            pool=text.dataset
+            if section == "timing"
+            else ""
+            if trained
+            else text.model + text.pruner + text.compression,
             cell=text.dataset + text.model + text.pruner + text.compression,
-            cluster=text.model + text.pruner + text.compression + text.seed,
+            cluster=text.seed,
         )
 
     return found
