@@ -12,9 +12,9 @@ from scipy.special import ndtri
 from ..study.results import Results, chance
 from ..study.statistics import CELL
 from . import rule
-from .audit import PARTS, runs, spread
 from .numbers import elsewhere
 from .protocol import as_printed
+from .readings import PARTS, runs, spread
 
 
 def accuracies(results: Results) -> pd.DataFrame:

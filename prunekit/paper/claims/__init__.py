@@ -9,7 +9,7 @@ import pandas as pd
 from ...errors import UserError
 from ...study.results import Results
 from .. import images
-from ..audit import CONTRADICTED, EXPLAINED, NOT_RUN, REPRODUCED, UNDECIDED
+from ..verdict import CONTRADICTED, EXPLAINED, NOT_RUN, REPRODUCED, UNDECIDED
 from . import accuracy, cost, weights
 from .claim import Claim, drawn, judge
 

@@ -12,8 +12,8 @@ import pandas as pd
 
 from ...names import PRUNERS, title
 from .. import rule
-from ..audit import CONTRADICTED, EXPLAINED, NOT_RUN, REPRODUCED, UNDECIDED
 from ..numbers import CELL, printed
+from ..verdict import CONTRADICTED, EXPLAINED, NOT_RUN, REPRODUCED, UNDECIDED
 from . import values
 
 SWEPT = ("cifar10", "cifar100")

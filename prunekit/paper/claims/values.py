@@ -10,9 +10,9 @@ import pandas as pd
 from ...study.params import Section
 from ...study.results import Results
 from ...study.trial import HISTOGRAM_CENTRES, Record
-from ..audit import PARTS, runs
 from ..numbers import CELL
 from ..protocol import DESCRIBED_PRE_EPOCHS, as_printed, unlike
+from ..readings import PARTS, runs
 
 Of = Callable[[Results], pd.DataFrame]  # columns CELL, seed, value, unlike, started, pool, cell, cluster
 
