@@ -269,8 +269,8 @@ def test_wheel_works_in_an_empty_folder(installed, tmp_path):
         return subprocess.run([installed, *words], cwd=empty, env=env, capture_output=True, text=True, timeout=600)
 
     assert call("--version").stdout == f"prunekit {version('prunekit')}\n"
-    assert call("status").stdout.startswith("demo: 475 trials, 0 done, 475 missing")
-    assert call("init", "copies").returncode == 0 and len(list((empty / "copies" / "notebooks").iterdir())) == 12
+    assert call("status").stdout.startswith("demo: 484 trials, 0 done, 484 missing")
+    assert call("init", "copies").returncode == 0 and len(list((empty / "copies" / "notebooks").iterdir())) == 13
     if not CAMPAIGN:
         return
     shutil.rmtree(empty / "copies")

@@ -104,7 +104,7 @@ def mine(net, batches, generator):
 """
 LOOK = """
 import json
-from prunekit.report import Page, figures, findings, tables
+from prunekit.report import Page, figures, tables
 from prunekit.study import engine
 from prunekit.report import notebook
 
@@ -113,9 +113,8 @@ before = set(study.store.load(study.trials))
 assert not engine.run(study.trials.values(), study.store, workers=1)
 page = Page(globals())
 sweep = page.frame("sweep")
-found = [of(page.results) for of in (findings.top_five, findings.not_by_layer)]
 shown = [tables.accuracy_by_compression(sweep), tables.flops(page.frame("flops")), tables.time(sweep)]
-shown += [tables.layer_compression(page.results.layers("layers")), *(finding.table for finding in found)]
+shown += [tables.layer_compression(page.results.layers("layers"))]
 drawn = [figures.accuracy_by_compression(sweep)]
 drawn += [figures.weights(page.results.weights("histograms"), "digits", "weights", "")]
 lacking = [one.name for one in shown if "mine" not in one.wide.to_string()]
@@ -125,7 +124,7 @@ print(json.dumps([len(study.trials), len(before), lacking]))
 
 
 @pytest.mark.long
-def test_a_pruner_of_a_notebook_is_in_tables_figures_and_findings(tmp_path):
+def test_a_pruner_of_a_notebook_is_in_tables_and_figures(tmp_path):
     """That it runs in processes beside the kernel is shown by the notebook `extend`."""
     params = "\n".join(f"{key} = {value!r}" for key, value in tiny_params(pruner=["synflow", "mine"]).items())
     cells = [params, REGISTER, LOOK, REGISTER.replace("** 2", "** 3"), LOOK]
