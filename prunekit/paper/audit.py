@@ -8,8 +8,9 @@ from typing import Any, cast
 import pandas as pd
 
 from ..study.results import Results
+from ..study.statistics import CELL
 from . import rule
-from .numbers import CELL, printed
+from .numbers import printed
 from .protocol import DESCRIBED_PRE_EPOCHS
 from .readings import PARTS, Part, runs, spread
 from .verdict import (

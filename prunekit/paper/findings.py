@@ -13,10 +13,10 @@ import pandas as pd
 
 from ..names import DATASETS
 from ..study.results import Results
-from ..study.statistics import over_seeds
+from ..study.statistics import CELL, over_seeds
 from ..study.trial import Record
 from . import protocol
-from .numbers import CELL, UNPRUNED_MILLIONS, elsewhere, others
+from .numbers import UNPRUNED_MILLIONS, elsewhere, others
 
 INFERENCE_IMAGES = DATASETS["cifar10"].test
 

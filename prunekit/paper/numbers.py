@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import UserError
+from ..study.statistics import CELL
 
-CELL = ["dataset", "model", "compression", "pruner"]
 UNPRUNED_MILLIONS = {"cifar10": 313.478154, "cifar100": 313.524324}  # FLOPs of VGG16, counted as the paper counts
 _FILES = {
     "I": "table1_accuracy_by_dataset",

@@ -31,7 +31,7 @@ _TRAINING = {
     "batch_size": "batch size",
     "precision": "precision",
 }
-_ALIKE = {"precision": ("bf16-mixed",)}  # whose rounding moves no mean: see the report's arithmetic
+_ALIKE = {"precision": ("bf16-mixed",)}  # whose rounding moves no mean: see `variation.pairs`
 
 
 def unlike(frame: pd.DataFrame, trained: bool, timed: bool = False) -> pd.Series:

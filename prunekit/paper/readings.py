@@ -11,8 +11,8 @@ import pandas as pd
 from ..names import PRUNERS, title
 from ..study.params import Section
 from ..study.results import Results
+from ..study.statistics import CELL
 from . import rule
-from .numbers import CELL
 from .protocol import unlike
 
 

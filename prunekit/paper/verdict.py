@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 
 from ..study.results import SEVERED, chance
+from ..study.statistics import CELL
 from . import rule
-from .numbers import CELL, elsewhere
+from .numbers import elsewhere
 from .readings import Part
 
 REPRODUCED, EXPLAINED, CONTRADICTED = "reproduced", "explained", "contradicted"

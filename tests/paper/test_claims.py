@@ -217,6 +217,15 @@ def test_one_run_decides_nothing_and_is_shown():
     assert found["verdict"] == UNDECIDED and found["evidence"] == "Margin +60 points, from one run; so it is."
 
 
+def test_a_cell_of_one_run_leaves_claims_about_others_decided():
+    """What is known of SNIP and GraSP is, whether or not the spread of a third pruner's kind is."""
+    known = runs({"snip": [83.0, 84.0, 85.0], "grasp": [79.0, 80.0, 81.0]})
+    alone = runs({"random": [50.0]}).assign(pool="of its own")
+    assert judge_drawn(SNIP_LEADS, drawn(pd.concat([known, alone], ignore_index=True)))["verdict"] == REPRODUCED
+    unknown = runs({"snip": [83.0, 84.0, 85.0]}), runs({"grasp": [20.0]}).assign(pool="of its own")
+    assert judge_drawn(SNIP_LEADS, drawn(pd.concat(unknown, ignore_index=True)))["verdict"] == UNDECIDED
+
+
 def test_the_least_of_noisy_numbers_is_no_evidence_against_them():
     """Of twelve cells alike the lowest of each repetition lies far below; that contradicts nothing."""
     random = np.random.default_rng(0)

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from ...names import PRUNERS, title
+from ...study.statistics import CELL
 from .. import rule
-from ..numbers import CELL, printed
+from ..numbers import printed
 from ..verdict import CONTRADICTED, EXPLAINED, NOT_RUN, REPRODUCED, UNDECIDED
 from . import values
 
@@ -129,9 +130,9 @@ def _interval(margin: Numbers) -> tuple[float, float]:
     """Return the 95 % interval of a margin from its repetitions: the percentiles' and the pivotal one together.
 
     The least of several noisy numbers lies lower in repetitions than it does; where the two intervals part because of
-    that, neither alone is to be trusted. Infinite without repetitions.
+    that, neither alone is to be trusted. Infinite where repetitions are not known.
     """
-    if len(margin) == 1:
+    if np.isnan(margin).any():
         return -math.inf, math.inf
     low, high = (float(end) for end in np.quantile(margin[1:], [0.025, 0.975]))
     return min(low, 2 * margin[0] - high), max(high, 2 * margin[0] - low)
@@ -142,7 +143,7 @@ def drawn(runs: pd.DataFrame) -> Ours:
 
     A mean varies as Student's t around ours, with the pooled spread over the root of the runs; cells of a dataset share
     their seeds, and so vary together as far as their runs do. What never started is at chance, and would be again.
-    Where no spread is known there are no repetitions.
+    Where no spread is known repetitions are NaN.
     """
     like = runs[runs.unlike == ""].dropna(subset="value")
     if like.empty:
@@ -152,19 +153,18 @@ def drawn(runs: pd.DataFrame) -> Ours:
     random, r = np.random.default_rng(0), _correlation(started)
     chi = {pool: np.sqrt(random.chisquare(one.effective, DRAWS) / one.effective) for pool, one in spreads.iterrows()}
     seeds = {dataset: random.standard_normal(DRAWS) for dataset in like.dataset.unique()}
-    found, lost, known = {}, set(), True
+    found, lost = {}, set()
     for key, rows in like.groupby(CELL, sort=False):
         some = rows[rows.started]
         draws = np.zeros(DRAWS)
         if len(some):
             pool, apart = some.pool.iloc[0], some.cluster.iloc[0] == ""
-            known &= pool in spreads.index
             share = 0.0 if apart else r
             own = math.sqrt(share) * seeds[rows.dataset.iloc[0]] + math.sqrt(1 - share) * random.standard_normal(DRAWS)
-            draws = spreads.s.get(pool, 0.0) / math.sqrt(len(some)) * own / chi.get(pool, 1.0)
+            draws = spreads.s.get(pool, math.nan) / math.sqrt(len(some)) * own / chi.get(pool, 1.0)
             lost |= {key} if len(some) < len(rows) else set()
         found[key] = (some if len(some) else rows).value.mean() + np.concatenate([[0.0], draws])
-    return Ours(found if known else {key: cell[:1] for key, cell in found.items()}, lost=frozenset(lost))
+    return Ours(found, lost=frozenset(lost))
 
 
 def _correlation(started: pd.DataFrame) -> float:

@@ -9,8 +9,8 @@ import pandas as pd
 
 from ...study.params import Section
 from ...study.results import Results
+from ...study.statistics import CELL
 from ...study.trial import HISTOGRAM_CENTRES, Record
-from ..numbers import CELL
 from ..protocol import DESCRIBED_PRE_EPOCHS, as_printed, unlike
 from ..readings import PARTS, runs
 
@@ -96,15 +96,12 @@ def _of(section: Section, value: Callable[[Record], float | None], trained: bool
         why = unlike(frame, trained or section == "timing", timed=section == "timing")
         why[(why == "") & (frame.pre_epochs > 0)] = "pruned after training"
         text = frame[[*CELL, "seed"]].astype(str)
+        pools = {"timing": ["dataset"], "histograms": []}.get(section, ["model", "pruner", "compression"])
         return frame.assign(
             value=pd.Series(values, frame.index, dtype=float),
             unlike=why,
             started=frame.started if trained else True,
-            pool=text.dataset
-            if section == "timing"
-            else ""
-            if trained
-            else text.model + text.pruner + text.compression,
+            pool=text[pools].agg("/".join, axis=1) if pools and len(text) else "",
             cell=text.dataset + text.model + text.pruner + text.compression,
             cluster=text.seed,
         )

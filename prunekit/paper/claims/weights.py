@@ -33,7 +33,7 @@ def avoids_collapse(v: Cells) -> tuple[Numbers, str]:
     dead = [f"{title('dataset', d)} c = {c:g}" for (d, c), kept in found.items() if kept[0] == 0]
     lowest = least(found.values())
     shown = f"the fewest live weights: {lowest[0]:.2f} %" + (f"; none at {', '.join(dead)}" if dead else "")
-    return np.where(lowest > 0, lowest, -1.0), shown
+    return np.where(lowest <= 0, -1.0, lowest), shown
 
 
 @(layers := Claims(values.oddest_layer, "points"))(
