@@ -98,3 +98,8 @@ def title(kind: str, name: str) -> str:
     if kind == "dataset" and name in DATASETS:
         return DATASETS[name].title
     return {"model": MODELS, "pruner": PRUNERS}.get(kind, {}).get(name) or name.rpartition(":")[2]
+
+
+def listed(names: list[str]) -> str:
+    """SynFlow, SNIP and GraSP."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

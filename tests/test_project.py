@@ -13,7 +13,7 @@ from prunekit.report import build
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))  # of the report
-BESIDE = [ROOT / "notebooks" / f"{name}.ipynb" for name in ("explore", "extend")]
+BESIDE = [ROOT / "notebooks" / f"{name}.ipynb" for name in ("explore", "extend", "start")]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
@@ -40,20 +40,44 @@ def test_conda_names_what_pyproject_names():
     assert listed("environment-dev.yml") == named(dev)
 
 
-def test_there_are_eleven_notebooks_in_a_report_and_two_beside_it():
-    assert [path.name[:2] for path in NOTEBOOKS] == [f"{i:02d}" for i in range(11)]
+def test_the_notebooks_are_those_of_a_report_and_three_beside_it():
+    assert [path.name for path in NOTEBOOKS] == sorted(build.OURS)
     assert sorted((ROOT / "notebooks").glob("*.ipynb")) == NOTEBOOKS + BESIDE
 
 
+def code(notebook):
+    return [cell for cell in read(notebook).cells if cell.cell_type == "code"]
+
+
+def knobs(notebook):
+    cells = [cell for cell in code(notebook) if "parameters" in cell.metadata.get("tags", [])]
+    return {line.targets[0].id: ast.unparse(line.value) for cell in cells for line in ast.parse(cell.source).body}
+
+
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_takes_a_profile_and_what_is_to_change_of_it(notebook):
-    cells = [cell for cell in read(notebook).cells if "parameters" in cell.metadata.get("tags", [])]
-    (source,) = (cell.source for cell in cells)
-    lines = {line.target.id: ast.unparse(line.value) for line in ast.parse(source).body}
-    assert lines == {
-        **{"profile": "'demo'", "out": "''", "seeds": "None"},
-        **{"defaults": "Settings()", "sections": "Settings()"},
+def test_notebook_takes_a_profile_and_four_knobs_at_most_which_count(notebook):
+    found = knobs(notebook)
+    assert {"profile": "'demo'", "out": "None"}.items() <= found.items() and len(found) <= 6
+    assert {value for name, value in found.items() if name != "profile"} == {"None"}
+    used = {
+        node.id
+        for cell in code(notebook)[1:]
+        for node in ast.walk(ast.parse(cell.source))
+        if isinstance(node, ast.Name)
     }
+    assert found.keys() <= used
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS + BESIDE, ids=lambda path: path.stem)
+def test_notebook_is_short(notebook):
+    lines = [line for cell in code(notebook) for line in cell.source.splitlines() if line.strip()]
+    assert len(lines) <= 150
+
+
+def test_the_readmes_snippet_is_the_first_cell():
+    (snippet,) = re.findall(r"## As a library\n\n```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    (_, first) = code(ROOT / "notebooks" / "start.ipynb")[0].source.split("\n", 1)
+    assert snippet.strip() == first.strip()
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS + BESIDE, ids=lambda path: path.stem)
@@ -68,16 +92,10 @@ def test_notebook_is_committed_executed_and_clean(notebook):
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS + BESIDE, ids=lambda path: path.stem)
-def test_notebook_says_what_to_do_where_prunekit_is_not_installed(notebook, monkeypatch):
-    """Before it imports anything of it, or what comes with it."""
-    imports = next(cell.source for cell in read(notebook).cells if cell.cell_type == "code" and "import" in cell.source)
-    guard = ast.Module(ast.parse(imports).body[:2], [])
-    names = {}
-    exec(compile(guard, notebook.name, "exec"), names)
-    assert set(names) - {"__builtins__"} == {"find_spec"}
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(SystemExit, match=r"^no prunekit here: %pip install '\.\.\[report\]' .*run again$"):
-        exec(compile(guard, notebook.name, "exec"), names)
+def test_notebook_says_what_to_do_where_prunekit_is_not_installed(notebook):
+    """In the line above the import that fails, which a traceback shows."""
+    imports = next(cell.source for cell in code(notebook) if "import" in cell.source)
+    assert re.match(r"# no module prunekit\? %pip install '\.\.\[report\]' .*\n", imports)
 
 
 @pytest.mark.parametrize("notebook", BESIDE, ids=lambda path: path.stem)
@@ -106,7 +124,7 @@ def test_check_of_notebooks_accepts_ours_and_names_what_is_wrong(tmp_path, monke
     build.check_notebooks()
     nb = read(NOTEBOOKS[0])
     cell = next(cell for cell in nb.cells if "parameters" in cell.metadata.get("tags", []))
-    cell.source = cell.source.replace("profile:", "profil:")
+    cell.source = cell.source.replace("profile =", "profil =")
     nbformat.write(nb, tmp_path / "00_findings.ipynb")
     monkeypatch.setattr(build, "notebooks", lambda: [tmp_path / "00_findings.ipynb"])
     with pytest.raises(build.UserError, match="its parameters cell lacks profile"):

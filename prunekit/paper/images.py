@@ -5,26 +5,31 @@ from __future__ import annotations
 import hashlib
 from functools import cache
 
+import pandas as pd
+
 from .. import datasets
-from ..errors import UserError
-from ..study.results import Results
 
-Place = tuple[str, int]  # a split, train or test, and a position in it
+_PAIR = ("cifar10", "cifar100")
+_Place = tuple[str, int]  # a split, train or test, and a position in it
 
 
-def shared(results: Results) -> tuple[int, int, list[tuple[Place, Place]]]:
-    """Return how many different images CIFAR-10 and CIFAR-100 have, and where in each those lie that both have.
+def shared() -> tuple[tuple[int, int], pd.DataFrame]:
+    """Return how many different images CIFAR-10 and CIFAR-100 have, and those that are in both, pixel by pixel.
 
-    Raises UserError without the data, or where the profile uses others.
+    Of these a row an image and dataset: image (from 1), dataset, split, position, class. Raises UserError without data.
     """
-    if not {"cifar10", "cifar100"} <= {trial.dataset for trial in results.trials.values()}:
-        raise UserError("this profile does not use CIFAR-10 and CIFAR-100")
-    first, second = _distinct("cifar10"), _distinct("cifar100")
-    return len(first), len(second), [(place, second[image]) for image, place in first.items() if image in second]
+    first, second = map(_distinct, _PAIR)
+    rows = []
+    for number, image in enumerate((image for image in first if image in second), start=1):
+        for name, (split, position) in zip(_PAIR, (first[image], second[image]), strict=True):
+            arrays = datasets.read(name)
+            label = arrays.classes[getattr(arrays, split).labels[position]].replace("_", " ")
+            rows.append((number, name, split, position, label))
+    return (len(first), len(second)), pd.DataFrame(rows, columns=["image", "dataset", "split", "position", "class"])
 
 
 @cache
-def _distinct(name: str) -> dict[bytes, Place]:
+def _distinct(name: str) -> dict[bytes, _Place]:
     """Return a digest of each different image of a dataset, with the place of its last appearance."""
     arrays = datasets.read(name)
     parts = {"train": arrays.train.images, "test": arrays.test.images}

@@ -1,6 +1,1 @@
-"""Words and pictures: records and published numbers -> tables, figures, verdicts, and one report."""
-
-from .notebook import Settings
-from .page import Page
-
-__all__ = ["Page", "Settings"]
+"""What notebooks share: open a profile, write a table or a figure; and one report of them all. Knows no paper."""

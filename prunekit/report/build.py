@@ -10,22 +10,25 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from .. import datasets
 from ..errors import UserError, exception_summary
 from ..files import replace, sweep
 from ..study.params import Params, standing
 from ..study.project import in_force
 from ..study.results import Results
-from .page import ONLY_SHOW
 from .render import render
+from .results import ONLY_SHOW
 
 OURS = (
     *("00_findings.ipynb", "01_dataset_comparison.ipynb", "02_compression_sweep.ipynb", "03_timing.ipynb"),
-    *("04_flops.ipynb", "05_layers_and_histograms.ipynb", "06_audit.ipynb"),
+    *("04_flops.ipynb", "05_layers_and_histograms.ipynb", "06_audit.ipynb", "06_numbers.ipynb"),
     *("07_labels.ipynb", "08_controls.ipynb", "09_speed.ipynb", "10_seeds.ipynb"),
 )
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 PARTS = ("tables", "figures", "notebooks")  # folders of a report
+PARAMS = "params.yaml"
 
 
 def check_notebooks() -> None:
@@ -62,7 +65,7 @@ def build(results: Results, folder: Path, data_dir: Path | None = None) -> list[
         (folder / part).mkdir(parents=True, exist_ok=True)
     sweep(folder, *(folder / part for part in PARTS))
     results.publish(folder)
-    parameters = {"out": "..", **_told(results.params)}
+    parameters = {"out": "..", "profile": _told(results.params, folder)}
     with _environment(results, data_dir), ThreadPoolExecutor(os.cpu_count()) as pool:
         futures = [pool.submit(_execute, notebook, folder / "notebooks", parameters) for notebook in notebooks()]
         try:
@@ -75,9 +78,12 @@ def build(results: Results, folder: Path, data_dir: Path | None = None) -> list[
     return [f"{path.name}: {error}" for path, error in zip(executed, errors, strict=True) if error]
 
 
-def _told(params: Params) -> dict[str, Any]:
-    """Return a notebook's parameters: the name of a profile that stands in params/, or else all that it holds."""
-    return {"profile": params.profile} if params == standing(params.profile) else params.model_dump()
+def _told(params: Params, folder: Path) -> str:
+    """Return what a notebook in `folder`/notebooks opens: a profile's name, or of one not in params/ a file there."""
+    if params == standing(params.profile):
+        return params.profile
+    replace(folder / PARAMS, yaml.safe_dump(params.model_dump(), sort_keys=False).encode())
+    return f"../{PARAMS}"
 
 
 @contextmanager

@@ -6,13 +6,13 @@ Nothing is recorded: all is made anew from the seed, in a second or two.
 from __future__ import annotations
 
 import copy
+from base64 import b64encode
 from dataclasses import dataclass
 from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
 import pandas as pd
-from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from pydantic import ValidationError
@@ -22,9 +22,8 @@ from ..errors import UserError, describe, safe_repr
 from ..study import runner
 from ..study.artifacts import Artifacts
 from ..study.trial import Trial
-from . import formatting
-from .figures import Figure, styles_of
-from .table import Table
+from .formatting import style
+from .shown import Figure, Table
 
 _WIDTHS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 _SCORED = 100  # images, by which the slowest answers soon
@@ -67,7 +66,7 @@ def prune(trial: Trial, artifacts: Artifacts) -> Pruned:
     every = -(-sum(score.numel() for score in scores.values()) // _MOST_DRAWN)
     drawn = np.concatenate([score.flatten()[::every].cpu().numpy() for score in scores.values()])
     found = masks.health(dense, kept, shape), metrics.flops(dense, kept, shape)
-    return Pruned(trial, formatting.PRUNERS[trial.pruner], kept, *found, drawn, threshold)
+    return Pruned(trial, names.title("pruner", trial.pruner), kept, *found, drawn, threshold)
 
 
 class Explorer:
@@ -90,6 +89,7 @@ class Explorer:
     ):
         self._artifacts = Artifacts(), Artifacts()  # one a side: each holds the scores of its own pruner
         self._pruned: list[Pruned] = []
+        self._output: Any = None  # a widget, once shown
         fields = {"dataset": dataset, "model": model, "width": width, "compression": compression, "seed": seed}
         for side in (pruner, beside):
             _trial(**fields, pruner=side)  # before a slider makes it fit
@@ -109,7 +109,7 @@ class Explorer:
         both = self._prune()
         tidy, first = pd.concat([one.rows for one in both], ignore_index=True), both[0]
         wide = first.rows[["layer", "weights"]].rename(columns=str.capitalize)
-        wide["Weights"] = wide.Weights.map(formatting.number)
+        wide["Weights"] = wide.Weights.map("{:,}".format)
         for one in both:
             rows = one.rows
             wide[f"{one.name}: density, %"] = rows.density.map("{:.2f}".format)
@@ -120,12 +120,13 @@ class Explorer:
             wide[f"{one.name}: MFLOPs"] = (rows.flops_kept / 1e6).map("{:.3f}".format)
         trial, total = first.trial, int(first.flops.flops.sum()) / 1e6
         severed = [one.name for one in both if one.health.collapsed]
+        network = f"{names.title('model', trial.model)} for {names.title('dataset', trial.dataset)}"
         caption = (
-            f"{formatting.model(trial.model)} for {formatting.DATASETS[trial.dataset]}, pruned at initialisation to "
-            f"density {trial.density:.2%} (compression {trial.compression:g}), seed {trial.seed}. Not pruned, it takes "
-            f"{total:.3f} million FLOPs an image, biases and normalisation included."
+            f"{network}, pruned at initialisation to density {trial.density:.2%} (compression {trial.compression:g}), "
+            f"seed {trial.seed}. Not pruned, it takes {total:.3f} million FLOPs an image, biases and normalisation "
+            "included."
         )
-        caption += f" Collapsed, no path of kept weights being left: {formatting.listed(severed)}." if severed else ""
+        caption += f" Collapsed, no path of kept weights being left: {names.listed(severed)}." if severed else ""
         return Table("explorer", "Layers", caption, tidy, wide)
 
     def figure(self) -> Figure:
@@ -133,11 +134,12 @@ class Explorer:
         both = self._prune()
         drawing = Drawing(figsize=(9, 3.2), layout="constrained")
         layers, *panels = drawing.subplots(1, 1 + len(both))
-        style = styles_of(one.trial.pruner for one in both)
+        colours, marks = style(one.name for one in both)
         for axes, one in zip(panels, both, strict=True):
-            rows, own = one.rows[:-1], style[one.trial.pruner]
+            rows, own = one.rows[:-1], {"color": colours[one.name], "marker": marks[one.name]}
             layers.plot(rows.layer, rows.density.where(rows.density > 0), label=one.name, ms=4, lw=1.3, **own)
-            _draw_scores(axes, one, own["color"])
+            _draw_scores(axes, one, colours[one.name])
+        layers.axhline(100, color="0.5", lw=1.3, zorder=0, label="not pruned")
         layers.set(yscale="log", ylabel="density of a layer, %", ylim=(None, 130))
         layers.yaxis.set_major_formatter("{x:g}")
         layers.tick_params(axis="x", rotation=90, labelsize="small")
@@ -151,17 +153,28 @@ class Explorer:
         data = pd.concat([_counts(one).assign(pruner=one.trial.pruner) for one in both], ignore_index=True)
         return Figure("explorer", "Scores", caption, alt, data, drawing)
 
-    def train(self, epochs: int = 2) -> Table:
-        """Train both networks and return their top-1 accuracies after each epoch."""
-        rows = []
-        for one, artifacts in zip(self._prune(epochs), self._artifacts, strict=False):
-            (dense, _), _ = artifacts.network(one.trial)
-            for (row,) in artifacts.epochs(one.trial, copy.deepcopy(dense), one.kept, epochs):
-                rows.append((int(row["epoch"]), one.name, row["top1"]))
-        tidy = pd.DataFrame(rows, columns=["Epoch", "pruner", "top1"])
-        wide = tidy.pivot(index="Epoch", columns="pruner", values="top1")[list(dict.fromkeys(tidy.pruner))]
-        wide = wide.map("{:.1f}".format).rename_axis(columns=None).reset_index()
-        return Table("learning", "Learning", "Top-1 test accuracy in % after each epoch.", tidy, wide)
+    def train(self, epochs: int = 2) -> Figure:
+        """Train both networks and the unpruned one, and return their top-1 accuracies after each epoch as curves."""
+        both = self._prune(epochs)
+        rows: list[tuple[str, int, float]] = []
+        dense = both[0].trial.model_copy(update={"pruner": "random", "compression": 0.0})
+        runs = [(dense, "not pruned", {}), *((one.trial, one.name, one.kept) for one in both)]
+        for (trial, label, kept), own in zip(runs, self._artifacts[:1] + self._artifacts, strict=False):
+            (net, _), _ = own.network(trial)
+            for (row,) in own.epochs(trial, copy.deepcopy(net), kept, epochs):
+                rows.append((label, int(row["epoch"]), row["top1"]))
+        data = pd.DataFrame(rows, columns=["pruner", "epoch", "top1"])
+        drawing = Drawing(figsize=(5.5, 3.2), layout="constrained")
+        axes = drawing.subplots()
+        colours, marks = style(one.name for one in both)
+        for name, line in data.groupby("pruner", sort=False):
+            colour, mark = colours.get(str(name), "0.5"), marks.get(str(name))
+            axes.plot(line.epoch, line.top1, label=str(name), color=colour, marker=mark, ms=4, lw=1.3)
+        axes.set(xlabel="epoch", ylabel="top-1 test accuracy, %", xticks=sorted(set(data.epoch)))
+        axes.legend(fontsize="small")
+        named = names.listed(list(dict.fromkeys(data.pruner)))
+        caption = f"Top-1 test accuracy in % after each epoch, compression {both[0].trial.compression:g}: {named}."
+        return Figure("learning", "Learning", caption, caption, data, drawing)
 
     def offer(self, name: str, kind: str = "pruner") -> None:
         """Add one of your own, registered or named as package.module:function, to its menu, and choose it.
@@ -175,18 +188,44 @@ class Explorer:
             menu = self.menus[key]
             known = [value for _, value in menu.options]
             self._set(key, [*known, name], menu.value if key == "pruner" else name)
+        if self._output:
+            self._output.outputs = self._shown()
 
     def _set(self, key: str, offered: list[str], chosen: str) -> None:
         kind, menu = "pruner" if key == "beside" else key, self.menus[key]
+        output, self._output = self._output, None  # the menu stands on its first line for a moment
         menu.options = [(names.title(kind, name), name) for name in dict.fromkeys(offered)]
         menu.value = chosen
+        self._output = output
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        shown = widgets.interactive_output(lambda **_: display(self.figure(), self.table()), self.menus)
+        shown = self._shown()
+        for menu in self.menus.values():
+            menu.observe(self._moved, "value")
+        self._output = widgets.Output()
+        self._output.outputs = shown
         chosen = [self.menus[key] for key in ("dataset", "model", "width", "pruner", "beside", "seed", "compression")]
-        box = widgets.VBox([widgets.HBox(chosen[:3]), widgets.HBox(chosen[3:6]), chosen[6], shown])
+        box = widgets.VBox([widgets.HBox(chosen[:3]), widgets.HBox(chosen[3:6]), chosen[6], self._output])
         bundle: dict[str, Any] = box._repr_mimebundle_()
         return bundle | {"text/plain": "Menus and sliders: run this notebook to have them."}
+
+    def _shown(self) -> tuple[dict[str, Any], ...]:
+        """Return what the menus say as a cell's outputs: the figure, its caption, the table."""
+        figure, table = self.figure(), self.table()
+        pictured = {"image/png": b64encode(figure.png).decode(), "text/plain": figure.caption}
+        captioned = {"text/html": f"<p>{figure.caption}</p>", "text/plain": figure.caption}
+        tabled = {key: value for key, value in table._repr_mimebundle_().items() if key.startswith("text/")}
+        return tuple(_output(bundle) for bundle in (pictured, captioned, tabled))
+
+    def _moved(self, change: Any) -> None:
+        """Show what is chosen now; of what cannot be, a line, and the menu goes back."""
+        if not self._output:
+            return
+        try:
+            self._output.outputs = self._shown()
+        except UserError as problem:
+            change.owner.value = change.old  # which is shown again
+            self._output.outputs = (_output({"text/plain": f"prunekit: {problem}"}), *self._output.outputs)
 
     def _prune(self, epochs: int = 0) -> list[Pruned]:
         """Return what both pruners do with what is chosen; raises UserError for what cannot be."""
@@ -209,6 +248,10 @@ def _trial(**fields: Any) -> Trial:
         return Trial(**fields)
     except ValidationError as error:
         raise UserError(describe(error, list(Trial.model_fields))) from None
+
+
+def _output(data: dict[str, Any]) -> dict[str, Any]:
+    return {"output_type": "display_data", "data": data, "metadata": {}}
 
 
 def _counts(one: Pruned) -> pd.DataFrame:

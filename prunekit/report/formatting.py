@@ -1,87 +1,130 @@
-"""How names and numbers are written for readers."""
+"""How names and numbers are written for readers, and the colours and marks of pruners."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import cycle
+from typing import Any
 
 import pandas as pd
 
-from .. import names as catalogue
+from ..names import PRUNERS, listed, title
+from ..study.statistics import CELL, estimate
+
+_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7")  # Okabe-Ito: of the study's pruners
+_OWN_COLOURS = ("#000000", "#56b4e9", "#8c6d31", "#7f7f7f")  # of a user's own, as they appear
+_MARKERS, _OWN_MARKERS = "osD^v", "P*phd"  # of more of them than these are, some look alike
+_APART = ["pre_epochs", "labels", "control", "prune_steps", "schedule"]  # what cells of some sections differ in, too
 
 
-class _Named(dict[str, str]):
-    """Prunekit's own, in order; asked for one of a user's, it gives its short name."""
-
-    def __missing__(self, name: str) -> str:
-        return name.rpartition(":")[2]
-
-
-PRUNERS = _Named(catalogue.PRUNERS)
-DATASETS = _Named({name: about.title for name, about in catalogue.DATASETS.items()})
-FIELDS = {  # of a trial
-    "width": "width",
-    "pre_epochs": "epochs before pruning",
-    "post_epochs": "epochs after pruning",
-    "optimizer": "optimiser",
-    "learning_rate": "learning rate",
-    "batch_size": "batch size",
-    "prune_steps": "prune steps",
-    "scope": "scope",
-    "scoring_images_per_class": "scoring images a class",
-    "scoring_batch_size": "scoring batch",
-    "train_subset": "training images",
-    "precision": "precision",
-}
+def named(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return `frame` with datasets, networks and pruners, in columns of these names, as readers know them."""
+    kinds = [kind for kind in ("dataset", "model", "pruner") if kind in frame]
+    known = {kind: [title(kind, str(one)) for one in frame[kind]] for kind in kinds}
+    return frame.assign(**{kind: pd.Series(told, frame.index, dtype=object) for kind, told in known.items()})
 
 
-_CELL = ["dataset", "model", "pruner", "compression", "pre_epochs", "labels", "control", "prune_steps", "schedule"]
+def style(pruners: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return a colour and a mark for each pruner, as readers know it: the study's have theirs, others what is left."""
+    ours = list(PRUNERS.values())
+    own = [name for name in dict.fromkeys(pruners) if name not in ours]
+    colours, marks = (
+        dict(zip(ours, of_ours, strict=True)) | dict(zip(own, cycle(rest), strict=False))
+        for of_ours, rest in ((_COLOURS, _OWN_COLOURS), (_MARKERS, _OWN_MARKERS))
+    )
+    return colours, marks
 
 
-def pruners(names: Iterable[str]) -> str:
-    """SynFlow, SNIP; or "all"."""
-    named = dict.fromkeys(names)
-    return "all" if set(named) == set(PRUNERS) else ", ".join(PRUNERS[name] for name in named)
+def cells(summary: pd.DataFrame, digits: int = 1, share: bool = False, of_started: bool = False) -> list[str]:
+    """Return how each row of a summary over seeds is read: 81.4 ± 0.3 (2 of 3) [78.8] †.
 
-
-def in_order(names: Iterable[str]) -> list[str]:
-    """Return the pruners among `names` once each: the study's in its order, then the user's own as they appear."""
-    named = dict.fromkeys(names)
-    return [*(name for name in PRUNERS if name in named), *(name for name in named if name not in PRUNERS)]
-
-
-def listed(names: list[str]) -> str:
-    """SynFlow, SNIP and GraSP."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-
-
-def model(name: str) -> str:
-    """fc -> FC, vgg16_bn -> VGG16 with batch norm, resnet20 -> ResNet-20; of one of a user's own its short name."""
-    return catalogue.title("model", name)
-
-
-def estimate(mean: float, interval: float, digits: int = 1, share: bool = False) -> str:
-    """81.4 ± 0.3; without the interval where one seed gives none; a dash where nothing is known; <0.1 for 0.02.
-
-    Of a share, in percent, an interval that reaches beyond what a share can be is given by its ends: 99.4 (98.6–100).
+    That is the mean ± the half-width of its 95 % interval or, `of_started`, of networks that started ± their standard
+    deviation, and how many these are where not all; how many trials failed; what is published; whether it collapsed.
     """
-    if math.isnan(mean):
-        return "–"
-    least = 10**-digits
-    if 0 < mean < least / 2 and not interval >= least / 2:
-        return f"<{least:g}"
-    text = f"{round(mean, digits) + 0.0:.{digits}f}"
-    if math.isnan(interval):
-        return text
-    low, high = mean - interval, mean + interval
-    if share and (low < 0 or high > 100) and round(interval, digits):
-        return f"{text} ({max(low, 0):.{digits}f}–{min(high, 100):.{digits}f})".replace(f"100.{'0' * digits})", "100)")
-    return f"{text} ± {interval:.{digits}f}"
+    return [_cell(row, digits, share, of_started) for row in summary.to_dict("records")]
 
 
-def signed(value: float, digits: int = 1) -> str:
-    """+0.3; a dash where nothing is known; never -0.0."""
-    return "–" if math.isnan(value) else f"{round(value, digits) + 0.0:+.{digits}f}"
+def _cell(row: Mapping[Any, Any], digits: int, share: bool, of_started: bool) -> str:
+    text = estimate(row["mean"], row["spread" if of_started else "interval"], digits, share)
+    runs = row["runs" if of_started else "seeds"]
+    if of_started and row["started"] < runs:
+        text += f" ({row['started']} of {runs})"
+    if row.get("failed"):
+        text += f" ({row['failed']} failed)"
+    if not math.isnan(row.get("published", math.nan)):
+        text += f" [{row['published']:g}]"
+    if row.get("collapsed"):
+        text += " †" if row["collapsed"] >= runs else f" †{row['collapsed']}/{runs}"
+    return text
+
+
+def reading(summary: pd.DataFrame, of_started: bool = False) -> str:
+    """Return what a caption says of how `cells` are read: only of what these have."""
+    counts = summary["runs" if of_started else "seeds"]
+    some = f"{counts.min()} to {counts.max()} seeds" if counts.min() < counts.max() else f"{counts.max()} seeds"
+    text = f"The mean ± the half-width of its 95 % t interval over {some.replace('1 seeds', '1 seed')}"
+    if of_started:
+        text = f"The mean ± the standard deviation of the networks that started to learn, of {some}"
+    text += "; what is published in brackets." if summary.published.notna().any() else "."
+    if of_started and (summary.started < summary.runs).any():
+        text += (
+            " (2 of 3): how many started, where not all; where none did, the mean of all. Failed to start: top-1 at "
+            "the end exactly that of a constant output."
+        )
+    if summary.collapsed.any():
+        text += " † collapsed: nothing kept leads from input to output (†1/3: so in one seed of three)."
+    return text
+
+
+def readable(rows: pd.DataFrame, titles: Mapping[str, str], digits: int = 1) -> pd.DataFrame:
+    """Return `rows` with a column a title: X and X_interval as one, things by their names; none of dashes alone.
+
+    Where a title ends with %, its numbers are shares.
+    """
+    records: list[dict[Any, Any]] = rows.to_dict("records")
+    wide = pd.DataFrame(
+        {told: [_read(row, key, digits, told[-1] == "%") for row in records] for key, told in titles.items()}
+    )
+    return wide.loc[:, (wide != "–").any()] if len(wide) else wide
+
+
+def _read(row: Mapping[Any, Any], key: str, digits: int, share: bool) -> str:
+    value = row[key]
+    if f"{key}_interval" in row:
+        return estimate(value, row[f"{key}_interval"], digits, share)
+    if key in ("dataset", "pruner", "model"):
+        return title(key, value)
+    if key in ("compression", "published") or isinstance(value, int):
+        return "–" if math.isnan(value) else f"{value:,g}"
+    return estimate(value, math.nan, digits) if isinstance(value, float) else str(value)
+
+
+def flat(shown: pd.DataFrame) -> pd.DataFrame:
+    """Return a table as strings without an index; NaN as a dash.
+
+    Of a named index each level is a column, a value said once where rows repeat it; levels that say the same in every
+    row are left out, but for the first. Datasets, networks and pruners are given their names, there and as columns.
+    """
+    levels = [str(name) for name in shown.index.names] if shown.index.names != [None] else []
+    kind = str(shown.columns.name)
+    body = shown.set_axis([title(kind, str(one)) for one in shown], axis=1)
+    if not levels:
+        return body.astype(object).fillna("–").map(_text)
+    keys = named(shown.index.to_frame(index=False))
+    keep = [key for key in levels if key == levels[0] or keys[key].nunique() > 1]
+    keys = keys[keep].map(_text)
+    same = pd.Series(True, keys.index)
+    for key in keep[:-1]:
+        same = same & (keys[key] == keys[key].shift())
+        keys[key] = keys[key].mask(same, "")
+    body = body.reset_index(drop=True).astype(object).fillna("–").map(_text)
+    titles = {key: "Network" if key == "model" else key[:1].upper() + key[1:] for key in keep}
+    return pd.concat([keys.rename(columns=titles), body], axis=1)
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def number(value: float | str) -> str:
@@ -97,23 +140,36 @@ def budget(frame: pd.DataFrame) -> str:
     columns = ["model", "width", "train_subset", "pre_epochs", "post_epochs", "prune_steps"]
     for dataset in dict.fromkeys(frame.dataset):
         rows = frame[frame.dataset == dataset].fillna({"train_subset": 0})
-        for name, width, subset, pre, post, steps in rows[columns].drop_duplicates().itertuples(index=False):
+        for (name, width, subset, pre, post, steps), alike in rows.groupby(columns, sort=False):
+            who = listed([title("pruner", one) for one in dict.fromkeys(alike.pruner)])
             scale = "" if width == 1 else f" at {width:g} of its width"
             data = f"{subset:,.0f} training images" if subset else "all training images"
             trained = f"{post} epochs on {data}" if post else "pruned at initialisation, not trained"
-            before = f" after {pre} epochs before pruning" if pre else ""
+            before = f", {who} after {pre} epochs before pruning" if pre else ""
             rounds = f", {steps} prune steps" if steps > 1 else ""
-            setups.setdefault(f"{model(name)}{scale}, {trained}{before}{rounds}", []).append(DATASETS[dataset])
+            setup = f"{title('model', name)}{scale}, {trained}{before}{rounds}"
+            setups.setdefault(setup, []).append(title("dataset", dataset))
     return "; ".join(f"{', '.join(names)}: {setup}" for setup, names in setups.items())
 
 
 def seeds(frame: pd.DataFrame) -> str:
     """3 seeds; 2 to 3 seeds, where cells have different numbers of them."""
-    cells = [key for key in _CELL if key in frame]
-    counts = frame.groupby(cells, dropna=False).seed.nunique() if cells else pd.Series([frame.seed.nunique()])
+    cells = [key for key in [*CELL, *_APART] if key in frame]
+    counts = frame.groupby(cells, dropna=False).seed.nunique()
     if counts.min() != counts.max():
         return f"{counts.min()} to {counts.max()} seeds"
     return f"{counts.max()} seeds" if counts.max() > 1 else "1 seed"
+
+
+def machines(frame: pd.DataFrame) -> str:
+    """On what machine the rows of a section's frame ran and how: what their seconds are worth; "" where none tells."""
+    known = frame.dropna(subset="machine")
+    if known.empty:
+        return ""
+    how = "one trial at a time" if known.alone.all() else "several trials at once, which slow each other"
+    threads = " or ".join(map(str, sorted(set(known.threads.dropna().astype(int)))))
+    more = "; networks trained side by side share theirs equally" if known.together.max() > 1 else ""
+    return f"on {' and '.join(dict.fromkeys(known.machine))}, {how}, threads of each: {threads}{more}"
 
 
 def verbatim(text: str) -> str:

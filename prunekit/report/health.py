@@ -9,11 +9,11 @@ from typing import Any
 
 import pandas as pd
 
+from ..names import title
 from ..study.params import Section
-from ..study.results import EXPLODED, LEAST_SIGNAL, MOST_SIGNAL, VANISHED, Results, at_init
+from ..study.results import EXPLODED, VANISHED, Results, at_init
 from ..study.trial import Record, Trial
 from . import formatting
-from .table import Table, telling
 
 _TITLES: dict[Section, str] = {
     "comparison": "Table I",
@@ -56,10 +56,10 @@ def facts(results: Results) -> str:
     done = [record for id_ in results.trials if (record := results.records.get(id_)) and record.status == "ok"]
     first, last = _span([record.finished for record in done])
     budgets: dict[str, list[str]] = {}
-    for section, title in _TITLES.items():
+    for section, name in _TITLES.items():
         if len(frame := results.frame(section)):
-            budgets.setdefault(formatting.budget(frame), []).append(title)
-    where = {title: _distinct(record.where.get(key) for record in done) for key, title in _WHERE.items()}
+            budgets.setdefault(formatting.budget(frame), []).append(name)
+    where = {what: _distinct(record.where.get(key) for record in done) for key, what in _WHERE.items()}
     return "\n".join(
         [
             *_strangers(done),
@@ -70,14 +70,18 @@ def facts(results: Results) -> str:
             f"- **Scoring:** {one.scoring_images_per_class} images a class, prune steps: {one.prune_steps}, "
             f"{one.schedule} schedule, {one.scope} ranking",
             f"- **Seeds:** {', '.join(map(str, results.params.seeds))}",
-            *[f"- **{title}:** {values}" for title, values in where.items() if values],
+            *[f"- **{what}:** {values}" for what, values in where.items() if values],
             f"- **Run:** {first} to {last} (UTC)",
         ]
     )
 
 
-def table(results: Results) -> Table:
-    """Return the study's state: trials done, failed, collapsed and their time, a row a dataset and network."""
+def table(results: Results) -> pd.DataFrame:
+    """Return the study's state, a row a dataset and network: trials done, failed, collapsed, seconds, memory.
+
+    Collapsed, vanished, exploded: see `results.at_init`. Seconds are sums over trials; what several share counts for
+    each. Memory: the most that a process held at once; on a GPU, that torch held there.
+    """
     rows = []
     for (dataset, network), trials in _by_network(results.trials.values()).items():
         known = [results.records[trial.id] for trial in trials if trial.id in results.records]
@@ -85,7 +89,7 @@ def table(results: Results) -> Table:
         fates = Counter(map(at_init, done))
         rows.append(
             {
-                "Dataset": formatting.DATASETS[dataset],
+                "Dataset": title("dataset", dataset),
                 "Network": network,
                 "Trials": len(trials),
                 "Done": len(done),
@@ -100,17 +104,7 @@ def table(results: Results) -> Table:
                 "Peak memory, GB": _peak(done),
             }
         )
-    tidy = pd.DataFrame(rows).dropna(axis=1, how="all").fillna("–")  # records of before told no memory
-    caption = (
-        "The trials behind this report. Collapsed: no path of kept weights leads from input to output. Vanished, "
-        f"exploded: less than {LEAST_SIGNAL:g}, more than {MOST_SIGNAL:g} of the unpruned network's signal before any "
-        "training. Seconds are sums over trials; what several trials share, once made, counts for each."
-    )
-    if together := max((record.together for record in results.records.values()), default=1) - 1:
-        caption += f" Fully connected networks train side by side, up to {together + 1} at once."
-    if "Peak memory, GB" in tidy:
-        caption += " Peak memory is the most that a process held at once; on a GPU, that torch held there."
-    return Table("health", "Table H", caption, tidy, telling(tidy, always={"Dataset", "Network", "Trials"}))
+    return pd.DataFrame(rows).dropna(axis=1, how="all").fillna("–")  # records of before told no memory
 
 
 def failures(results: Results) -> str:
@@ -143,7 +137,7 @@ def lacking(results: Results, sections: Iterable[Section] = tuple(_TITLES)) -> s
             lines.append(f"- **{_TITLES[section]}:** none of its {len(trials)} trials has been run.")
         else:
             told = ", ".join(
-                f"{formatting.DATASETS[name]} {_of_seeds(missing, trials, name)}" for name in _datasets(missing)
+                f"{title('dataset', name)} {_of_seeds(missing, trials, name)}" for name in _datasets(missing)
             )
             lines.append(f"- **{_TITLES[section]}:** {len(missing)} of its {len(trials)} trials lack: {told}.")
     return "\n".join(lines)
@@ -182,7 +176,7 @@ def _by_network(trials: Iterable[Trial]) -> dict[tuple[str, str], list[Trial]]:
     for trial in trials:
         scale = "" if trial.width == 1 else f", width {trial.width:g}"
         kind = "" if trial.post_epochs else ", not trained"
-        groups.setdefault((trial.dataset, formatting.model(trial.model) + scale + kind), []).append(trial)
+        groups.setdefault((trial.dataset, title("model", trial.model) + scale + kind), []).append(trial)
     return groups
 
 

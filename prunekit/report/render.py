@@ -11,7 +11,7 @@ from typing import Any
 
 from ..files import replace
 from . import formatting
-from .table import LONG_LINE, MIME
+from .shown import LONG_LINE, MIME
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _TITLE = "Pruning at initialisation, re-run"
@@ -118,8 +118,6 @@ def _pdf(part: _Part) -> str:
     """Tables longer than a page are cut into parts of like length, so that none leaves a row behind."""
     if not isinstance(part, _Table):
         return _pandoc(part)
-    if not part.body.startswith("|"):  # but says that there is none
-        return _github(part)
     header, dashes, *rows = part.body.splitlines()
     count = math.ceil(len(rows) / _ROWS[len(dashes) > LONG_LINE])
     cuts = [round(i * len(rows) / count) for i in range(count + 1)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import combinations
 from typing import Any
 
 import pandas as pd
@@ -26,22 +27,58 @@ def over_seeds(name: str, values: pd.Series) -> dict[str, float]:
     return {name: mean, f"{name}_interval": half_width(known), f"{name}_seeds": len(known)}
 
 
+def accuracies(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a trial and accuracy, top-1 and top-5: the trial's columns, accuracy, value (%), failed and counts.
+
+    failed: it never started to learn; counts: whether it belongs to its cell's mean, as those that started do, and
+    where none did, all. A dataset's rows lie together.
+    """
+    counts = frame.started | ~frame.groupby(CELL).started.transform("any")
+    parts = [
+        frame.assign(accuracy=label, value=frame[column].astype(float), failed=~frame.started, counts=counts)
+        for label, column in {"top-1": "top1", "top-5": "top5"}.items()
+    ]
+    rows = pd.concat(parts, ignore_index=True)
+    order = pd.DataFrame({key: pd.factorize(rows[key])[0] for key in ("dataset", "model")})
+    return rows.loc[order.sort_values(["dataset", "model"], kind="stable").index].reset_index(drop=True)
+
+
 def summary(frame: pd.DataFrame, value: str, by: list[str] | None = None) -> pd.DataFrame:
     """Return one row a cell: `by` (CELL if None), mean, interval, spread, seeds, started, failed, collapsed, each.
 
     Cells keep the frame's order. interval: half-width, 95 %, t; spread: standard deviation; both NaN for one trial.
-    `seeds` counts the trials that the mean rests on, whose values `each` lists; started: how many of a cell started.
+    `seeds` counts the trials that the mean rests on, whose values `each` lists: those of which `counts`, a column of
+    `accuracies`, is true, where the frame has it, and then `runs` counts all that came to an end; started: how many of
+    a cell started. published: the frame's, NaN where it has none.
     """
-    rows: list[tuple[Any, ...]] = []
-    for cell, group in frame.groupby(by or CELL, sort=False):
-        known = group[value].dropna().astype(float)
-        collapsed, failed = int(group.collapsed.eq(True).sum()), int((group.status != "ok").sum())
-        started = int(group.started.sum())
-        spread = float(known.std(ddof=1)) if len(known) > 1 else math.nan
-        numbers = (known.mean(), half_width(known), spread, len(known))
-        rows.append((*cell, *numbers, started, failed, collapsed, known.tolist()))
-    columns = ["mean", "interval", "spread", "seeds", "started", "failed", "collapsed", "each"]
-    return pd.DataFrame(rows, columns=[*(by or CELL), *columns])
+    rows: list[dict[str, Any]] = []
+    for key, group in frame.groupby(by or CELL, sort=False):
+        every = group[value].dropna().astype(float)
+        known = every[group.counts[every.index]] if "counts" in group else every
+        row: dict[str, Any] = dict(zip(by or CELL, key, strict=True))
+        row |= {"mean": known.mean(), "interval": half_width(known)}
+        row |= {"spread": float(known.std(ddof=1)) if len(known) > 1 else math.nan, "seeds": len(known)}
+        row |= {"started": int(group.started.sum()), "failed": int((group.status != "ok").sum())}
+        row |= {"collapsed": int(group.collapsed.eq(True).sum()), "each": known.tolist()}
+        row |= {"runs": len(every)} if "counts" in group else {}
+        rows.append(row | {"published": group.published.iloc[0] if "published" in group else math.nan})
+    columns = ["mean", "interval", "spread", "seeds", "started", "failed", "collapsed", "each", "runs", "published"]
+    return pd.DataFrame(rows, columns=None if rows else [*(by or CELL), *columns])
+
+
+def pairs(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a dataset, model, compression and pair of pruners: how much the first's top-1 exceeds the second's.
+
+    first, second; mean and interval in points, paired on the seeds of which both networks started: the initial weights
+    and batches of one seed are the same. seeds: how many.
+    """
+    rows = []
+    for (dataset, model, compression), cell in frame.groupby(["dataset", "model", "compression"], sort=False):
+        for first, second in combinations(dict.fromkeys(cell.pruner), 2):
+            gaps = difference(cell[cell.started], first, second)
+            rows.append((dataset, model, compression, first, second, gaps.mean(), half_width(gaps), len(gaps)))
+    columns = ["dataset", "model", "compression", "first", "second", "mean", "interval", "seeds"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def difference(cell: pd.DataFrame, first: str, second: str, by: str = "pruner") -> pd.Series:
@@ -51,3 +88,22 @@ def difference(cell: pd.DataFrame, first: str, second: str, by: str = "pruner") 
     """
     values = cell.pivot(index="seed", columns=by, values="top1").astype(float).reindex(columns=[first, second])
     return (values[first] - values[second]).dropna()
+
+
+def estimate(mean: float, interval: float, digits: int = 1, share: bool = False) -> str:
+    """81.4 ± 0.3; without the interval where one seed gives none; a dash where nothing is known; <0.1 for 0.02.
+
+    Of a share, in percent, an interval that reaches beyond what a share can be is given by its ends: 99.4 (98.6–100).
+    """
+    if math.isnan(mean):
+        return "–"
+    least = 10**-digits
+    if 0 < mean < least / 2 and not interval >= least / 2:
+        return f"<{least:g}"
+    text = f"{round(mean, digits) + 0.0:.{digits}f}"
+    if math.isnan(interval):
+        return text
+    low, high = mean - interval, mean + interval
+    if share and (low < 0 or high > 100) and round(interval, digits):
+        return f"{text} ({max(low, 0):.{digits}f}–{min(high, 100):.{digits}f})".replace(f"100.{'0' * digits})", "100)")
+    return f"{text} ± {interval:.{digits}f}"

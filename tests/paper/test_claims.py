@@ -409,10 +409,11 @@ def test_images_are_told_apart_by_their_pixels():
 def test_cifar_sets_share_three_images(real_data, monkeypatch):
     """Test image 1,677 of CIFAR-10, a truck, is training image 43,244 of CIFAR-100, a pickup truck; and two more."""
     monkeypatch.setenv("PRUNEKIT_DATA", str(real_data))
-    first, second, shared = images.shared(paper())
+    (first, second), shared = images.shared()
     assert (first, second) == (60_000, 59_974)
-    assert shared == [
-        (("train", 35_925), ("test", 9_294)),
-        (("test", 1_677), ("train", 43_244)),
-        (("test", 8_091), ("test", 6_864)),
+    assert shared[["image", "dataset", "split", "position"]].values.tolist() == [
+        *([1, "cifar10", "train", 35_925], [1, "cifar100", "test", 9_294]),
+        *([2, "cifar10", "test", 1_677], [2, "cifar100", "train", 43_244]),
+        *([3, "cifar10", "test", 8_091], [3, "cifar100", "test", 6_864]),
     ]
+    assert shared["class"].tolist()[2:4] == ["truck", "pickup truck"]

@@ -1,5 +1,6 @@
 """The whole, through the real command line: a small study from an empty folder to a report that a browser shows."""
 
+import contextlib
 import copy
 import json
 import os
@@ -11,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import nbclient
 import nbformat
 import pandas as pd
 import papermill
@@ -86,7 +88,6 @@ def copied(study, folder, whole):
         if path.stem not in whole:
             nb = nbformat.read(path, as_version=4)
             nb.cells = [cell for cell in nb.cells if "parameters" in cell.metadata.get("tags", [])]
-            nb.cells.insert(0, nbformat.v4.new_code_cell("from prunekit.report import Settings"))
             nbformat.write(nb, path)
 
 
@@ -171,26 +172,35 @@ def test_plain_papermill_gives_the_same_table(folder, study):
     assert (study / "out" / name).read_text() == (folder / name).read_text()
 
 
-def test_papermill_names_places_by_dots_and_a_misspelt_one_stops(folder, study):
+def test_papermill_sets_knobs_and_a_misspelt_profile_stops_in_a_line(folder, study):
     """Its command gives lists as words."""
-    words = ("-k", "python3", "--no-progress-bar", "-p", "out", study / "dots")
-    words += ("-p", "seeds", "[1]", "-p", "sections.flops.compression", "[2]")
+    words = ("-k", "python3", "--no-progress-bar", "-p", "out", study / "knobs")
+    words += ("-p", "seeds", "[1]", "-p", "compressions", "[2]")
     notebook = study / "notebooks" / "04_flops.ipynb"
-    done = command(sys.executable, "-m", "papermill", notebook, study / "dots.ipynb", *words, cwd=study / "notebooks")
+    done = command(sys.executable, "-m", "papermill", notebook, study / "knobs.ipynb", *words, cwd=study / "notebooks")
     assert done.returncode == 0, done.stderr
-    table = pd.read_csv(study / "dots" / "tables" / "table4_flops.csv")
+    table = pd.read_csv(study / "knobs" / "tables" / "table4_flops.csv")
     assert set(table.compression) == {2.0} and set(table.seeds) == {1}
     out = study / "bad.ipynb"
     with pytest.raises(papermill.PapermillExecutionError) as stopped:
         papermill.execute_notebook(
-            *(notebook, out, {"defaults.post_epoch": 1}),
+            *(notebook, out, {"profile": "papr"}),
             **{"cwd": study / "notebooks", "kernel_name": "python3", "progress_bar": False},
         )
-    line = "prunekit: the notebook's parameters: sections.comparison: unknown key post_epoch; did you mean post_epochs?"
-    assert line in str(stopped.value)
+    assert "no profile 'papr'" in str(stopped.value)
     nb = nbformat.read(out, as_version=4)
     (error,) = (output for cell in nb.cells for output in cell.get("outputs", ()) if output.output_type == "error")
-    assert len(error.traceback) == 1 and error.traceback[0].startswith(line)
+    assert len(error.traceback) == 1 and error.traceback[0].startswith("prunekit: no profile 'papr'")
+
+
+def test_what_is_set_in_a_later_cell_counts(folder, study):
+    """And again in the same kernel."""
+    nb = nbformat.read(study / "notebooks" / "04_flops.ipynb", as_version=4)
+    (at,) = [place for place, cell in enumerate(nb.cells) if "parameters" in cell.metadata.get("tags", [])]
+    nb.cells.insert(at + 1, nbformat.v4.new_code_cell("compressions, out = [1], 'later'"))
+    nb.cells += [cell.copy() for cell in nb.cells[at + 2 :]]
+    nbclient.NotebookClient(nb, resources={"metadata": {"path": str(study)}}).execute()
+    assert set(pd.read_csv(study / "later" / "tables" / "table4_flops.csv").compression) == {1.0}
 
 
 def test_second_report_runs_no_trial_and_a_notebook_that_raises_costs_only_its_section(folder, study, tmp_path):
@@ -241,7 +251,10 @@ def test_a_signal_ends_a_report_and_its_kernels_in_one_line(folder, study):
     )
 
     def kernels():
-        found = [child for child in psutil.Process(report.pid).children() if "ipykernel_launcher" in child.cmdline()]
+        found = []
+        for child in psutil.Process(report.pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found += [child] if "ipykernel_launcher" in child.cmdline() else []
         return found if len(found) > 1 else []
 
     while not (alive := kernels()):
@@ -285,6 +298,7 @@ def test_a_report_of_what_is_there_starts_no_trial_says_what_lacks_and_leaves_th
     assert "**What lacks:** " in first and "trials have no record" in first
     assert "- **Table II:** 40 of its 60 trials lack: Digits 20 (seed 0, 7), Digit pairs 20 (seed 0, 7)." in first
     assert "**Table N, steps:** " in first and "**Table N, steps:** " in controls
+    assert yaml.safe_load((own / "params.yaml").read_text())["seeds"] == [0, 1, 7]
     none = "- **Table Z, what zeros are worth:** none of its 10 trials has been run."
     assert none in first and none in zeros and "**Table Z.**" not in zeros
     assert set(pd.read_csv(own / "tables" / "table2_accuracy_by_compression.csv").seeds) == {1}

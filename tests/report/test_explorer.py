@@ -67,11 +67,13 @@ def test_what_is_asked_for_is_shown_beyond_the_sliders_usual_end():
 
 
 def test_both_are_trained():
-    table = explorer().train(2)
-    assert list(table.wide) == ["Epoch", "SynFlow", "SNIP"] and len(table.wide) == 2
+    data = explorer().train(2).data
+    assert list(dict.fromkeys(data.pruner)) == ["not pruned", "SynFlow", "SNIP"] and len(data) == 6
     fields = {**SMALL, "compression": 1.0, "post_epochs": 2, "learning_rate": 3e-3, "batch_size": 32}
     trained = runner.run_trial(Trial(**fields, pruner="synflow"))
-    assert table.tidy.query("pruner == 'SynFlow' and Epoch == 2").top1.item() == trained.top1
+    assert data.query("pruner == 'SynFlow' and epoch == 2").top1.item() == trained.top1
+    dense = runner.run_trial(Trial(**fields | {"compression": 0.0}, pruner="random"))
+    assert data.query("pruner == 'not pruned' and epoch == 2").top1.item() == dense.top1
 
 
 def test_a_pruner_of_ones_own_is_offered_and_what_is_wrong_with_it_said(monkeypatch):
@@ -107,21 +109,40 @@ def test_a_pruner_of_ones_own_is_offered_and_what_is_wrong_with_it_said(monkeypa
             call()
 
 
+def test_the_widgets_show_what_the_menus_say_and_what_cannot_be_had_is_chosen_by_nobody(tmp_path, monkeypatch):
+    monkeypatch.setenv("PRUNEKIT_DATA", str(tmp_path / "none"))
+    for variable in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    made = explorer(compression=1)
+    made._repr_mimebundle_()
+    picture, caption, table = (one["data"] for one in made._output.outputs)
+    assert "image/png" in picture and "SynFlow" in caption["text/plain"] and "compression 1)" in table["text/plain"]
+    made.menus["compression"].value = 0.5
+    assert "compression 0.5)" in made._output.outputs[-1]["data"]["text/plain"]
+    made.menus["dataset"].value = "mnist"
+    line, *rest = made._output.outputs
+    assert line["data"]["text/plain"].startswith("prunekit: mnist is not at hand")
+    assert made.menus["dataset"].value == "digits" and "for Digits" in rest[-1]["data"]["text/plain"]
+    made.menus["beside"].value = "grasp"
+    assert "GraSP" in made._output.outputs[-1]["data"]["text/plain"]
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["explore", "extend"])
+@pytest.mark.parametrize("name", ["start", "explore", "extend"])
 def test_the_notebook_runs(tmp_path, monkeypatch, name):
     """With fewer trials than it shows; what a reader would do with it, as well."""
     monkeypatch.chdir(tmp_path)
     nb = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
     for cell in nb.cells:
+        cell.source = cell.source.replace('"compression": [0.5, 1]', '"compression": 1')
         if "parameters" in cell.metadata.get("tags", []):
-            cell.source += "\nsections.sweep.compression = [1]\nseeds = [0]"
+            cell.source += "\nseeds = [0]"
     if name == "explore":
         nb.cells.append(nbformat.v4.new_code_cell("explorer.menus['compression'].value = 2\nexplorer.table()"))
     nbclient.NotebookClient(nb, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = [output.data for cell in nb.cells for output in cell.get("outputs", ()) if "data" in output]
     assert sum("image/png" in data for data in shown) >= 1
     tables = [data["text/plain"] for data in shown if "text/html" in data]
-    assert len(tables) >= 3 and "levelled" in " ".join(tables)
+    assert len(tables) >= (1 if name == "start" else 3 if name == "extend" else 2) and "levelled" in " ".join(tables)
     if name == "explore":
         assert "compression 2)" in tables[-1]

@@ -31,17 +31,16 @@ def test_health_by_hand(tiny):
         third.id: record(third, status="failed"),
     }
     table = health.table(with_records(tiny, records))
-    digits = table.tidy[table.tidy.Dataset == "Digits"].iloc[0]
+    digits = table[table.Dataset == "Digits"].iloc[0]
     assert (digits.Trials, digits.Done, digits.Failed, digits.Collapsed) == (5, 2, 1, 1)
     assert (digits.Vanished, digits.Exploded) == (1, 0), "what collapsed counts as that alone"
     assert (digits["Scoring, s"], digits["Training, s"], digits["Peak memory, GB"]) == ("2", "31", "2.4")
-    assert table.tidy.iloc[-1]["Peak memory, GB"] == "–"
-    assert "Peak memory is the most" in table.caption
+    assert table.iloc[-1]["Peak memory, GB"] == "–"
 
 
 def test_memory_that_no_record_tells_has_no_column(tiny):
     table = health.table(with_records(tiny, {trial.id: record(trial) for trial in tiny.trials.values()}))
-    assert "Peak memory, GB" not in table.tidy and "Peak memory" not in table.caption
+    assert "Peak memory, GB" not in table
 
 
 def test_records_of_another_machine_or_commit_are_named(tiny):

@@ -28,3 +28,58 @@ def test_values_over_seeds_are_named_alike():
     assert found == {"top1": 2.0, "top1_interval": pytest.approx(2.484138), "top1_seeds": 3}
     none = statistics.over_seeds("top1", pd.Series([None]))
     assert math.isnan(none["top1"]) and none["top1_seeds"] == 0
+
+
+def trials(values, **columns):
+    """A row a seed of each pruner, of VGG16 on CIFAR-10; a top-1 of 10.00 is of a failed start."""
+    cell = {
+        "dataset": "cifar10",
+        "model": "vgg16",
+        "compression": 1.0,
+        "status": "ok",
+        "collapsed": False,
+        "top5": 90.0,
+    }
+    rows = [
+        cell | {"pruner": pruner, "seed": seed, "top1": top1} | columns
+        for pruner, seeds in values.items()
+        for seed, top1 in enumerate(seeds)
+    ]
+    return pd.DataFrame(rows).assign(started=lambda rows: rows.top1 != 10.0)
+
+
+def test_a_failed_start_is_counted_and_no_part_of_its_cells_mean():
+    """Of 10, 70, 72 two started, with the mean 71; of 10, 10 none, with the mean of both."""
+    frame = pd.concat(
+        [trials({"snip": [10.0, 70.0, 72.0], "random": [10.0, 10.0]}), trials({"snip": [1.0]}, dataset="x")]
+    )
+    long = statistics.accuracies(frame)
+    assert long.dataset.tolist() == ["cifar10"] * 10 + ["x"] * 2, "a dataset's rows lie together"
+    found = statistics.summary(long, "value", [*statistics.CELL, "accuracy"])
+    top1 = found.query("accuracy == 'top-1' and dataset == 'cifar10'").set_index("pruner")
+    assert top1[["mean", "seeds", "started", "runs"]].values.tolist() == [[71.0, 2, 2, 3], [10.0, 2, 0, 2]]
+    assert found.query("accuracy == 'top-5' and pruner == 'snip'").seeds.tolist() == [2, 1]
+
+
+def test_pairs_are_of_seeds_of_which_both_started():
+    """SynFlow 80 and 84, SNIP 78 and 83: 2 and 1, so 1.5 with t(0.975, 1) = 12.7062 times 0.7071 / sqrt(2)."""
+    rows = statistics.pairs(trials({"synflow": [80.0, 84.0, 10.0], "snip": [78.0, 83.0, 70.0], "random": [10.0] * 3}))
+    assert rows[["first", "second", "seeds"]].values.tolist() == [
+        ["synflow", "snip", 2],
+        ["synflow", "random", 0],
+        ["snip", "random", 0],
+    ]
+    assert (rows["mean"][0], rows.interval[0]) == (1.5, pytest.approx(6.3531, abs=1e-4))
+    assert statistics.pairs(trials({"snip": [1.0]})).empty
+
+
+def test_what_is_published_goes_with_its_cell():
+    found = statistics.summary(trials({"snip": [70.0], "grasp": [60.0]}).assign(published=[76.98, None]), "top1")
+    assert found.published[0] == 76.98 and math.isnan(found.published[1])
+    assert statistics.summary(trials({"snip": [70.0]}), "top1").published.isna().all()
+
+
+def test_of_no_trial_there_is_no_cell():
+    none = trials({"snip": [70.0]})[:0]
+    for found in (statistics.summary(none, "top1"), statistics.summary(statistics.accuracies(none), "value")):
+        assert found.empty and {*statistics.CELL, "mean", "interval", "runs", "published"} <= set(found)

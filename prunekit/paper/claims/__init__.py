@@ -57,10 +57,13 @@ def _best_number(results: Results) -> dict[str, str]:
 
 def _same_images(results: Results) -> dict[str, str]:
     claim = {"claim": "CIFAR-100 has the images of CIFAR-10, with other labels.", "where": "I-A, III", "own": "–"}
+    if not {"cifar10", "cifar100"} <= {trial.dataset for trial in results.trials.values()}:
+        return claim | {"verdict": NOT_RUN, "evidence": "This profile does not use CIFAR-10 and CIFAR-100."}
     try:
-        first, _, shared = images.shared(results)
+        (first, _), places = images.shared()
     except UserError as error:
         return claim | {"verdict": NOT_RUN, "evidence": f"{str(error)[0].upper()}{str(error)[1:]}."}
-    verdict = REPRODUCED if len(shared) == first else CONTRADICTED
-    evidence = f"Of {first:,} different images of CIFAR-10, {len(shared):,} are in CIFAR-100, pixel by pixel."
+    shared = places.image.nunique()
+    verdict = REPRODUCED if shared == first else CONTRADICTED
+    evidence = f"Of {first:,} different images of CIFAR-10, {shared:,} are in CIFAR-100, pixel by pixel."
     return claim | {"verdict": verdict, "evidence": evidence}

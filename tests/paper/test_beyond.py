@@ -1,13 +1,13 @@
 """What goes beyond the study, on cases worked by hand: what is kept, slopes, peaks, controls, steps, zeros."""
 
-import math
 from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
 
-from prunekit.report.analyses import controls, labels, passes, steps
+from prunekit.paper import beyond, sentences
 from prunekit.study import results
+from prunekit.study.params import load_params
 from prunekit.study.trial import Record, Trial
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -29,28 +29,29 @@ def by_labels(kept, dense=80.0):
 
 def test_what_is_kept_is_counted_from_chance():
     """Of two labels 50 % is a guess: 65 where the unpruned network has 80 is half of what it learnt."""
-    rows = labels.kept(by_labels({"2": [50.0], "coarse": [25.0], "fine": [100.0]}))
+    rows = beyond.kept(by_labels({"2": [50.0], "coarse": [25.0], "fine": [100.0]}))
     assert rows["count"].tolist() == [2, 10, 100]
     assert rows.top1.tolist() == pytest.approx([65.0, 27.5, 80.0])
     assert rows.kept.tolist() == pytest.approx([50.0, 25.0, 100.0])
 
 
 def test_nothing_is_kept_of_a_network_that_learnt_nothing():
-    assert labels.kept(by_labels({"2": [50.0]}, dense=50.0)).kept.isna().all()
+    assert beyond.kept(by_labels({"2": [50.0]}, dense=50.0)).kept.isna().all()
 
 
-def test_of_one_number_of_labels_there_is_no_table():
-    assert labels.table(by_labels({"fine": [50.0]})) is None
+def answers(frame):
+    """What is kept, what changes as labels double, and what is said of it."""
+    kept = beyond.kept(frame)
+    doubling = beyond.doubling(kept)
+    return doubling, sentences.labels(doubling, kept)
 
 
 def test_slopes_are_points_a_doubling_and_leave_coarse_labels_out():
     frame = by_labels({"2": [90.0, 91.0], "4": [80.0, 81.0], "coarse": [5.0, 5.0], "16": [60.0, 61.0]})
-    table = labels.table(frame)
-    assert table.wide["A doubling"].tolist() == ["", "-10.0 ± 0.0"]
-    assert list(table.wide.columns) == ["Pruner", "c", "2", "4", "10 (coarse)", "16", "A doubling"]
-    assert table.wide.iloc[0].tolist()[:3] == ["Not pruned: top-1, %", "0", "80.0 ± 0.0"]
-    assert table.wide.iloc[1]["2"] == "90.5 ± 6.4"
-    assert "pruned networks keep less of the unpruned one's accuracy in 1 of these and more in 0" in labels.said(frame)
+    rows, said = answers(frame)
+    assert (rows.doubling[0], rows.doubling_interval[0]) == (pytest.approx(-10.0), pytest.approx(0.0, abs=1e-9))
+    assert (rows.best[0], rows.peak[0], rows.doubling_seeds[0]) == (2, False, 2)
+    assert "pruned networks keep less of the unpruned one's accuracy in 1 of these and more in 0" in said
 
 
 @pytest.mark.parametrize(
@@ -58,25 +59,25 @@ def test_slopes_are_points_a_doubling_and_leave_coarse_labels_out():
     [([90.0, 91.0], "**Labels.** Yes: with 2 to 50"), ([61.0, 59.0], "**Labels.** No: with 2 to 50")],
 )
 def test_a_best_number_lies_between_the_ends_beyond_the_interval(middle, answer):
-    said = labels.said(by_labels({"2": [60.0, 60.5], "10": middle, "50": [50.0, 50.5]}))
+    _, said = answers(by_labels({"2": [60.0, 60.5], "10": middle, "50": [50.0, 50.5]}))
     assert said.startswith(answer)
     assert ("SNIP at c = 1: 10" in said) == ("Yes" in answer)
 
 
-def test_what_always_collapses_answers_nothing():
-    frame = by_labels({"2": [0.0, 0.0], "10": [0.0, 0.0]})
-    frame["collapsed"] = frame.compression > 0
-    assert "No trial here" in labels.said(frame)
-    assert labels.table(frame).wide["2"].tolist()[1] == "0.0 ± 0.0 †"
+def test_what_always_collapses_or_has_one_number_of_labels_answers_nothing():
+    frame = by_labels({"2": [0.0, 0.0], "10": [0.0, 0.0], "50": [0.0, 0.0]})
+    for none in (frame.assign(collapsed=frame.compression > 0), by_labels({"fine": [50.0]})):
+        rows, said = answers(none)
+        assert rows.empty and said == ""
 
 
 def test_networks_that_collapsed_are_no_cost_of_labels():
     """Of 2, 4, 16 and 64 labels the last collapsed: the others lose ten points a doubling; two would tell nothing."""
     frame = by_labels({"2": [90.0, 91.0], "4": [80.0, 81.0], "16": [60.0, 61.0], "64": [0.0, 0.0]})
     frame["collapsed"] = (frame.compression > 0) & (frame.labels == "64")
-    assert labels.table(frame).wide["A doubling"].tolist() == ["", "-10.0 ± 0.0"]
+    assert answers(frame)[0].doubling.tolist() == [pytest.approx(-10.0)]
     frame["collapsed"] |= (frame.compression > 0) & (frame.labels == "16")
-    assert labels.table(frame).wide["A doubling"].tolist() == ["", "–"]
+    assert answers(frame)[0].empty
 
 
 def controlled(own, shuffled, anew, erk):
@@ -87,7 +88,7 @@ def controlled(own, shuffled, anew, erk):
             ("snip", "none", own),
             ("snip", "shuffled", shuffled),
             ("snip", "reinitialised", anew),
-            (controls.ERK, "none", erk),
+            (beyond.ERK, "none", erk),
         )
         for seed, top1 in enumerate(values)
     ]
@@ -97,42 +98,42 @@ def controlled(own, shuffled, anew, erk):
 @pytest.mark.parametrize(
     ("own", "shuffled", "chooses"),
     [
-        ([80.0, 82.0], [70.0, 72.1], controls.WEIGHTS),
-        ([80.0, 82.0], [80.0, 81.9], controls.UNTOLD),
-        ([80.0, 82.0], [81.0, 80.0], controls.UNTOLD),
-        ([60.0, 62.0], [70.0, 72.1], controls.WORSE),
-        ([10.0, 10.0], [10.0, 10.0], controls.UNTRAINED),
+        ([80.0, 82.0], [70.0, 72.1], beyond.WEIGHTS),
+        ([80.0, 82.0], [80.0, 81.9], beyond.UNTOLD),
+        ([80.0, 82.0], [81.0, 80.0], beyond.UNTOLD),
+        ([60.0, 62.0], [70.0, 72.1], beyond.WORSE),
+        ([10.0, 10.0], [10.0, 10.0], beyond.UNTRAINED),
         ([80.0], [70.0], "–"),
     ],
 )
 def test_a_pruner_chooses_weights_where_it_exceeds_its_shuffled_mask(own, shuffled, chooses):
     frame = controlled(own, shuffled, own, own)
-    row = controls.table(frame).wide.iloc[0]
-    assert row["What it chooses"] == chooses
-    assert row["Own − drawn anew"].startswith("0.0") and row["Own − ERK-random"].startswith("0.0")
-    assert len(controls.table(frame).wide) == 2
+    (row,) = beyond.controls(frame).to_dict("records")
+    assert row["chooses"] == chooses
+    assert row["reinitialised_gap"] == row["erk_gap"] == 0.0 and row["erk"] == row["top1"]
 
 
-@pytest.mark.parametrize(("erk", "chooses"), [([75.0, 77.0], controls.SIZES), ([79.0, 81.0], controls.UNTOLD)])
+@pytest.mark.parametrize(("erk", "chooses"), [([75.0, 77.0], beyond.SIZES), ([79.0, 81.0], beyond.UNTOLD)])
 def test_layer_sizes_matter_where_shuffling_costs_less_than_half_of_the_lead(erk, chooses):
     """Shuffling costs 0.05 ± 0.64 points: less than half of a lead of 5 over ERK-random, not than half of one of 1."""
-    row = controls.table(controlled([80.0, 82.0], [80.0, 81.9], [80.0, 82.0], erk)).wide.iloc[0]
-    assert row["What it chooses"] == chooses
+    rows = beyond.controls(controlled([80.0, 82.0], [80.0, 81.9], [80.0, 82.0], erk))
+    assert rows.chooses.tolist() == [chooses]
 
 
 def test_a_random_mask_shuffled_is_no_control():
     frame = controlled([80.0, 82.0], [70.0, 72.0], [80.0, 82.0], [75.0, 77.0])
     frame["pruner"] = frame.pruner.replace("snip", "random")
-    assert controls.table(frame) is None and "No trial here has a control" in controls.said(frame)
+    rows = beyond.controls(frame)
+    assert rows.empty and sentences.controls(rows, "digits") == ""
 
 
 def test_differences_to_controls_are_paired_on_seeds():
     """Own are 80 and 90, shuffled 70 and 80.2: each seed is 10 and 9.8 ahead, whatever the seeds differ by."""
     frame = controlled([80.0, 90.0], [70.0, 80.2], [80.0, 90.0], [75.0, 85.0])
-    row = controls.table(frame).wide.iloc[0]
-    assert row["Own − shuffled"] == "9.9 ± 1.3"
-    assert row["Own − ERK-random"] == "5.0 ± 0.0"
-    assert "costs accuracy, so it matters which weights are kept (SNIP)" in controls.said(frame)
+    rows = beyond.controls(frame)
+    assert (rows.shuffled_gap[0], rows.shuffled_gap_interval[0]) == (pytest.approx(9.9), pytest.approx(1.27, abs=0.01))
+    assert (rows.erk_gap[0], rows.erk_gap_interval[0]) == (5.0, 0.0)
+    assert "costs accuracy, so it matters which weights are kept (SNIP)" in sentences.controls(rows, "digits")
 
 
 def record(trial, **fields):
@@ -158,11 +159,9 @@ def test_steps_tell_collapse_and_cost():
         (trial(seed=1), {"collapsed": False}),
         (trial(prune_steps=5, schedule="linear"), {"collapsed": False, "seconds": {"score": 2.5}}),
     )
-    wide = steps.table(frame).wide
-    assert wide.Collapsed.tolist() == ["1 of 2", "0 of 1"]
-    assert wide["Live weights, % of kept"].tolist() == ["25.0 (0.0–100)", "50.0"]
-    assert wide.Schedule.tolist() == ["–", "linear"]
-    said = steps.said(frame)
+    rows = beyond.steps(frame)
+    assert rows[["collapsed", "seeds", "live", "flops"]].values.tolist() == [[1, 2, 25.0, 10.0], [0, 1, 50.0, 10.0]]
+    said = sentences.steps(rows)
     assert "From so many on none collapses (exponential / linear;" in said and "SynFlow at c = 2: – / 5." in said
     assert "5 steps of scoring take 5 times as long as one." in said
 
@@ -180,29 +179,23 @@ def test_steps_are_enough_where_no_more_of_them_collapses(collapsing, said):
     cases = [(1, "exponential"), *((steps, name) for steps in (5, 100) for name in ("exponential", "linear"))]
     trials = [trial(pruner="snip", prune_steps=steps, schedule=schedule) for steps, schedule in cases]
     frame = recorded(*((one, {"collapsed": one.prune_steps in collapsing}) for one in trials))
-    assert said in steps.said(frame)
+    assert said in sentences.steps(beyond.steps(frame))
 
 
 def test_zeros_tell_shares_and_times():
     cell = {"passes": {"masked": 0.010, "compacted": 0.004, "csr": 0.020}, "flops_compacted": 400, "collapsed": False}
     other = cell | {"passes": {"masked": 0.010}, "flops_compacted": None}
     frame = recorded((trial(passes=True), cell), (trial(passes=True, pruner="snip"), other))
-    wide = passes.table(frame).wide
-    assert wide["FLOPs kept on paper, %"].tolist() == ["10.00", "10.00"]
-    assert wide["Left by compaction, %"].tolist() == ["40.0", "–"]
-    assert "–: the network has layers that this form does not know." in passes.table(frame).caption
-    assert wide["Masked, ms"].tolist() == ["10.00", "10.00"] and wide["CSR, ms"].tolist() == ["20.00", "–"]
-    said = passes.said(frame)
+    rows = beyond.zeros(frame)
+    assert rows.paper.tolist() == [10.0, 10.0] and rows.compacted_flops[0] == rows.compacted_time[0] == 40.0
+    assert rows.csr_time[0] == 200 and rows[["compacted_flops", "compacted_time", "csr_time"]].loc[1].isna().all()
+    said = sentences.zeros(rows)
     assert "SynFlow 10.0 on paper, 40.0 compacted, 40 of the time" in said
+    assert "SNIP 10.0 on paper, – compacted, – of the time" in said
     assert "is faster than multiplying all in 0 of 1 networks" in said
-    data = passes.figure(frame).data
-    assert data.csr_time.tolist()[0] == 200 and math.isnan(data.csr_time.tolist()[1])
 
 
-def test_where_nothing_was_run_nothing_is_shown():
-    frame = pd.DataFrame(columns=[*Trial.model_fields, "id", "status", "top1", "collapsed", "machine", "threads"])
-    for of in (labels, controls):
-        assert of.said(frame) is None and of.table(frame) is None
-    for of in (steps, passes):
-        assert of.said(frame, {}) is None and of.table(frame, {}) is None
-    assert labels.figure(frame) is None and passes.figure(frame, {}) is None
+def test_where_nothing_was_run_nothing_is_said():
+    frame = results.Results(load_params("paper")).frame("labels")[:0]
+    assert sentences.controls(beyond.controls(frame), "digits") == sentences.steps(beyond.steps(frame)) == ""
+    assert answers(frame)[1] == sentences.zeros(beyond.zeros(frame)) == ""

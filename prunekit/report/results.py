@@ -1,0 +1,143 @@
+"""Open a profile in a notebook: its trials as tidy frames, and where the tables and figures made of them go."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from IPython.display import Markdown, display
+from matplotlib import pyplot as plt
+
+from .. import datasets
+from ..datasets.sources import Arrays
+from ..errors import UserError, suggestion
+from ..study import plain_yaml
+from ..study.params import SECTIONS, Section, assigned, load_params, validated
+from ..study.results import Results
+from . import formatting, health
+from .shown import Figure, Table
+
+ONLY_SHOW = "PRUNEKIT_ONLY_SHOW"  # set where the report's own run has tried every trial
+
+
+def open(profile: str = "demo", out: str | None = None, **changes: Any) -> Run:
+    """Return a profile, a name in params/ or a YAML file, opened to be shown; `out`: the folder to write into.
+
+    `changes` are what stands in the profile's place, by its keys: `seeds=[0, 1]`, `defaults={"post_epochs": 1}`,
+    `sections={"sweep": {"compression": [0.5, 1]}}` of all grids of a section. What is None stays the profile's. Words,
+    which papermill's -p gives, are read as YAML. Raises UserError, one line, for a wrong profile, place or value.
+    """
+    values = load_params(str(profile)).model_dump()
+    where = f"results.open({str(profile)!r})"
+    for place, value in _places(changes):
+        try:
+            values = assigned(values, place, plain_yaml.load(value) if isinstance(value, str) else value)
+        except ValueError as error:
+            raise UserError(f"{where}: {'.'.join(place)}: {error}") from None
+    return Run(Results(validated(values, where)), out)
+
+
+class Run:
+    """A profile's trials and what came out of them; what is shown is also written into the folder `out`, if any.
+
+    Records that were published with the profile are shown at once; of a section that is asked for, the trials that are
+    missing or failed are run first, unless the environment has PRUNEKIT_ONLY_SHOW=1; what still lacks is said.
+    Raises UserError where data are missing that trials need.
+    """
+
+    def __init__(self, results: Results, out: str | Path | None = None):
+        self.out = Path(out) if out else None
+        self._results = results
+        self._ran: set[Section] = set()
+
+    def results(self, *sections: Section) -> Results:
+        """Return the profile's trials and records, those of `sections` (none named: all) having been run."""
+        for section in sections or SECTIONS:
+            if section not in SECTIONS:
+                raise UserError(f"no section {section!r}; {suggestion(str(section)[:80], list(SECTIONS))}")
+        new = [section for section in sections or SECTIONS if section not in self._ran]
+        self._run({trial.id for section in new for trial in self._results.sections[section]})
+        self._ran.update(new)
+        self.say(health.lacking(self._results, new))
+        return self._results
+
+    def frame(self, section: Section) -> pd.DataFrame:
+        """Return a section's trials, a row each; `help(run.results().frame)` lists the columns."""
+        return self.results(section).frame(section)
+
+    def layers(self, section: Section) -> pd.DataFrame:
+        """Return a row a trial of a section and layer of it; see Results.layers."""
+        return self.results(section).layers(section)
+
+    def weights(self, section: Section) -> pd.DataFrame:
+        """Return a row a trial of a section, layer and bin of kept weights; see Results.weights."""
+        return self.results(section).weights(section)
+
+    def images(self, dataset: str) -> Arrays | None:
+        """Return a dataset's images and labels, see datasets.read; None, said in a line, where the report has none."""
+        try:
+            return datasets.read(dataset)
+        except UserError as problem:
+            if not os.environ.get(ONLY_SHOW):
+                raise
+            self.say(f"Its images cannot be shown: {formatting.verbatim(str(problem))}")
+            return None
+
+    def table(
+        self,
+        shown: pd.DataFrame,
+        name: str,
+        number: str,
+        caption: str,
+        data: pd.DataFrame | None = None,
+        widths: tuple[int, ...] = (),
+    ) -> None:
+        """Display a table below its number and caption; write tables/NAME.csv (`data`, or what is shown), .md, .tex.
+
+        Of a table with a named index, say of a pivot, index and columns are given readers' names; see formatting.flat.
+        Of no rows nothing is shown.
+        """
+        if len(shown):
+            wide = formatting.flat(shown)
+            self._show(Table(name, number, caption, wide if data is None else data, wide, widths))
+
+    def figure(self, drawn: Any, name: str, number: str, caption: str, data: pd.DataFrame, alt: str = "") -> None:
+        """Display a figure, or a seaborn grid, with its caption; write figures/NAME.csv (`data`), .png, .svg, .pdf."""
+        plt.close(drawn.figure)  # which the kernel would show once more
+        self._show(Figure(name, number, caption, alt or caption, data, drawn.figure))
+
+    def say(self, text: str) -> None:
+        """Display a paragraph of Markdown; nothing for one without words."""
+        if text:
+            display(Markdown(text))
+
+    def _show(self, shown: Table | Figure) -> None:
+        if self.out:
+            shown.save(self.out)
+        display(shown)
+
+    def _run(self, wanted: set[str]) -> None:
+        results = self._results
+        todo = {trial.id for trial in results.missing(results.records)} & wanted
+        if not todo or os.environ.get(ONLY_SHOW):
+            return
+        from ..study import engine  # which imports torch
+
+        for dataset in sorted({results.trials[id_].dataset for id_ in todo}):
+            datasets.read(dataset)
+        done = results.trials.keys() - todo
+        engine.run(results.trials.values(), results.store, done=done, alone=results.alone, ranks=results.ranks)
+        results.reread()
+
+
+def _places(changes: dict[str, Any]) -> list[tuple[list[str], Any]]:
+    """Return each place that is given a value, key by key, and the value; a section's grids are one."""
+    found: list[tuple[list[str], Any]] = []
+    for key, value in changes.items():
+        if isinstance(value, dict):
+            found += [([key, *place], at_place) for place, at_place in _places(value)]
+        elif value is not None:
+            found.append(([key], value))
+    return found

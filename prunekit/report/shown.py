@@ -1,0 +1,120 @@
+"""What a reader is shown, a table or a figure: its numbers, how it is read, its files."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pandas as pd
+from matplotlib.figure import Figure as Drawing
+
+from ..files import replace
+
+MIME = "application/vnd.prunekit+json"  # tells the report which file an output stands for
+LONG_LINE = 400  # characters: pandoc gives tables with a longer line the column widths of their dashes
+_SIGNS = {"±": r"$\pm$", "–": "--", "−": "$-$", "†": r"$\dagger$"}
+_NO_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
+matplotlib.rcParams.update(
+    {
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.axisbelow": True,
+        "font.size": 10,
+        "legend.frameon": False,
+        "pdf.fonttype": 42,
+        "svg.hashsalt": "prunekit",  # the same drawing gives the same file
+    }
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A numbered table: `tidy` goes to the CSV, `wide` is what is read. `name` is its file's name.
+
+    `widths` are the relative widths of the columns where long texts call for them.
+    """
+
+    name: str
+    number: str
+    caption: str
+    tidy: pd.DataFrame
+    wide: pd.DataFrame
+    widths: tuple[int, ...] = ()
+
+    def save(self, folder: Path) -> None:
+        """Write tables/NAME.csv, .md and .tex into `folder`."""
+        tex = self.wide.to_latex(index=False, escape=True, caption=_tex(self.caption), label=f"tab:{self.name}")
+        for sign, command in _SIGNS.items():
+            tex = tex.replace(sign, command)
+        csv = self.tidy.to_csv(index=False, lineterminator="\n")
+        _write(folder / "tables" / self.name, csv=csv.encode(), md=self.markdown().encode(), tex=tex.encode())
+
+    def markdown(self) -> str:
+        """The caption and below it a pipe table, as GitHub shows it."""
+        body = self.wide.to_markdown(index=False, disable_numparse=True)
+        if self.widths:  # pandoc reads them from the dashes if a line is long
+            header, _, *rows = body.splitlines()
+            scale = LONG_LINE // sum(self.widths) + 1
+            body = "\n".join([header, f"|{'|'.join('-' * (scale * width) for width in self.widths)}|", *rows])
+        return f"**{self.number}.** {self.caption}\n\n{body}\n"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        caption = f"<p><b>{self.number}.</b> {self.caption}</p>"
+        return {
+            MIME: {"table": self.name},
+            "text/html": caption + self.wide.to_html(index=False, border=0),
+            "text/plain": f"{self.number}. {self.caption}\n{self.wide.to_string(index=False)}",
+        }
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A numbered figure: its drawing, what it shows as a table (`data`), a caption, and a text for the blind."""
+
+    name: str
+    number: str
+    caption: str
+    alt: str
+    data: pd.DataFrame
+    drawing: Drawing
+
+    def save(self, folder: Path) -> None:
+        """Write figures/NAME.csv, .png, .svg and .pdf into `folder`."""
+        csv = self.data.to_csv(index=False, lineterminator="\n").encode()
+        kinds = {"png": self.png, "svg": self._drawn("svg"), "pdf": self._drawn("pdf")}
+        _write(folder / "figures" / self.name, csv=csv, **kinds)
+
+    @cached_property
+    def png(self) -> bytes:
+        return self._drawn("png")
+
+    def _drawn(self, kind: str) -> bytes:
+        buffer = io.BytesIO()
+        if self.drawing.get_layout_engine():  # laid out once; every file and screen gets the same
+            self.drawing.draw_without_rendering()
+            self.drawing.set_layout_engine("none")
+        self.drawing.savefig(buffer, format=kind, dpi=110, bbox_inches="tight", metadata=_NO_DATE[kind])
+        return buffer.getvalue()
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return {
+            MIME: {"figure": self.name, "number": self.number, "caption": self.caption, "alt": self.alt},
+            "image/png": self.png,
+            "text/plain": f"{self.number}. {self.caption}",
+        }
+
+
+def _write(file: Path, **contents: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    for kind, content in contents.items():
+        replace(file.with_name(f"{file.name}.{kind}"), content)
+
+
+def _tex(text: str) -> str:
+    for sign, command in {"%": r"\%", "_": r"\_", "&": r"\&"}.items():
+        text = text.replace(sign, command)
+    return text

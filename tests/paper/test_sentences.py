@@ -1,0 +1,170 @@
+"""The first page: each sentence follows the numbers."""
+
+import math
+
+import pandas as pd
+import pytest
+from synthetic import layer, paper, record, recorded, with_records
+
+from prunekit.paper import answers, audit, findings, numbers, sentences, variation
+
+TOP1 = {  # of the seeds 0, 1, 2
+    ("cifar10", 0.5): {"synflow": [80.0, 81.0, 82.0], "magnitude": [70.0, 71.0, 72.0], "random": [60.0, 10.0, 60.0]},
+    ("cifar10", 2.0): {"synflow": [10.0] * 3, "magnitude": [10.0] * 3, "random": [10.0] * 3},
+    ("cifar100", 0.5): {"synflow": [40.0, 44.0, 40.0], "magnitude": [41.0, 41.0, 41.0], "random": [9.0, 9.0, 9.0]},
+    ("cifar100", 2.0): {"synflow": [1.0] * 3, "magnitude": [5.0, 5.0, 5.0], "random": [1.0] * 3},
+}
+
+
+def sweep(top1=TOP1):
+    return pd.DataFrame(
+        [
+            {"dataset": dataset, "compression": c, "pruner": pruner, "seed": seed, "top1": value}
+            | {"started": value not in (10.0, 1.0)}
+            for (dataset, c), cell in top1.items()
+            for pruner, values in cell.items()
+            for seed, value in enumerate(values)
+        ]
+    )
+
+
+def test_leaders():
+    """SynFlow leads by 10 each time; by -1, 3, -1 it does not, and 0.3 has the half-width 5.7."""
+    first, second, *_ = sentences.leaders(sweep()).splitlines()
+    assert first == (
+        "- **CIFAR-10, top-1:** at c = 0.5 SynFlow has 81.0 %, 10.0 ± 0.0 ahead of Magnitude; "
+        "at c = 2 no pruner's networks started to learn."
+    )
+    assert second.endswith(
+        "at c = 0.5 SynFlow has 41.3 %, not told apart from Magnitude; at c = 2 Magnitude has 5.0 %."
+    )
+    other = {key: {**cell, "random": [90.0] * 3} for key, cell in TOP1.items()}
+    assert "c = 0.5 Random has 90.0 %" in sentences.leaders(sweep(other))
+
+
+def test_stops():
+    first, second = sentences.stops(sweep()).splitlines()
+    assert first.endswith(
+        "SynFlow 3 of 3 at c = 2; Magnitude 3 of 3 at c = 2; Random 1 of 3 at c = 0.5 and 3 of 3 at c = 2."
+    )
+    assert second.endswith(": SynFlow 3 of 3 at c = 2; Random 3 of 3 at c = 2.")
+    assert sentences.stops(sweep({("cifar10", 0.5): {"snip": [70.0]}})).endswith("all networks started to learn.")
+
+
+def test_collapses():
+    study = paper()
+    first, *others = study.trials.values()
+    second = others.pop(next(i for i, trial in enumerate(others) if trial.dataset == "mnist"))
+    records = {trial.id: record(trial) for trial in others}
+    assert (
+        sentences.collapses(with_records(study, records))
+        == f"- **Collapse:** none of {len(others)} networks collapsed."
+    )
+    records[first.id] = record(first, collapsed=True, layers=[layer("conv1", 9, 4), layer("conv2", 9, 0)])
+    records[second.id] = record(second, collapsed=True, layers=[layer("conv1", 9, 4)])
+    said = sentences.collapses(with_records(study, records))
+    assert said.startswith(f"- **Collapse:** 2 of {len(others) + 2} networks have no path of kept weights: SynFlow on ")
+    within = dict(list(records.items())[:5])
+    beyond = first.model_copy(update={"labels": "5"})
+    more = within | {beyond.id: record(beyond, collapsed=True)}
+    assert sentences.collapses(with_records(study, more)) == sentences.collapses(with_records(study, within))
+    assert "(1; conv2 kept nothing)" in said and "(1; every layer keeps weights, but they do not connect)" in said
+
+
+def test_what_failed_or_was_not_trained_is_no_network_that_never_started():
+    """Two failed trials at c = 0.5 of a pruner that learns at 1; and none with a top-1 at all."""
+    rows = sweep({("digits", 1.0): {"snip": [90.0, 91.0]}, ("digits", 0.5): {"snip": [None, None]}})
+    rows["started"] &= rows.top1.notna()
+    assert sentences.stops(rows) == "- **Digits:** all networks started to learn."
+    assert "at c = 0.5 nothing was measured" in sentences.leaders(rows)
+
+
+def test_answers_follow_what_ran():
+    """Where a profile runs nothing of the kind each finding says so, or nothing."""
+    none = with_records(paper(), {})
+    judged = audit.numbers(none)
+    assert "No run here" in answers.magnitude(findings.magnitude(none)) and "No run here" in answers.top5(judged)
+    assert answers.one_shot(findings.one_shot(none)) == answers.densities(findings.densities(none)) == ""
+    assert answers.signals(findings.signals(none)) == ""
+    assert "none of its numbers is judged" in sentences.audit(audit.once(judged))
+    assert "No number of the paper is judged" in sentences.chance(audit.by_chance(audit.once(judged)), judged)
+    assert sentences.gains(variation.pruned_beside_unpruned(none)) == ""
+    ranks = variation.rankings(none)
+    assert sentences.one_run(ranks, variation.needed(none)) == sentences.rankings(ranks) == ""
+
+
+def rows(**columns):
+    return pd.DataFrame([{"dataset": "cifar10", "compression": 1.0, "pruner": "snip"} | columns])
+
+
+def test_one_shot_is_told_by_the_cells_that_tell():
+    """Of two printed cells one differs between one step and a hundred, and lies nearer to one."""
+    base = {"steps": 100, "one_collapsed": 3, "one_runs": 3, "many_collapsed": 0, "many_runs": 3, "published": 5.0}
+    told = pd.concat([rows(**base, apart=True, nearer=True), rows(**base, apart=False, nearer=True)])
+    said = answers.one_shot(told)
+    assert said.startswith("Of the 1 printed cells where one step and 100 differ by more than their intervals, 1 lie")
+    assert said.endswith("6 of 6 networks pruned in one step collapsed, and 0 of 6 in 100 steps.")
+    assert answers.one_shot(told.assign(published=math.nan)).startswith("At the highest compression")
+
+
+def test_magnitudes_flops_tell_when_it_was_pruned():
+    cell = rows(ours=100.0, published=100.5, untrained=100.2, pretrained=112.0)
+    said = answers.magnitude(pd.concat([cell, cell.assign(ours=90.0)]))
+    assert "within 1 % of ours at initialisation in 1 of 2 cells" in said and "up to 12 million" in said
+
+
+@pytest.mark.parametrize(("theirs", "ran"), [(100.1, True), (99.0, False)])
+def test_whose_seed_grasp_ran_is_told_by_flops(theirs, ran):
+    """Print has 100; ours anew 101; others' lie within half of that or not."""
+    said = answers.reaugmented(rows(published=100.0, same=103.0, anew=101.0, moved=-2.0, others=theirs))
+    assert "nearer to images augmented anew in 1 of 1 cells" in said
+    assert ("ran with that seed" in said) == ran
+
+
+def test_zeros_beside_the_weights_to_go():
+    told = rows(machine="EPYC", zero=20.0, removed=10.9, more=2, runs=3)
+    assert "20.0 % of SNIP's scores on CIFAR-10 are exactly zero, more than the 10.9 %" in answers.tied_zeros(told)
+    assert "fewer than the 30.0 %" in answers.tied_zeros(told.assign(removed=30.0))
+    assert "2 of 3 seeds" in answers.tied_zeros(told)
+
+
+def test_what_others_had_is_read_from_their_numbers():
+    assert "the paper prints 269 to 666 s" in answers.whole_trials()
+    later = numbers.elsewhere("top1", post_epochs=100).query("0 < compression <= 0.5 and model == 'vgg16'")
+    assert sentences.a_hundred_epochs(later[:0]) == ""
+    assert f"({later.source[later.pruner == 'grasp'].nunique()} groups)" in sentences.a_hundred_epochs(later)
+
+
+def test_gains_are_told_where_they_exceed_their_interval():
+    gain = {"pruned": 73.1, "pruned_runs": 3, "unpruned": 60.7, "unpruned_runs": 3}
+    told = pd.concat([rows(gain=12.4, gain_interval=4.8, **gain), rows(gain=1.0, gain_interval=4.8, **gain)])
+    assert sentences.gains(told).endswith("with a tenth of the weights SNIP 73.1 % (+12.4 ± 4.8 points).")
+
+
+def test_ours_and_another_groups_means_are_told_apart_from_grasps():
+    """Two cells differ by 1 and -1: a root mean square of 1, a mean of 0; of one cell nothing is said."""
+    base = {"least": 50.0, "most": 55.0, "ours": 40.0}
+    two = pd.concat([rows(difference=1.0, **base), rows(difference=-1.0, **base)])
+    said = sentences.laboratories(two, mixed=False)
+    assert "by 1.0 points" in said and "by +0.0 in the mean" in said and "GraSP's differ" not in said
+    grasp = rows(difference=12.0, **base).assign(pruner="grasp", compression=0.1)
+    assert "reaches 50 to 55 % at c ≤ 0.5, ours 40 to 40." in sentences.laboratories(
+        pd.concat([two, grasp]), mixed=False
+    )
+    assert "bfloat16" in sentences.laboratories(pd.concat([two, grasp]), mixed=True)
+    assert sentences.laboratories(grasp, mixed=True) == ""
+
+
+def test_sentences_of_a_whole_study_hold_no_nan():
+    study = recorded(
+        paper(),
+        lambda trial: {"top1": 60.0 + 5 * (trial.seed % 3) + len(trial.pruner), "signal": 1.0, "dense_signal": 1.0},
+    )
+    judged = audit.numbers(study)
+    told = [sentences.leaders(study.frame("sweep")), sentences.collapses(study), sentences.audit(audit.once(judged))]
+    told += [sentences.needed(variation.needed(study)), sentences.rankings(variation.rankings(study))]
+    told += [sentences.one_run(variation.rankings(study), variation.needed(study)), answers.top5(judged)]
+    told += [answers.one_shot(findings.one_shot(study)), answers.magnitude(findings.magnitude(study))]
+    told += [answers.densities(findings.densities(study)), answers.signals(findings.signals(study))]
+    told += [sentences.chance(audit.by_chance(audit.once(judged)), judged), sentences.rounding(variation.pairs(study))]
+    assert all(told[:-1]) and "nan" not in " ".join(told)
