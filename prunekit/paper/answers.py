@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..names import title
+from ..names import listed, title
 from . import findings, numbers
 from .verdict import CONTRADICTED, EXPLAINED, NOT_RUN, REPRODUCED, UNDECIDED
 
@@ -18,7 +18,7 @@ from .verdict import CONTRADICTED, EXPLAINED, NOT_RUN, REPRODUCED, UNDECIDED
 def one_shot(rows: pd.DataFrame) -> str:
     """Is Table IV of pruning in one step?"""
     if rows.empty:
-        return ""
+        return "No run here of SynFlow in many steps."
     steps, top = rows.steps.max(), rows[rows.compression == rows.compression.max()]
     apart = rows[rows.apart & rows.published.notna()]
     said = (
@@ -38,30 +38,49 @@ def magnitude(rows: pd.DataFrame) -> str:
     if rows.empty:
         return "No run here of VGG16 on the CIFARs, whose FLOPs would tell."
     close = (abs(rows.ours / rows.published - 1) <= 0.01).sum()
-    more = (rows.pretrained - rows.untrained).abs().max()
+    more = rows.pretrained - rows.untrained
     return (
         f"The published FLOPs lie within 1 % of ours at initialisation in {close} of {len(rows)} cells. Those of others "
         f"who ran the same code without training first lie within "
-        f"{100 * abs(rows.untrained / rows.published - 1).max():.1f} %; those who trained first have up to {more:.0f} "
-        "million more or fewer."
+        f"{100 * abs(rows.untrained / rows.published - 1).max():.1f} %; those of others who trained first are "
+        f"{more.min():+.0f} to {more.max():+.0f} million away."
     )
+
+
+def pretraining(rows: pd.DataFrame) -> str:
+    """What epochs of training before magnitude pruning are worth, beside print."""
+    told = []
+    for (dataset, model), group in rows.groupby(["dataset", "model"], sort=False) if len(rows) else ():
+        each = [
+            f"{one.top1:.1f} % after {one.epochs} epochs before pruning at c = {one.compression:g}"
+            for one in _rows(group)
+        ]
+        known = sorted(set(group.published.dropna()))
+        printed = f"; in print {listed([f'{one:g}' for one in known])}" if known else ""
+        told.append(f"On {title('dataset', str(dataset))}, {title('model', str(model))}: {', '.join(each)}{printed}.")
+    return "\n\n".join(told)
 
 
 def tied_zeros(rows: pd.DataFrame) -> str:
     """What stopped SNIP?"""
     runs = numbers.others()
     quits = runs[runs.doubt.str.startswith("quit") & (runs.quantity == "top1")]
-    told = [
-        f"On CIFAR-10 {len(quits)} runs of {quits.source.nunique()} other groups quit at c = 0.05, so on their GPUs, too, "
-        "more scores were exactly zero than weights were to go; the paper has a number there."
-    ]
+    told = []
     for one in _rows(rows):
         told.append(
             f"On {one.machine}, {one.zero:.1f} % of SNIP's scores on {title('dataset', one.dataset)} are exactly zero, "
             f"{'more' if one.zero > one.removed else 'fewer'} than the {one.removed:.1f} % of the weights that go at "
-            f"c = {one.compression:g}; so in {one.more} of {one.runs} seeds a threshold that removes every tie removes "
-            "too many."
+            f"c = {one.compression:g}. "
+            + (
+                f"In {one.more} of {one.runs} seeds a threshold that removes every tie would remove too many."
+                if one.more
+                else "A threshold that removes every tie would remove no more than that."
+            )
         )
+    told.append(
+        f"Elsewhere, {len(quits)} runs of {quits.source.nunique()} groups quit at c = 0.05 on CIFAR-10, as the course code does "
+        "where more scores are exactly zero than weights are to go. The paper met its error on CIFAR-100."
+    )
     return "\n\n".join(told)
 
 
@@ -90,13 +109,21 @@ def whole_trials() -> str:
 def densities(rows: pd.DataFrame) -> str:
     """Is Table V of layers?"""
     if rows.empty:
-        return ""
+        return "No run here tells."
     said = f"Single layers keep from {rows.least.min():.1f} % to {rows.most.max():.1f} % of their weights."
     known = rows.dropna(subset="published")
     exact = (abs(known.published - known.parameters) < 0.005).sum()
     if known.empty:
         return said
     return f"It is the density of all parameters, biases included, in {exact} of {len(known)} cells. {said}"
+
+
+def same_images(counts: tuple[int, int], places: pd.DataFrame) -> str:
+    """Do the CIFARs share their images? From `images.shared`."""
+    return (
+        f"Of {counts[0]:,} different images of CIFAR-10 and {counts[1]:,} of CIFAR-100, {places.image.nunique()} are in both, "
+        "pixel by pixel."
+    )
 
 
 def signals(rows: pd.DataFrame) -> str:
@@ -117,11 +144,12 @@ def reaugmented(rows: pd.DataFrame) -> str:
         return "No image is augmented in this profile."
     told, said = rows.dropna(subset=["published", "moved"]), []
     if len(told):
-        nearer = (abs(told.published - told.anew) < abs(told.published - told.same)).sum()
-        said.append(f"The printed FLOPs are nearer to images augmented anew in {nearer} of {len(told)} cells.")
+        nearer = (abs(told.published - told.anew) < abs(told.published - told.same)).groupby(told.dataset, sort=False)
+        each = [f"{count.sum()} of {len(count)} cells of {title('dataset', str(name))}" for name, count in nearer]
+        said.append(f"The printed FLOPs are nearer to images augmented anew in {listed(each)}.")
     if len(same := told.dropna(subset="others")):
         theirs, ours = (abs(same.published - same[key]).max() for key in ("others", "anew"))
-        ran = ": the paper's GraSP, too, ran with that seed" if theirs < ours / 2 else ""
+        ran = ", as if the paper's GraSP had run with that seed" if theirs < ours / 2 else ""
         said.append(
             "On CIFAR-10, those that others got with the course code and its seed differ from print by "
             f"{theirs:.1f} million at most, ours with images augmented anew by {ours:.1f}{ran}."

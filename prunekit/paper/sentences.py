@@ -288,7 +288,7 @@ def laboratories(cells: pd.DataFrame, mixed: bool) -> str:
         return ""
     said = (
         f"Their means and ours differ by {(others.difference**2).mean() ** 0.5:.1f} points (root mean square of "
-        f"{len(others)} cells without GraSP), by {others.difference.mean():+.1f} in the mean."
+        f"{len(others)} cells without GraSP), and theirs less ours is {others.difference.mean():+.1f} in the mean."
     )
     if len(grasp):
         said += (
@@ -296,7 +296,7 @@ def laboratories(cells: pd.DataFrame, mixed: bool) -> str:
             f"ours {grasp.ours.min():.0f} to {grasp.ours.max():.0f}."
         )
         if mixed:
-            said += " Whether the seed makes it or products in bfloat16 of logits that explode, is open until ours ran in float32."
+            said += " Whether the seed makes it or products in bfloat16 of logits that explode, is open until ours have run in float32."
     return said
 
 
@@ -308,7 +308,7 @@ def a_hundred_epochs(later: pd.DataFrame) -> str:
     return (
         f"After a hundred epochs GraSP has {grasp.value.min():.0f} to {grasp.value.max():.0f} % at c ≤ 0.5 "
         f"({grasp.source.nunique()} groups), the other pruners {rest.value.min():.0f} to {rest.value.max():.0f} % "
-        f"({rest.source.nunique()}): what tells the others apart after ten is gone. None of this is judged."
+        f"({rest.source.nunique()} groups): after so long those are alike. None of this is judged."
     )
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import seaborn
 from matplotlib.lines import Line2D
 
+from ..names import title
 from ..study.statistics import CELL
 from .formatting import named, style
 
@@ -26,13 +27,14 @@ def curves(
     """Return a seaborn grid, a panel a `col`: `trials` as points, a line a pruner through their means, x logarithmic.
 
     Where trials have these columns: failed, which are crosses; counts, of which the means are; published, a hollow mark
-    a cell. The mean of `unpruned` trials is a grey line. `palette`: colours of pruners, by name, in place of the usual.
+    a cell. The mean of `unpruned` trials is a grey line. `palette`: colours of pruners in place of the usual.
     """
     rows = named(trials).reset_index(drop=True)
     rows["failed"], rows["counts"] = rows.get("failed", False), rows.get("counts", True)
     rows["mark"] = rows.pruner.where(~rows.failed, _FAILED)
     colours, marks = style(rows.pruner)
-    used = {one: (colours | (palette or {}))[one] for one in dict.fromkeys(rows.pruner)}
+    colours |= {title("pruner", one): colour for one, colour in (palette or {}).items()}
+    used = {one: colours[one] for one in dict.fromkeys(rows.pruner)}
     look: dict[str, Any] = {"x": x, "y": y, "hue": "pruner", "hue_order": list(used), "palette": used, "legend": False}
     points = {"style": "mark", "markers": marks | {_FAILED: "X"}, "s": 16, "alpha": 0.75, "linewidth": 0}
     dense: Any = named(unpruned).groupby(col)[y].mean() if unpruned is not None else {}
@@ -55,6 +57,14 @@ def curves(
         lines["not pruned"] = Line2D([], [], color="0.5")
     grid.figure.legend(lines.values(), lines.keys(), loc="outside right center", fontsize="small")
     return grid
+
+
+def marks(trials: pd.DataFrame) -> str:
+    """Return what a caption says of the marks of such curves."""
+    failed = "failed" in trials and trials.failed.any()
+    crosses, others = (", crosses those that never started to learn", " of the others") if failed else ("", "")
+    hollow = "; hollow marks are published" if "published" in trials and trials.published.notna().any() else ""
+    return f"Points are seeds{crosses}, lines the means{others}{hollow}"
 
 
 def _finish(grid: Any, rows: pd.DataFrame, x: str) -> None:

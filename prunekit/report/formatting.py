@@ -15,12 +15,13 @@ from ..study.statistics import CELL, estimate
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7")  # Okabe-Ito: of the study's pruners
 _OWN_COLOURS = ("#000000", "#56b4e9", "#8c6d31", "#7f7f7f")  # of a user's own, as they appear
 _MARKERS, _OWN_MARKERS = "osD^v", "P*phd"  # of more of them than these are, some look alike
+_NAMED = ("dataset", "model", "pruner")  # columns and levels that hold names of ours or a user's
 _APART = ["pre_epochs", "labels", "control", "prune_steps", "schedule"]  # what cells of some sections differ in, too
 
 
 def named(frame: pd.DataFrame) -> pd.DataFrame:
     """Return `frame` with datasets, networks and pruners, in columns of these names, as readers know them."""
-    kinds = [kind for kind in ("dataset", "model", "pruner") if kind in frame]
+    kinds = [kind for kind in _NAMED if kind in frame]
     known = {kind: [title(kind, str(one)) for one in frame[kind]] for kind in kinds}
     return frame.assign(**{kind: pd.Series(told, frame.index, dtype=object) for kind, told in known.items()})
 
@@ -73,7 +74,9 @@ def reading(summary: pd.DataFrame, of_started: bool = False) -> str:
             "the end exactly that of a constant output."
         )
     if summary.collapsed.any():
-        text += " † collapsed: nothing kept leads from input to output (†1/3: so in one seed of three)."
+        partly = summary.collapsed.between(0, counts, inclusive="neither")
+        part = " (†1/3: so in one seed of three)" if partly.any() else ""
+        text += f" † collapsed: nothing kept leads from input to output{part}."
     return text
 
 
@@ -107,8 +110,9 @@ def flat(shown: pd.DataFrame) -> pd.DataFrame:
     row are left out, but for the first. Datasets, networks and pruners are given their names, there and as columns.
     """
     levels = [str(name) for name in shown.index.names] if shown.index.names != [None] else []
-    kind = str(shown.columns.name)
-    body = shown.set_axis([title(kind, str(one)) for one in shown], axis=1)
+    kind = str(shown.columns.name)  # of a pivot's columns
+    titles = [title(kind, str(one)) if kind in _NAMED else str(one) for one in shown]
+    body = shown.set_axis(titles, axis=1)
     if not levels:
         return body.astype(object).fillna("–").map(_text)
     keys = named(shown.index.to_frame(index=False))
@@ -119,19 +123,12 @@ def flat(shown: pd.DataFrame) -> pd.DataFrame:
         same = same & (keys[key] == keys[key].shift())
         keys[key] = keys[key].mask(same, "")
     body = body.reset_index(drop=True).astype(object).fillna("–").map(_text)
-    titles = {key: "Network" if key == "model" else key[:1].upper() + key[1:] for key in keep}
-    return pd.concat([keys.rename(columns=titles), body], axis=1)
+    keys.columns = ["Network" if key == "model" else key[:1].upper() + key[1:] for key in keep]
+    return pd.concat([keys, body], axis=1)
 
 
 def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def number(value: float | str) -> str:
-    """5,000; 0.25; a word as it is."""
-    if isinstance(value, str):
-        return value
-    return f"{value:,.0f}" if value == int(value) else f"{value:g}"
 
 
 def budget(frame: pd.DataFrame) -> str:

@@ -27,7 +27,7 @@ _TITLES: dict[Section, str] = {
     "controls": "Table C, controls",
     "steps": "Table N, steps",
     "passes": "Table Z, what zeros are worth",
-    "described": "Beside these, in the words of the paper or at initialisation",
+    "described": "Beside Tables I and II, in many steps or after other epochs before pruning",
     "described_flops": "Table IV in the words of the paper",
     "reaugmented": "GraSP with images augmented anew",
     "initialisations": "Initialisations that SynFlow may sever",

@@ -12,10 +12,11 @@ from matplotlib import pyplot as plt
 
 from .. import datasets
 from ..datasets.sources import Arrays
-from ..errors import UserError, suggestion
+from ..errors import UserError, shown, suggestion
 from ..study import plain_yaml
-from ..study.params import SECTIONS, Section, assigned, load_params, validated
+from ..study.params import SECTIONS, Params, Section, assigned, load_params, validated
 from ..study.results import Results
+from ..study.trial import Trial
 from . import formatting, health
 from .shown import Figure, Table
 
@@ -32,6 +33,9 @@ def open(profile: str = "demo", out: str | None = None, **changes: Any) -> Run:
     values = load_params(str(profile)).model_dump()
     where = f"results.open({str(profile)!r})"
     for place, value in _places(changes):
+        _check(place, where)
+        if value is None:
+            continue
         try:
             values = assigned(values, place, plain_yaml.load(value) if isinstance(value, str) else value)
         except ValueError as error:
@@ -53,14 +57,18 @@ class Run:
         self._ran: set[Section] = set()
 
     def results(self, *sections: Section) -> Results:
-        """Return the profile's trials and records, those of `sections` (none named: all) having been run."""
+        """Return the profile's trials and records, those of `sections` having been run; of all, where none is named.
+
+        What lacks of those that are named is said, of each once.
+        """
         for section in sections or SECTIONS:
             if section not in SECTIONS:
                 raise UserError(f"no section {section!r}; {suggestion(str(section)[:80], list(SECTIONS))}")
         new = [section for section in sections or SECTIONS if section not in self._ran]
         self._run({trial.id for section in new for trial in self._results.sections[section]})
         self._ran.update(new)
-        self.say(health.lacking(self._results, new))
+        if sections:
+            self.say(health.lacking(self._results, new))
         return self._results
 
     def frame(self, section: Section) -> pd.DataFrame:
@@ -132,12 +140,23 @@ class Run:
         results.reread()
 
 
+def _check(place: list[str], where: str) -> None:
+    """Raise UserError for a place that there is none of, whatever it is given."""
+    if place[0] not in Params.model_fields:
+        validated({place[0]: None}, where)
+    fields = [field for field in Trial.model_fields if not field.endswith("_source")]
+    known: dict[str, list[list[str]]] = {"defaults": [fields], "sections": [list(SECTIONS), fields]}
+    for key, names in zip(place[1:], known.get(place[0], []), strict=False):
+        if key not in names:
+            raise UserError(f"{where}: unknown key {shown(key)}; {suggestion(str(key)[:80], names)}")
+
+
 def _places(changes: dict[str, Any]) -> list[tuple[list[str], Any]]:
     """Return each place that is given a value, key by key, and the value; a section's grids are one."""
     found: list[tuple[list[str], Any]] = []
     for key, value in changes.items():
         if isinstance(value, dict):
             found += [([key, *place], at_place) for place, at_place in _places(value)]
-        elif value is not None:
+        else:
             found.append(([key], value))
     return found

@@ -84,7 +84,8 @@ def test_answers_follow_what_ran():
     none = with_records(paper(), {})
     judged = audit.numbers(none)
     assert "No run here" in answers.magnitude(findings.magnitude(none)) and "No run here" in answers.top5(judged)
-    assert answers.one_shot(findings.one_shot(none)) == answers.densities(findings.densities(none)) == ""
+    assert "No run here" in answers.one_shot(findings.one_shot(none)) + answers.densities(findings.densities(none))
+    assert answers.pretraining(findings.pretraining(none)) == ""
     assert answers.signals(findings.signals(none)) == ""
     assert "none of its numbers is judged" in sentences.audit(audit.once(judged))
     assert "No number of the paper is judged" in sentences.chance(audit.by_chance(audit.once(judged)), judged)
@@ -110,22 +111,36 @@ def test_one_shot_is_told_by_the_cells_that_tell():
 def test_magnitudes_flops_tell_when_it_was_pruned():
     cell = rows(ours=100.0, published=100.5, untrained=100.2, pretrained=112.0)
     said = answers.magnitude(pd.concat([cell, cell.assign(ours=90.0)]))
-    assert "within 1 % of ours at initialisation in 1 of 2 cells" in said and "up to 12 million" in said
+    assert "within 1 % of ours at initialisation in 1 of 2 cells" in said and "+12 to +12 million" in said
 
 
 @pytest.mark.parametrize(("theirs", "ran"), [(100.1, True), (99.0, False)])
 def test_whose_seed_grasp_ran_is_told_by_flops(theirs, ran):
     """Print has 100; ours anew 101; others' lie within half of that or not."""
     said = answers.reaugmented(rows(published=100.0, same=103.0, anew=101.0, moved=-2.0, others=theirs))
-    assert "nearer to images augmented anew in 1 of 1 cells" in said
-    assert ("ran with that seed" in said) == ran
+    assert "nearer to images augmented anew in 1 of 1 cells of CIFAR-10" in said
+    assert ("had run with that seed" in said) == ran
 
 
 def test_zeros_beside_the_weights_to_go():
     told = rows(machine="EPYC", zero=20.0, removed=10.9, more=2, runs=3)
     assert "20.0 % of SNIP's scores on CIFAR-10 are exactly zero, more than the 10.9 %" in answers.tied_zeros(told)
-    assert "fewer than the 30.0 %" in answers.tied_zeros(told.assign(removed=30.0))
+    fewer = answers.tied_zeros(told.assign(removed=30.0, more=0))
+    assert "fewer than the 30.0 %" in fewer and "no more than that" in fewer
     assert "2 of 3 seeds" in answers.tied_zeros(told)
+
+
+def test_training_before_pruning_beside_print():
+    told = pd.concat([rows(model="fc", epochs=n, top1=top1, published=97.53) for n, top1 in ((0, 11.35), (10, 97.5))])
+    assert answers.pretraining(told) == (
+        "On CIFAR-10, FC: 11.3 % after 0 epochs before pruning at c = 1, 97.5 % after 10 epochs before pruning at "
+        "c = 1; in print 97.53."
+    )
+
+
+def test_shared_images_are_counted_once():
+    places = pd.DataFrame({"image": [1, 1, 2, 2], "dataset": ["cifar10", "cifar100"] * 2})
+    assert "of CIFAR-10 and 59,974 of CIFAR-100, 2 are in both" in answers.same_images((60_000, 59_974), places)
 
 
 def test_what_others_had_is_read_from_their_numbers():
@@ -146,7 +161,7 @@ def test_ours_and_another_groups_means_are_told_apart_from_grasps():
     base = {"least": 50.0, "most": 55.0, "ours": 40.0}
     two = pd.concat([rows(difference=1.0, **base), rows(difference=-1.0, **base)])
     said = sentences.laboratories(two, mixed=False)
-    assert "by 1.0 points" in said and "by +0.0 in the mean" in said and "GraSP's differ" not in said
+    assert "by 1.0 points" in said and "is +0.0 in the mean" in said and "GraSP's differ" not in said
     grasp = rows(difference=12.0, **base).assign(pruner="grasp", compression=0.1)
     assert "reaches 50 to 55 % at c ≤ 0.5, ours 40 to 40." in sentences.laboratories(
         pd.concat([two, grasp]), mixed=False

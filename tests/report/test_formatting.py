@@ -7,7 +7,7 @@ import pytest
 
 from prunekit.paper import numbers
 from prunekit.report import formatting
-from prunekit.report.curves import curves
+from prunekit.report.curves import curves, marks
 from prunekit.report.shown import Table
 from prunekit.study.statistics import CELL, accuracies, estimate, summary
 
@@ -50,7 +50,7 @@ def test_a_cell_is_the_mean_of_what_started_its_spread_and_the_published_value()
 def test_collapse_is_marked(collapsed, mark):
     told, caption = read(frame({"synflow": [10.0, 10.0]}).assign(collapsed=collapsed))
     assert told["synflow"] == f"10.0 ± 0.0 (0 of 2) [81.39]{mark}"
-    assert ("† collapsed" in caption) == any(collapsed)
+    assert ("† collapsed" in caption) == any(collapsed) and ("†1/3" in caption) == (sum(collapsed) == 1)
 
 
 def test_missing_and_failed_trials_leave_a_dash():
@@ -92,6 +92,8 @@ def test_a_pivot_is_read_with_names_once_in_its_own_order():
     assert list(wide) == ["Dataset", "Compression", "SNIP", "steep"], "what is constant is left out"
     assert wide[:2].values.tolist() == [["CIFAR-10", "2", "11", "2"], ["", "0.05", "11", "2"]]
     assert wide.SNIP.tolist()[2:] == ["–", "–"]
+    own = pd.DataFrame({"FLOPs kept, %: one step": ["1.0"], "at c: 2": ["2"]})
+    assert list(formatting.flat(own)) == list(own), "titles of one's own are left alone"
 
 
 def test_files_of_a_table(tmp_path):
@@ -148,13 +150,14 @@ def test_where_none_starts_the_line_is_at_chance():
 
 def test_published_values_are_hollow_marks_and_colours_may_be_given():
     rows = pd.concat([frame({"snip": [70.0, 72.0]}, compression=c, published=75.0 + c) for c in (1.0, 2.0)])
-    grid = curves(rows, y="top1", palette={"SNIP": "#123456"})
+    grid = curves(rows, y="top1", palette={"snip": "#123456"})
     (hollow,) = [line for line in grid.axes.flat[0].lines if line.get_linestyle() == "None"]
     assert list(hollow.get_ydata()) == [76.0, 77.0] and hollow.get_markerfacecolor() == "none"
     assert {line.get_color() for line in grid.axes.flat[0].lines} == {"#123456"}
+    assert marks(rows) == "Points are seeds, lines the means; hollow marks are published"
+    assert marks(rows.assign(published=math.nan, failed=True)).endswith("to learn, lines the means of the others")
 
 
 def test_a_users_own_pruner_has_a_colour_and_mark_of_its_own():
-    colours, marks = formatting.style(["SNIP", "steep", "flat"])
-    assert len({colours["SNIP"], colours["steep"], colours["flat"]}) == 3
-    assert len({marks["SNIP"], marks["steep"], marks["flat"]}) == 3
+    for look in formatting.style(["SNIP", "steep", "flat"]):
+        assert len({look["SNIP"], look["steep"], look["flat"]}) == 3

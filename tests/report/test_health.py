@@ -62,7 +62,8 @@ def test_what_lacks_is_said_a_line_a_section(tiny):
     lines = health.lacking(with_records(tiny, records), ["sweep", "unpruned", "described", "arithmetic"]).splitlines()
     assert lines == [
         "- **Table II:** 2 of its 4 trials lack: Digits 2.",
-        "- **Beside these, in the words of the paper or at initialisation:** none of its 1 trials has been run.",
+        "- **Beside Tables I and II, in many steps or after other epochs before pruning:** none of its 1 trials has "
+        "been run.",
     ]
     assert health.what_lacks(with_records(tiny, records)).startswith(
         "**What lacks:** 5 of this profile's 7 trials have no record;"

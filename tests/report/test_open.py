@@ -60,10 +60,12 @@ def test_changes_stand_in_the_profiles_place_and_words_are_read_as_yaml():
     [
         ("papr", {}, "no profile 'papr'.* did you mean paper?"),
         ("demo", {"seeds": "[0"}, "seeds: line 1: "),
-        ("demo", {"sections": {"swep": {"seed": 1}}}, "'swep'; did you mean sweep?"),
+        ("demo", {"sections": {"swep": {"seed": 1}}}, "unknown key swep; did you mean sweep?"),
         ("demo", {"defaults": {"post_epoch": 1}}, "unknown key post_epoch; did you mean post_epochs?"),
         ("demo", {"seed": [1]}, "unknown key seed; did you mean seeds?"),
         ("demo", {"compressions": [1]}, "unknown key compressions; did you mean defaults.compression?"),
+        ("demo", {"seed": None}, "unknown key seed; did you mean seeds?"),
+        ("demo", {"sections": {"sweep": {"prunner": None}}}, "unknown key prunner; did you mean pruner?"),
         ("demo", {"sections": {"sweep": {"compression": "high"}}}, "sections.sweep: compression: must be a"),
     ],
 )
