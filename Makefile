@@ -9,10 +9,13 @@ unexport PYTHONDONTWRITEBYTECODE
 
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: report test check campaign lowest environment lint notebooks lab clean
+.PHONY: report publish test check campaign lowest environment lint notebooks lab clean
 
-report: $(UV)  ## run what is missing and write reports/PROFILE (PROFILE=demo, cpu or paper)
+report: $(UV)  ## run what is missing and write reports/own/PROFILE (PROFILE=demo, cpu or paper)
 	$(UV) run --locked prunekit report $(PROFILE)
+
+publish: $(UV)  ## the same into reports/PROFILE, which git keeps
+	$(UV) run --locked prunekit report $(PROFILE) --out reports/$(PROFILE)
 
 test: $(UV)  ## the whole test suite, in as many processes as there are cores, four at most
 	$(UV) run --locked pytest $(PARALLEL)

@@ -100,6 +100,17 @@ def title(kind: str, name: str) -> str:
     return {"model": MODELS, "pruner": PRUNERS}.get(kind, {}).get(name) or name.rpartition(":")[2]
 
 
+def compression(c: float) -> str:
+    """Return a compression and the share of the weights that it keeps: 1 (10 % kept)."""
+    return f"{c:g} ({share(c)} % kept)"
+
+
+def share(c: float) -> str:
+    """Return how much of the weights a compression keeps, in percent: 89, 10, 0.3."""
+    kept = 100 * 10**-c
+    return f"{kept:.0f}" if kept >= 10 else f"{kept:.1g}"
+
+
 def listed(names: list[str]) -> str:
     """SynFlow, SNIP and GraSP."""
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

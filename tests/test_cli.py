@@ -140,7 +140,7 @@ def test_a_file_of_the_users_own_never_writes_over_a_profile_of_that_name(called
         (tmp_path / folder / "demo.yaml").write_text(yaml.safe_dump(TINY | {"profile": "demo"}))
     monkeypatch.chdir(tmp_path)
     mine, ours = (folders.usual(Results(load_params(name)), name) for name in ("mine/demo.yaml", "params/demo.yaml"))
-    assert ours == tmp_path / "reports" / "demo" and mine.parent == tmp_path / "reports" / "custom"
+    assert ours == tmp_path / "reports" / "own" / "demo" and mine.parent == ours.parent and mine != ours
     refused = called("run", "mine/demo.yaml", "--out", tmp_path / "reports" / "demo")
     assert refused.returncode == 2 and "is for the profile demo as it stands in params/" in refused.stderr
     assert not (tmp_path / "reports").exists()
@@ -279,7 +279,7 @@ def test_wheel_works_in_an_empty_folder(installed, tmp_path):
     (empty / "small.yaml").write_text(yaml.safe_dump(TINY))
     done = call("report", "small.yaml")
     assert done.returncode == 0, done.stderr
-    (report,) = empty.glob("reports/custom/tiny-*/report.html")
+    (report,) = empty.glob("reports/own/tiny-*/report.html")
     assert "Table II" in report.read_text()
     assert sorted(path.name for path in empty.iterdir()) == ["reports", "runs", "small.yaml"]
     FIGURES["reports made by a wheel"] += 1

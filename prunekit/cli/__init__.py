@@ -37,7 +37,7 @@ Set = Annotated[
 ]
 Only = Annotated[list[str] | None, typer.Option(help="A section, such as sweep; give it again for more.")]
 NoRun = Annotated[bool, typer.Option("--no-run", help="Start no trial: show the records there are, say what lacks.")]
-Out = Annotated[Path | None, typer.Option(help="Folder of the report.  [default: reports/PROFILE, custom/ with --set]")]
+Out = Annotated[Path | None, typer.Option(help="Folder of the report.  [default: in reports/own]")]
 
 
 def _version(wanted: bool) -> None:
@@ -70,9 +70,8 @@ def report(
 
     results = running.opened(profile, runs_dir, assignments)
     places.check_data(data_dir)
-    usual = places.usual(results, profile)
-    folder = out or usual
-    places.check_not_published(folder, usual)
+    folder = out or places.usual(results, profile)
+    places.check_not_published(folder, results, profile)
     for part in ("", *build.PARTS):
         places.check_writable("--out", folder / part)
     places.check_writable("--runs-dir", results.store.folder)
@@ -99,7 +98,7 @@ def run(
     wanted = running.ids(results, only)
     places.check_data(data_dir)
     if out:
-        places.check_not_published(out, places.usual(results, profile))
+        places.check_not_published(out, results, profile)
         places.check_writable("--out", out)
     places.check_writable("--runs-dir", results.store.folder)
     errors = running.run_missing(results, data_dir, device, workers, cluster, wanted)

@@ -42,12 +42,13 @@ def usual(results: Results, profile: str) -> Path:
     return results.folder if stands(profile, results.params) else results.own_folder
 
 
-def check_not_published(out: Path, usual: Path) -> None:
-    from ..study.params import standing
+def check_not_published(out: Path, results: Results, profile: str) -> None:
+    """Raise UserError if `out` is where another profile is published, or this one as it does not stand in params/."""
+    from ..study.params import standing, stands
     from ..study.project import project_root
 
-    published = out.resolve().parent == project_root() / "reports" and standing(out.resolve().name)
-    if published and out.resolve() != usual:
+    there = standing(out.resolve().name) if out.resolve().parent == project_root() / "reports" else None
+    if there and not (results.params == there and stands(profile, there)):
         raise UserError(
             f"--out {shown(out)}: is for the profile {out.name} as it stands in params/; name another folder"
         )

@@ -15,8 +15,11 @@ from .protocol import DESCRIBED_PRE_EPOCHS
 from .readings import PARTS, Part, runs, spread
 from .verdict import (
     CONTRADICTED,
+    ELSEWHERE,
     EXPLAINED,
+    FAILED_START,
     NOT_RUN,
+    READING,
     REPRODUCED,
     UNDECIDED,
     VERDICTS,
@@ -28,9 +31,12 @@ from .verdict import (
 
 __all__ = [
     "CONTRADICTED",
+    "ELSEWHERE",
     "EXPLAINED",
+    "FAILED_START",
     "NOT_RUN",
     "PARTS",
+    "READING",
     "REPRODUCED",
     "UNDECIDED",
     "VERDICTS",
@@ -43,6 +49,13 @@ __all__ = [
     "spread",
 ]
 _PRE_EPOCHS = {DESCRIBED_PRE_EPOCHS: "", 0: "pruned at initialisation", 10: "pruned after 10 epochs"}
+_TITLES = {
+    "I": "Accuracy by dataset (Table I)",
+    "II": "Accuracy by compression (II)",
+    "III": "Seconds (III)",
+    "IV": "FLOPs (IV)",
+    "V": "Density (V)",
+}
 
 
 def numbers(results: Results) -> pd.DataFrame:
@@ -51,7 +64,7 @@ def numbers(results: Results) -> pd.DataFrame:
     table, CELL, published; reading: how it is read where not as labelled; labelled: the verdict in the table's unit;
     tried: how many readings there are runs for; read: the number so read; mean, s, started, runs: ours, of those that
     started, s pooled; half: of the prediction interval, rounding in it; p: of a number so far off or farther; verdict;
-    why: in words, "" where the verdict says all.
+    by: what explains it, FAILED_START, READING or ELSEWHERE, else ""; why: in words, "" where the verdict says all.
     """
     return pd.DataFrame([row for part in PARTS for row in _judged(part, results)])
 
@@ -62,15 +75,15 @@ def once(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def counts(rows: pd.DataFrame, claims: pd.Series) -> pd.DataFrame:
-    """Return how many numbers of each table, of all, and how many claims came out how: published, a column a verdict.
+    """Return how many numbers of each table, and how many claims, came out how: published, numbers, a column a verdict.
 
     `claims`: the verdicts on them.
     """
-    groups = {f"Numbers of Table {part.table}": rows.verdict[rows.table == part.table] for part in PARTS}
-    groups |= {"All numbers": once(rows).verdict, "Claims": claims}
+    groups = {title: rows.verdict[rows.table == table] for table, title in _TITLES.items()}
+    groups |= {"Claims in the text": claims}
     return pd.DataFrame(
         [
-            {"published": of, **{verdict: int((found == verdict).sum()) for verdict in VERDICTS}}
+            {"published": of, "numbers": len(found)} | {verdict: int((found == verdict).sum()) for verdict in VERDICTS}
             for of, found in groups.items()
         ]
     )

@@ -13,52 +13,8 @@ import pandas as pd
 
 from ..names import listed, title
 from ..study.results import ANALYSES, Results
-from ..study.statistics import difference, estimate, half_width
+from ..study.statistics import estimate
 from . import beyond
-from .verdict import CONTRADICTED, EXPLAINED, REPRODUCED, UNDECIDED
-
-
-def leaders(frame: pd.DataFrame) -> str:
-    """Who wins at each compression, by top-1 of the networks that started, paired on seeds."""
-    lines = []
-    for dataset, rows in frame.groupby("dataset", sort=False):
-        told = [_leader(c, rows[rows.compression == c]) for c in dict.fromkeys(rows.compression)]
-        lines.append(f"- **{title('dataset', str(dataset))}, top-1:** {'; '.join(filter(None, told))}.")
-    note = "Means of the networks that started to learn. The ± is half of the 95 % t interval over seeds of the "
-    return "\n".join([*lines, "", f"{note}difference in points, paired on seeds."]) if lines else ""
-
-
-def _leader(compression: float, cell: pd.DataFrame) -> str:
-    known = cell[cell.started]
-    means = known.groupby("pruner", sort=False).top1.mean().astype(float).sort_values(ascending=False)
-    if means.empty:
-        none = f"at c = {compression:g} no pruner's networks started to learn"
-        return none if cell.top1.notna().any() else f"at c = {compression:g} nothing was measured"
-    first = str(means.index[0])
-    leader = f"at c = {compression:g} {title('pruner', first)} has {means.iloc[0]:.1f} %"
-    gaps = difference(known, first, str(means.index[1])) if len(means) > 1 else means[:0]
-    if gaps.empty:
-        return leader
-    second = title("pruner", str(means.index[1]))
-    if not gaps.mean() > half_width(gaps):
-        return f"{leader}, not told apart from {second}"
-    return f"{leader}, {estimate(float(gaps.mean()), half_width(gaps))} ahead of {second}"
-
-
-def stops(frame: pd.DataFrame) -> str:
-    """At which compressions networks of a pruner failed to start: their top-1 is that of a constant output."""
-    lines = []
-    for dataset, rows in frame.dropna(subset="top1").groupby("dataset", sort=False):
-        told = []
-        for pruner, cells in rows.groupby("pruner", sort=False):
-            counts = cells.groupby("compression").started.agg(["sum", "size"])
-            failed = counts[counts["sum"] < counts["size"]]
-            each = [f"{n - k} of {n} at c = {c:g}" for c, k, n in failed.itertuples(name=None)]
-            told += [f"{title('pruner', str(pruner))} {listed(each)}"] if each else []
-        failures = f"networks that never started to learn: {'; '.join(told)}"
-        said = failures if told else "all networks started to learn"
-        lines.append(f"- **{title('dataset', str(dataset))}:** {said}.")
-    return "\n".join(lines)
 
 
 def collapses(results: Results) -> str:
@@ -69,15 +25,15 @@ def collapses(results: Results) -> str:
     if not done:
         return ""
     if not dead:
-        return f"- **Collapse:** none of {len(done)} networks collapsed."
+        return f"None of {len(done)} networks collapsed."
     cells: dict[str, list[list[str]]] = {}
     for record in dead:
         t = record.trial
-        cell = f"{title('pruner', t.pruner)} on {title('dataset', t.dataset)}, {title('model', t.model)}, at c = {t.compression:g}"
+        cell = f"{title('pruner', t.pruner)} on {title('dataset', t.dataset)}, {title('model', t.model)}, at compression {t.compression:g}"
         empty = [layer.name.removesuffix(".weight") for layer in record.layers if not layer.kept]
         cells.setdefault(cell, []).append(empty)
     told = [f"{cell} ({len(found)}; {_why(found)})" for cell, found in cells.items()]
-    return f"- **Collapse:** {len(dead)} of {len(done)} networks have no path of kept weights: {'; '.join(told)}."
+    return f"{len(dead)} of {len(done)} networks have no path of kept weights: {'; '.join(told)}."
 
 
 def _why(empty: list[list[str]]) -> str:
@@ -114,7 +70,7 @@ def labels(answers: pd.DataFrame, kept: pd.DataFrame) -> str:
 
 
 def _cell(row: Any) -> str:
-    return f"{title('pruner', row.pruner)} at c = {row.compression:g}"
+    return f"{title('pruner', row.pruner)} at compression {row.compression:g}"
 
 
 _SHUFFLING = {
@@ -135,11 +91,13 @@ def controls(rows: pd.DataFrame, dataset: str) -> str:
             for kind, what in _SHUFFLING.items()
             if (cells.chooses == kind).any()
         ]
-        told.append(f"shuffling masks within layers at c = {compression:g} {'; '.join(parts)}")
+        told.append(f"shuffling masks within layers at compression {compression:g} {'; '.join(parts)}")
     if not told:
         return ""
     anew = rows[rows.reinitialised_gap.abs() > rows.reinitialised_gap_interval]
-    drawn = [f"{title('pruner', r.pruner)} (c = {r.compression:g}: {r.reinitialised_gap:+.1f})" for r in _rows(anew)]
+    drawn = [
+        f"{title('pruner', r.pruner)} (compression {r.compression:g}: {r.reinitialised_gap:+.1f})" for r in _rows(anew)
+    ]
     said = (
         f"Weights drawn anew beneath the same mask change accuracy beyond the interval over seeds for {', '.join(drawn)}."
         if drawn
@@ -155,7 +113,7 @@ def steps(rows: pd.DataFrame) -> str:
     schedules = list(dict.fromkeys(rows.schedule))
     needed, never, costs = [], [], []
     for (pruner, compression), cells in rows.groupby(["pruner", "compression"], sort=False):
-        name = f"{title('pruner', str(pruner))} at c = {compression:g}"
+        name = f"{title('pruner', str(pruner))} at compression {compression:g}"
         if cells.collapsed.any():
             needed.append(f"{name}: {' / '.join(str(beyond.enough(cells, one) or '–') for one in schedules)}")
         else:
@@ -191,22 +149,12 @@ def zeros(rows: pd.DataFrame) -> str:
     ]
     live = rows[~rows.collapsed.eq(True) & rows.csr.notna()]
     faster = live[live.csr_time < 100]
-    least = f", all at c = {faster.compression.min():g} or above" if len(faster) else ""
+    least = f", all at compression {faster.compression.min():g} or above" if len(faster) else ""
     return (
-        f"**Zeros.** On {title('dataset', rows.dataset.iloc[0])} at c = {rows.compression.max():g}, in % of the dense "
+        f"**Zeros.** On {title('dataset', rows.dataset.iloc[0])} at compression {rows.compression.max():g}, in % of the dense "
         f"network's FLOPs and of its pass: {'; '.join(told)}. Skipping each zero (CSR) is faster than multiplying all "
         f"in {len(faster)} of {len(live)} networks that did not collapse{least}."
     )
-
-
-def audit(each: pd.DataFrame) -> str:
-    """How many of the paper's numbers are judged, and how; from `audit.once`."""
-    verdicts = (REPRODUCED, EXPLAINED, CONTRADICTED, UNDECIDED)
-    counts = {verdict: int((each.verdict == verdict).sum()) for verdict in verdicts}
-    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
-    if not told:
-        return "- **The paper:** none of its numbers is judged here, where data, networks or budgets are other ones."
-    return f"- **The paper:** of its {len(each)} numbers {sum(counts.values())} are judged by runs here: {told}."
 
 
 def chance(found: dict[str, float], numbers: pd.DataFrame) -> str:
@@ -230,22 +178,11 @@ def gains(rows: pd.DataFrame) -> str:
             for one in _rows(group)
         ]
         lines.append(
-            f"- **Pruning helped:** on {title('dataset', str(dataset))}, after ten epochs, the unpruned network reaches "
+            f"On {title('dataset', str(dataset))}, after ten epochs, the unpruned network reaches "
             f"{group.unpruned.iloc[0]:.1f} % (of runs that started: {group.unpruned_runs.iloc[0]}), with a tenth of the "
             f"weights {listed(told)}."
         )
-    return "\n".join(lines)
-
-
-def one_run(ranks: dict[str, int], needed: pd.DataFrame) -> str:
-    """How little one seed tells; from `variation.rankings` and `variation.needed`."""
-    if not ranks["settings"] or needed.empty:
-        return ""
-    told = listed([f"{one.apart:.0f} on {title('dataset', str(dataset))}" for dataset, one in needed.iterrows()])
-    return (
-        f"- **One run tells little:** two seeds name the same best pruner in {ranks['same_winner']} of "
-        f"{ranks['settings']} comparisons, and to tell one point of accuracy takes so many runs of each pruner: {told}."
-    )
+    return "\n\n".join(lines)
 
 
 def rankings(ranks: dict[str, int]) -> str:
@@ -253,7 +190,7 @@ def rankings(ranks: dict[str, int]) -> str:
     if not ranks["settings"]:
         return ""
     return (
-        f"Two seeds name the same best pruner in {ranks['same_winner']} of {ranks['settings']} comparisons at c ≤ 1, and "
+        f"Two seeds name the same best pruner in {ranks['same_winner']} of {ranks['settings']} comparisons at compression 1 or less, and "
         f"order {ranks['same_order']} of {ranks['orders']} pairs of pruners alike, where tossed coins would order half "
         "(networks that started, without GraSP)."
     )
@@ -292,7 +229,7 @@ def laboratories(cells: pd.DataFrame, mixed: bool) -> str:
     )
     if len(grasp):
         said += (
-            f" GraSP's differ: with that seed it reaches {grasp.least.min():.0f} to {grasp.most.max():.0f} % at c ≤ 0.5, "
+            f" GraSP's differ: with that seed it reaches {grasp.least.min():.0f} to {grasp.most.max():.0f} % at compression 0.5 or less, "
             f"ours {grasp.ours.min():.0f} to {grasp.ours.max():.0f}."
         )
         if mixed:
@@ -301,12 +238,12 @@ def laboratories(cells: pd.DataFrame, mixed: bool) -> str:
 
 
 def a_hundred_epochs(later: pd.DataFrame) -> str:
-    """What others reach after a hundred epochs at c ≤ 0.5; from `numbers.elsewhere`."""
+    """What others reach after a hundred epochs at compression 0.5 or less; from `numbers.elsewhere`."""
     if later.empty:
         return ""
     grasp, rest = later[later.pruner == "grasp"], later[later.pruner != "grasp"]
     return (
-        f"After a hundred epochs GraSP has {grasp.value.min():.0f} to {grasp.value.max():.0f} % at c ≤ 0.5 "
+        f"After a hundred epochs GraSP has {grasp.value.min():.0f} to {grasp.value.max():.0f} % at compression 0.5 or less "
         f"({grasp.source.nunique()} groups), the other pruners {rest.value.min():.0f} to {rest.value.max():.0f} % "
         f"({rest.source.nunique()} groups): after so long those are alike. None of this is judged."
     )

@@ -16,6 +16,7 @@ from .readings import Part
 REPRODUCED, EXPLAINED, CONTRADICTED = "reproduced", "explained", "contradicted"
 UNDECIDED, NOT_RUN = "undecided", "not run"
 VERDICTS = (REPRODUCED, EXPLAINED, CONTRADICTED, UNDECIDED, NOT_RUN)
+FAILED_START, READING, ELSEWHERE = "a failed start", "another reading", "another group's runs"  # what explains a number
 FEW = 0.05  # what is less probable than this is not said to have happened
 Judged = dict[str, Any]  # of a printed number: columns of `audit.numbers`
 
@@ -42,7 +43,7 @@ def judge(number: float, dataset: str, ours: Beside, rates: pd.DataFrame, inits:
     """Judge a number, read one way, by the rule."""
     part = ours.part
     row: Judged = {"column": ours.column, "read": number, "mean": ours.values.mean(), "s": ours.s, "half": ours.half}
-    row |= {"started": len(ours.values), "runs": len(ours.like), "p": math.nan, "why": ""}
+    row |= {"started": len(ours.values), "runs": len(ours.like), "p": math.nan, "why": "", "by": ""}
     if ours.like.empty:
         return row | {"verdict": NOT_RUN, "why": ours.beside.unlike.iloc[0] if len(ours.beside) else ""}
     guess = {"top1": chance(dataset), "top5": 5 * chance(dataset)}.get(ours.column, math.nan)
@@ -57,7 +58,7 @@ def judge(number: float, dataset: str, ours: Beside, rates: pd.DataFrame, inits:
     failed, of, rate = _failing(ours.like, rates)
     if at_chance and rate >= FEW:
         why = f"a run that failed to start, as {failed} of {of} like it did"
-        return row | {"verdict": EXPLAINED, "p": math.nan, "why": why}
+        return row | {"verdict": EXPLAINED, "p": math.nan, "why": why, "by": FAILED_START}
     if narrow:
         return row | {"verdict": CONTRADICTED}
     wide = f"one more run may lie anywhere within ± {ours.half:.3g}"
@@ -94,7 +95,8 @@ def decisive(found: list[Judged], part: Part, cell: dict[str, Any], unit: str) -
     if best["verdict"] == CONTRADICTED:
         best = _nearest([best, *(one for one in found if one["verdict"] in (REPRODUCED, CONTRADICTED))])
     if best["verdict"] == REPRODUCED:
-        return best | {"verdict": EXPLAINED, "why": best["reading"]} if best["reading"] else best
+        told = {"verdict": EXPLAINED, "why": best["reading"], "by": READING}
+        return best | told if best["reading"] else best
     if best["verdict"] not in (UNDECIDED, CONTRADICTED):
         return best
     return _elsewhere(best, [one for one in found if one["column"] in (unit, best["column"])], part, cell)
@@ -120,7 +122,8 @@ def _elsewhere(best: Judged, found: list[Judged], part: Part, cell: dict[str, An
                 and values.min() - part.rounding <= one["read"] <= values.max() + part.rounding
             ):
                 between = f"{source}: {values.min():g} to {values.max():g}, {len(values)} runs"
-                return one | {"verdict": EXPLAINED, "why": f"reproduced elsewhere ({between}), not by our runs"}
+                why = f"reproduced elsewhere ({between}), not by our runs"
+                return one | {"verdict": EXPLAINED, "why": why, "by": ELSEWHERE}
         if len(rows) and (one["column"], one["pre_epochs"]) == (best["column"], best["pre_epochs"]):
             low, high = rows.value.min(), rows.value.max()
             told = f"elsewhere {low:g}" + (f" to {high:g}" if high > low else "") + f" ({rows.source.nunique()} groups)"

@@ -24,7 +24,7 @@ from .results import ONLY_SHOW
 OURS = (
     *("00_findings.ipynb", "01_dataset_comparison.ipynb", "02_compression_sweep.ipynb", "03_timing.ipynb"),
     *("04_flops.ipynb", "05_layers_and_histograms.ipynb", "06_audit.ipynb", "06_numbers.ipynb"),
-    *("07_labels.ipynb", "08_controls.ipynb", "09_speed.ipynb", "10_seeds.ipynb"),
+    *("07_labels.ipynb", "08_controls.ipynb", "09_speed.ipynb", "10_seeds.ipynb", "11_runs.ipynb"),
 )
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 PARTS = ("tables", "figures", "notebooks")  # folders of a report

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
 import seaborn
 from matplotlib.lines import Line2D
 
-from ..names import title
+from ..names import share, title
 from ..study.statistics import CELL
 from .formatting import named, style
 
-SIZE = (7.2, 3.3)  # inches
+SIZE = (7.2, 3.0)  # inches, without the legend
+_LINE = 105  # characters of a legend's line
 _FAILED = "failed to start"
 
 
@@ -22,12 +24,14 @@ def curves(
     x: str = "compression",
     col: str = "dataset",
     unpruned: pd.DataFrame | None = None,
+    others: pd.DataFrame | None = None,
     palette: dict[str, str] | None = None,
 ) -> Any:
     """Return a seaborn grid, a panel a `col`: `trials` as points, a line a pruner through their means, x logarithmic.
 
     Where trials have these columns: failed, which are crosses; counts, of which the means are; published, a hollow mark
-    a cell. The mean of `unpruned` trials is a grey line. `palette`: colours of pruners in place of the usual.
+    a cell. The mean of `unpruned` trials is a grey line, `others` are small grey marks, by the same columns. `palette`:
+    colours of pruners in place of the usual.
     """
     rows = named(trials).reset_index(drop=True)
     rows["failed"], rows["counts"] = rows.get("failed", False), rows.get("counts", True)
@@ -45,6 +49,9 @@ def curves(
         seaborn.scatterplot(here, ax=ax, **points, **look)
         for pruner, line in here.drop_duplicates(CELL).groupby("pruner", sort=False) if "published" in rows else ():
             ax.plot(line[x], line.published, ls="none", mfc="none", ms=6, marker=marks[pruner], color=used[pruner])
+        if others is not None:
+            for pruner, line in others[others[col] == panel].groupby("pruner", sort=False):
+                ax.plot(line[x], line[y], ls="none", ms=3, marker=marks[title("pruner", pruner)], color="0.6", zorder=1)
         if panel in dense:
             ax.axhline(dense[panel], color="0.5", lw=1.3, zorder=1)
     _finish(grid, rows, x)
@@ -53,28 +60,62 @@ def curves(
         lines[_FAILED] = Line2D([], [], color="0.5", ls="none", marker="X", ms=5)
     if "published" in rows and rows.published.notna().any():
         lines["published"] = Line2D([], [], color="0.5", ls="none", marker="o", mfc="none", ms=6)
+    if others is not None and len(others):
+        lines["another group"] = Line2D([], [], color="0.6", ls="none", marker="o", ms=3)
     if len(dense):
         lines["not pruned"] = Line2D([], [], color="0.5")
-    grid.figure.legend(lines.values(), lines.keys(), loc="outside right center", fontsize="small")
+    _label(grid, lines)
     return grid
 
 
-def marks(trials: pd.DataFrame) -> str:
-    """Return what a caption says of the marks of such curves."""
+def marks(trials: pd.DataFrame, unpruned: pd.DataFrame | None = None, others: pd.DataFrame | None = None) -> str:
+    """Return what a caption says of the marks of such curves, in a sentence."""
     failed = "failed" in trials and trials.failed.any()
-    crosses, others = (", crosses those that never started to learn", " of the others") if failed else ("", "")
-    hollow = "; hollow marks are published" if "published" in trials and trials.published.notna().any() else ""
-    return f"Points are seeds{crosses}, lines the means{others}{hollow}"
+    told = ["Points are seeds, lines the means"]
+    if failed:
+        told = ["Points are seeds, crosses those that never started to learn, lines the means of the others"]
+    if "published" in trials and trials.published.notna().any():
+        told.append("hollow marks are published")
+    if others is not None and len(others):
+        told.append("small grey marks are means of another group")
+    if unpruned is not None and len(unpruned):
+        runs = [
+            f"{title('dataset', str(name))} {n}"
+            for name, n in unpruned.groupby("dataset", sort=False).seed.nunique().items()
+        ]
+        told.append(f"the grey line is the mean of the unpruned networks that started ({', '.join(runs)})")
+    return f"{'; '.join(told)}."
 
 
 def _finish(grid: Any, rows: pd.DataFrame, x: str) -> None:
-    ticks = sorted(set(rows[x]))
-    grid.set_titles("{col_name}").set(xscale="log" if ticks[0] > 0 else "linear", xlabel="")
+    compressions = x == "compression"
+    ticks = _apart(sorted(set(rows[x])), room=2 + 8 // len(grid.axes.flat))
+    labels = [f"{tick:g}\n{share(tick)} %" if compressions else f"{tick:g}" for tick in ticks]
+    grid.set_titles("{col_name}").set(xscale="log" if min(rows[x]) > 0 else "linear", xlabel="")
     for ax in grid.axes.flat[1:]:
         ax.set_ylabel("")
     for ax in grid.axes.flat:
-        ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks], fontsize="small")
+        ax.set_xticks(ticks, labels, fontsize="small")
         ax.minorticks_off()
+    grid.figure.supxlabel("compression, and the share of the weights kept" if compressions else x, fontsize="medium")
+
+
+def _apart(values: list[float], room: int) -> list[float]:
+    """Return those of sorted values that can be read side by side on an axis with room for so many; first and last."""
+    places = [math.log10(value) if values[0] > 0 else value for value in values]
+    gap = (places[-1] - places[0]) / room
+    kept = [0]
+    for i in range(1, len(values)):
+        if places[i] - places[kept[-1]] >= gap and (places[-1] - places[i] >= gap or i == len(values) - 1):
+            kept.append(i)
+    return [values[i] for i in dict.fromkeys([*kept, len(values) - 1])]
+
+
+def _label(grid: Any, lines: dict[str, Line2D]) -> None:
+    """Put the legend above, in as many columns as its longest name leaves room for, and make room for it."""
+    columns = max(1, min(len(lines), _LINE // (max(map(len, lines)) + 5)))
     grid.figure.set_layout_engine("constrained")
-    grid.figure.set_size_inches(*SIZE)
-    grid.figure.supxlabel("compression (-log10 of density)" if x == "compression" else x, fontsize="medium")
+    grid.figure.set_size_inches(SIZE[0], SIZE[1] + 0.2 * math.ceil(len(lines) / columns))
+    grid.figure.legend(
+        lines.values(), lines.keys(), loc="outside upper center", ncols=columns, fontsize="small", columnspacing=1.2
+    )

@@ -9,13 +9,14 @@ from typing import Any
 
 import pandas as pd
 
-from ..names import PRUNERS, listed, title
+from ..names import PRUNERS, compression, listed, title
 from ..study.statistics import CELL, estimate
 
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7")  # Okabe-Ito: of the study's pruners
 _OWN_COLOURS = ("#000000", "#56b4e9", "#8c6d31", "#7f7f7f")  # of a user's own, as they appear
 _MARKERS, _OWN_MARKERS = "osD^v", "P*phd"  # of more of them than these are, some look alike
 _NAMED = ("dataset", "model", "pruner")  # columns and levels that hold names of ours or a user's
+_KINDS = {kind: kind for kind in _NAMED} | {"first": "pruner", "second": "pruner"}
 _APART = ["pre_epochs", "labels", "control", "prune_steps", "schedule"]  # what cells of some sections differ in, too
 
 
@@ -37,47 +38,42 @@ def style(pruners: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
     return colours, marks
 
 
-def cells(summary: pd.DataFrame, digits: int = 1, share: bool = False, of_started: bool = False) -> list[str]:
+def cells(summary: pd.DataFrame, digits: int = 1, share: bool = False) -> list[str]:
     """Return how each row of a summary over seeds is read: 81.4 ± 0.3 (2 of 3) [78.8] †.
 
-    That is the mean ± the half-width of its 95 % interval or, `of_started`, of networks that started ± their standard
-    deviation, and how many these are where not all; how many trials failed; what is published; whether it collapsed.
+    That is the mean ± the standard deviation, how many it is of where not all started, how many trials failed, what is
+    published, and whether it collapsed. `share`: of a share, in percent, see `statistics.estimate`.
     """
-    return [_cell(row, digits, share, of_started) for row in summary.to_dict("records")]
+    return [_cell(row, digits, share) for row in summary.to_dict("records")]
 
 
-def _cell(row: Mapping[Any, Any], digits: int, share: bool, of_started: bool) -> str:
-    text = estimate(row["mean"], row["spread" if of_started else "interval"], digits, share)
-    runs = row["runs" if of_started else "seeds"]
-    if of_started and row["started"] < runs:
+def _cell(row: Mapping[Any, Any], digits: int, share: bool) -> str:
+    text = estimate(row["mean"], row["spread"], digits, share)
+    runs = row.get("runs", row["seeds"])
+    if "runs" in row and row["started"] < runs:
         text += f" ({row['started']} of {runs})"
     if row.get("failed"):
         text += f" ({row['failed']} failed)"
     if not math.isnan(row.get("published", math.nan)):
         text += f" [{row['published']:g}]"
     if row.get("collapsed"):
-        text += " †" if row["collapsed"] >= runs else f" †{row['collapsed']}/{runs}"
+        text += " †" if row["collapsed"] >= runs else f" († {row['collapsed']} of {runs})"
     return text
 
 
-def reading(summary: pd.DataFrame, of_started: bool = False) -> str:
+def reading(summary: pd.DataFrame) -> str:
     """Return what a caption says of how `cells` are read: only of what these have."""
-    counts = summary["runs" if of_started else "seeds"]
+    trained = "runs" in summary
+    counts = summary["runs" if trained else "seeds"]
     some = f"{counts.min()} to {counts.max()} seeds" if counts.min() < counts.max() else f"{counts.max()} seeds"
-    text = f"The mean ± the half-width of its 95 % t interval over {some.replace('1 seeds', '1 seed')}"
-    if of_started:
-        text = f"The mean ± the standard deviation of the networks that started to learn, of {some}"
-    text += "; what is published in brackets." if summary.published.notna().any() else "."
-    if of_started and (summary.started < summary.runs).any():
-        text += (
-            " (2 of 3): how many started, where not all; where none did, the mean of all. Failed to start: top-1 at "
-            "the end exactly that of a constant output."
-        )
+    text = f"Mean ± standard deviation over {some.replace('1 seeds', '1 seed')}"
+    if trained and (summary.started < summary.runs).any():
+        text += "; (2 of 3): so many networks started to learn, of which the mean is, or of all where none did"
+    if summary.published.notna().any():
+        text += "; in brackets what is published"
     if summary.collapsed.any():
-        partly = summary.collapsed.between(0, counts, inclusive="neither")
-        part = " (†1/3: so in one seed of three)" if partly.any() else ""
-        text += f" † collapsed: nothing kept leads from input to output{part}."
-    return text
+        text += "; † collapsed: nothing kept leads from input to output"
+    return f"{text}."
 
 
 def readable(rows: pd.DataFrame, titles: Mapping[str, str], digits: int = 1) -> pd.DataFrame:
@@ -96,9 +92,11 @@ def _read(row: Mapping[Any, Any], key: str, digits: int, share: bool) -> str:
     value = row[key]
     if f"{key}_interval" in row:
         return estimate(value, row[f"{key}_interval"], digits, share)
-    if key in ("dataset", "pruner", "model"):
-        return title(key, value)
-    if key in ("compression", "published") or isinstance(value, int):
+    if kind := _KINDS.get(key):
+        return title(kind, value)
+    if key == "compression":
+        return compression(value)
+    if key == "published" or isinstance(value, int):
         return "–" if math.isnan(value) else f"{value:,g}"
     return estimate(value, math.nan, digits) if isinstance(value, float) else str(value)
 
@@ -107,15 +105,18 @@ def flat(shown: pd.DataFrame) -> pd.DataFrame:
     """Return a table as strings without an index; NaN as a dash.
 
     Of a named index each level is a column, a value said once where rows repeat it; levels that say the same in every
-    row are left out, but for the first. Datasets, networks and pruners are given their names, there and as columns.
+    row are left out, but for the first. Datasets, networks, pruners and compressions are written as readers know them,
+    there and as columns.
     """
     levels = [str(name) for name in shown.index.names] if shown.index.names != [None] else []
     kind = str(shown.columns.name)  # of a pivot's columns
-    titles = [title(kind, str(one)) if kind in _NAMED else str(one) for one in shown]
+    titles = [title(kind, str(one)) if kind in _NAMED else _text(one) for one in shown]
+    if kind == "compression":
+        titles = [compression(one) for one in shown.columns.to_numpy(dtype=float)]
     body = shown.set_axis(titles, axis=1)
     if not levels:
         return body.astype(object).fillna("–").map(_text)
-    keys = named(shown.index.to_frame(index=False))
+    keys = _written(shown.index.to_frame(index=False))
     keep = [key for key in levels if key == levels[0] or keys[key].nunique() > 1]
     keys = keys[keep].map(_text)
     same = pd.Series(True, keys.index)
@@ -125,6 +126,11 @@ def flat(shown: pd.DataFrame) -> pd.DataFrame:
     body = body.reset_index(drop=True).astype(object).fillna("–").map(_text)
     keys.columns = ["Network" if key == "model" else key[:1].upper() + key[1:] for key in keep]
     return pd.concat([keys, body], axis=1)
+
+
+def _written(keys: pd.DataFrame) -> pd.DataFrame:
+    keys = named(keys)
+    return keys.assign(compression=keys.compression.map(compression)) if "compression" in keys else keys
 
 
 def _text(value: Any) -> str:

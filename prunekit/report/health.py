@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..names import title
+from ..names import listed, title
 from ..study.params import Section
 from ..study.results import EXPLODED, VANISHED, Results, at_init
 from ..study.trial import Record, Trial
@@ -32,6 +32,17 @@ _TITLES: dict[Section, str] = {
     "reaugmented": "GraSP with images augmented anew",
     "initialisations": "Initialisations that SynFlow may sever",
 }
+_ON_PAGE_ONE: dict[Section, str] = {
+    "comparison": "accuracy by dataset",
+    "sweep": "accuracy by compression",
+    "timing": "seconds",
+    "flops": "FLOPs",
+    "layers": "layers",
+    "labels": "labels",
+    "controls": "controls",
+    "steps": "steps",
+    "passes": "zeros",
+}
 _WHERE = {
     "gpu": "GPU",
     "cpu": "Processor",
@@ -53,7 +64,7 @@ _PRECISIONS = {
 def facts(results: Results) -> str:
     """Return profile, budget, seeds, machine, versions and when, as a Markdown list read from the records."""
     (one, *_) = results.sections["sweep"] or results.trials.values()
-    done = [record for id_ in results.trials if (record := results.records.get(id_)) and record.status == "ok"]
+    done = _done(results)
     first, last = _span([record.finished for record in done])
     budgets: dict[str, list[str]] = {}
     for section, name in _TITLES.items():
@@ -116,13 +127,37 @@ def failures(results: Results) -> str:
     return "\n".join(lines) or f"No trial failed and {missing}."
 
 
-def what_lacks(results: Results) -> str:
-    """Return how many trials have no record, and of what, in Markdown; "" where none lacks."""
-    count = len(results.trials.keys() - results.records.keys())
-    if not count:
+def not_known(results: Results) -> str:
+    """Return in a line or two of Markdown on what nothing or not all was run; "" where nothing lacks."""
+    none: list[str] = []
+    some: list[str] = []
+    for section, name in _ON_PAGE_ONE.items():
+        trials = results.sections[section]
+        if lack := sum(trial.id not in results.records for trial in trials):
+            (none if lack == len(trials) else some).append(name)
+    if none and some:
+        told = f"nothing was run on {listed(none)}; of {listed(some)} some trials lack"
+    elif none or some:
+        told = f"nothing was run on {listed(none)}" if none else f"of {listed(some)} some trials lack"
+    else:
         return ""
-    there = f"{count:,} of this profile's {len(results.trials):,} trials have no record"
-    return f"**What lacks:** {there}; all that is said here rests on the others.\n\n{lacking(results)}"
+    return f"**Not known yet:** {told}. [What lacks](#what-lacks)"
+
+
+def how_it_ran(results: Results) -> str:
+    """Return in a sentence or two of Markdown how many trials ran, when and on what, and where more is said."""
+    done = _done(results)
+    if not done:
+        return ""
+    first, last = _span([record.finished for record in done])
+    when = f"on {first[:10]}" if first[:10] == last[:10] else f"from {first[:10]} to {last[:10]}"
+    on = listed(list(dict.fromkeys(str(record.machine) for record in done)))
+    with_ = listed(list(dict.fromkeys(str(record.where.get("torch")) for record in done)))
+    some = f"{len(done):,} of the {len(results.trials):,}" if len(done) < len(results.trials) else f"All {len(done):,}"
+    return (
+        f"{some} trials of the profile `{results.params.profile}` ran {when} on {on}, "
+        f"with torch {with_}. [What was run, and where](#what-was-run-and-where)"
+    )
 
 
 def lacking(results: Results, sections: Iterable[Section] = tuple(_TITLES)) -> str:
@@ -141,6 +176,10 @@ def lacking(results: Results, sections: Iterable[Section] = tuple(_TITLES)) -> s
             )
             lines.append(f"- **{_TITLES[section]}:** {len(missing)} of its {len(trials)} trials lack: {told}.")
     return "\n".join(lines)
+
+
+def _done(results: Results) -> list[Record]:
+    return [record for id_ in results.trials if (record := results.records.get(id_)) and record.status == "ok"]
 
 
 def _datasets(trials: list[Trial]) -> list[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -11,17 +12,21 @@ from typing import Any
 
 from ..files import replace
 from . import formatting
-from .shown import LONG_LINE, MIME
+from .shown import LONG_LINE, MIME, first_sentence
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_TITLE = "Pruning at initialisation, re-run"
+_TITLE = "Pruning before training, run again"
 _ROWS = {False: 30, True: 12}  # that a page of the PDF has room for; True: of a table of texts
+_LINE = 200  # characters of a table's line that it has room for, in two lines of print each
 
 
 @dataclass(frozen=True)
 class _Table:
+    name: str
     caption: str
     body: str
+    keys: int  # how many of the first columns tell the rows
+    folded: bool
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ def render(profile: str, folder: Path, executed: Mapping[Path, str]) -> None:
         _written(parts, _pdf),
         "typst",
         format="markdown",
-        extra_args=[*common, "--toc-depth=1", f"--include-in-header={_TEMPLATES / 'report.typ'}"],
+        extra_args=[*common, "--toc-depth=1", f"--template={_TEMPLATES / 'report.typ'}"],
     )
     file = folder / ".report.typ"  # Typst finds pictures beside its source
     try:
@@ -66,22 +71,30 @@ def render(profile: str, folder: Path, executed: Mapping[Path, str]) -> None:
         file.unlink(missing_ok=True)
 
 
-def _parts(notebook: Path, error: str, folder: Path) -> Iterator[_Part]:
-    """Yield a notebook's prose and what its cells show; up to where it stopped, which is said."""
+def _parts(notebook: Path, error: str, folder: Path) -> list[_Part]:
+    """Return a notebook's prose and what its cells show; up to where it stopped, which is said.
+
+    Prose whose cells show nothing is left out, and a whole notebook that shows neither table nor figure.
+    """
     import nbformat
 
     cells = nbformat.read(notebook, as_version=4).cells if notebook.exists() else []
-    if not cells:
-        yield f"# {notebook.stem}"
+    groups: list[tuple[str, list[_Part], bool]] = []  # prose, what is below it, whether there is code
     for cell in cells:
         if cell.cell_type == "markdown":
-            yield cell.source
-        elif cell.cell_type == "code":
-            yield from (part for output in cell.outputs if (part := _shown(output, folder)))
+            groups.append((cell.source, [], False))
+        elif cell.cell_type == "code" and groups:
+            prose, below, _ = groups[-1]
+            below += [part for output in cell.outputs if (part := _shown(output, folder))]
+            groups[-1] = prose, below, True
             if error and (not cell.execution_count or any(one.output_type == "error" for one in cell.outputs)):
                 break
-    if error:
-        yield f"**This section stopped:** {formatting.verbatim(error)}"
+    if not error and all(isinstance(part, str) for _, below, _ in groups for part in below):
+        return []
+    first = groups[0][0] if groups else f"# {notebook.stem}"
+    told = [part for prose, below, code in groups[1:] if below or not code for part in (prose, *below)]
+    stopped = [f"**This section stopped:** {formatting.verbatim(error)}"] if error else []
+    return [first, *(groups[0][1] if groups else []), *told, *stopped]
 
 
 def _shown(output: Any, folder: Path) -> _Part:
@@ -90,41 +103,80 @@ def _shown(output: Any, folder: Path) -> _Part:
     if bundle is None:
         return str(data.get("text/markdown", ""))
     if "table" in bundle:
-        caption, body = (folder / "tables" / f"{bundle['table']}.md").read_text(encoding="utf-8").split("\n\n", 1)
-        return _Table(caption, body.strip())
+        name = bundle["table"]
+        caption, body = (folder / "tables" / f"{name}.md").read_text(encoding="utf-8").split("\n\n", 1)
+        return _Table(name, caption, body.strip(), bundle["keys"], bundle["folded"])
     caption = f"**{bundle['number']}.** {bundle['caption']}"
     return _Figure(caption, bundle["alt"].replace('"', "'"), f"figures/{bundle['figure']}.svg")
 
 
 def _written(parts: list[_Part], flavour: _Flavour) -> str:
-    return "\n\n".join(flavour(part).strip() for part in parts) + "\n"
+    text = "\n\n".join(flavour(part).strip() for part in parts) + "\n"
+    there = {_anchor(heading) for heading in re.findall(r"^#+ (.*)$", text, re.M)}
+    return re.sub(r"\[([^]]*)\]\(#([^)]*)\)", lambda link: link[0] if link[2] in there else link[1], text)
+
+
+def _anchor(heading: str) -> str:
+    """What pandoc and GitHub make of a heading of words."""
+    return re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-")
 
 
 def _github(part: _Part) -> str:
     if isinstance(part, _Table):
-        return f"{part.caption}\n\n{part.body}"
+        return _folded(part, part.body) if part.folded else f"{part.caption}\n\n{part.body}"
     if isinstance(part, _Figure):
         return f"![{part.alt}]({part.file})\n\n{part.caption}"
     return part
 
 
 def _html(part: _Part) -> str:
-    if isinstance(part, _Table):
-        return f":::: table\n{part.caption}\n\n::: {{.scroll tabindex=0}}\n{part.body}\n:::\n::::"
-    return _pandoc(part)
+    if not isinstance(part, _Table):
+        return _pandoc(part)
+    body = f"::: {{.scroll tabindex=0}}\n{part.body}\n:::"
+    return _folded(part, body) if part.folded else f":::: table\n{part.caption}\n\n{body}\n::::"
+
+
+def _folded(table: _Table, body: str) -> str:
+    first, rest = re.fullmatch(r"\*\*(.*?)\*\* (.*)", table.caption, re.S).groups()  # type: ignore[union-attr]
+    title = first_sentence(rest)
+    more = rest.removeprefix(title).strip()
+    return "\n\n".join(
+        ["<details>", f"<summary><b>{first}</b> {title}</summary>", *filter(None, [more]), body, "</details>"]
+    )
 
 
 def _pdf(part: _Part) -> str:
-    """Tables longer than a page are cut into parts of like length, so that none leaves a row behind."""
+    """Tables longer or wider than a page are cut into parts; of what is folded it is said where it is."""
     if not isinstance(part, _Table):
         return _pandoc(part)
-    header, dashes, *rows = part.body.splitlines()
+    if part.folded:
+        number, title = part.caption.split(".** ", 1)
+        return f"{number}.** {first_sentence(title)} It is in `report.html`, and in `tables/{part.name}.csv`."
+    bodies = [rows for columns in _narrow(part) for rows in _short(columns)]
+    number = part.caption.split(".**")[0]
+    captions = [part.caption, *(f"{number}, continued.**" for _ in bodies[1:])]
+    return "\n\n".join(f"{table}\n\n: {caption}" for table, caption in zip(bodies, captions, strict=True))
+
+
+def _short(body: str) -> list[str]:
+    """Cut a table into parts of like length, so that none leaves a row behind."""
+    header, dashes, *rows = body.splitlines()
     count = math.ceil(len(rows) / _ROWS[len(dashes) > LONG_LINE])
     cuts = [round(i * len(rows) / count) for i in range(count + 1)]
-    tables = ["\n".join([header, dashes, *rows[start:end]]) for start, end in pairwise(cuts)]
-    number = part.caption.split(".**")[0]
-    captions = [part.caption, *(f"{number}, continued.**" for _ in tables[1:])]
-    return "\n\n".join(f"{table}\n\n: {caption}" for table, caption in zip(tables, captions, strict=True))
+    return ["\n".join([header, dashes, *rows[start:end]]) for start, end in pairwise(cuts)]
+
+
+def _narrow(table: _Table) -> list[str]:
+    """Cut a table that is too wide into parts of like width, each with the columns that tell the rows."""
+    lines = [line.strip("|").split("|") for line in table.body.replace("\\|", "¦").splitlines()]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    keys, rest = widths[: table.keys], widths[table.keys :]
+    count = math.ceil(sum(rest) / max(1, _LINE - sum(keys)))
+    if count == 1 or sum(map(len, lines[1])) > LONG_LINE:
+        return [table.body]
+    cuts = [table.keys + round(i * len(rest) / count) for i in range(count + 1)]
+    parts = [[line[: table.keys] + line[start:end] for line in lines] for start, end in pairwise(cuts)]
+    return ["\n".join(f"|{'|'.join(line)}|" for line in part).replace("¦", "\\|") for part in parts]
 
 
 def _pandoc(part: str | _Figure) -> str:

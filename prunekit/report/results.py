@@ -17,7 +17,7 @@ from ..study import plain_yaml
 from ..study.params import SECTIONS, Params, Section, assigned, load_params, validated
 from ..study.results import Results
 from ..study.trial import Trial
-from . import formatting, health
+from . import formatting
 from .shown import Figure, Table
 
 ONLY_SHOW = "PRUNEKIT_ONLY_SHOW"  # set where the report's own run has tried every trial
@@ -47,8 +47,8 @@ class Run:
     """A profile's trials and what came out of them; what is shown is also written into the folder `out`, if any.
 
     Records that were published with the profile are shown at once; of a section that is asked for, the trials that are
-    missing or failed are run first, unless the environment has PRUNEKIT_ONLY_SHOW=1; what still lacks is said.
-    Raises UserError where data are missing that trials need.
+    missing or failed are run first, unless the environment has PRUNEKIT_ONLY_SHOW=1. Raises UserError where data are
+    missing that trials need.
     """
 
     def __init__(self, results: Results, out: str | Path | None = None):
@@ -57,18 +57,13 @@ class Run:
         self._ran: set[Section] = set()
 
     def results(self, *sections: Section) -> Results:
-        """Return the profile's trials and records, those of `sections` having been run; of all, where none is named.
-
-        What lacks of those that are named is said, of each once.
-        """
+        """Return the profile's trials and records, those of `sections` having been run; of all, where none is named."""
         for section in sections or SECTIONS:
             if section not in SECTIONS:
                 raise UserError(f"no section {section!r}; {suggestion(str(section)[:80], list(SECTIONS))}")
         new = [section for section in sections or SECTIONS if section not in self._ran]
         self._run({trial.id for section in new for trial in self._results.sections[section]})
         self._ran.update(new)
-        if sections:
-            self.say(health.lacking(self._results, new))
         return self._results
 
     def frame(self, section: Section) -> pd.DataFrame:
@@ -101,15 +96,27 @@ class Run:
         caption: str,
         data: pd.DataFrame | None = None,
         widths: tuple[int, ...] = (),
+        best: pd.DataFrame | None = None,
+        folded: bool = False,
     ) -> None:
         """Display a table below its number and caption; write tables/NAME.csv (`data`, or what is shown), .md, .tex.
 
         Of a table with a named index, say of a pivot, index and columns are given readers' names; see formatting.flat.
-        Of no rows nothing is shown.
+        best: of the same rows and columns, what is set in bold; folded: a report shows it when it is asked for. Of no
+        rows nothing is displayed. The first sentence of the caption says what the table holds.
         """
+        wide = formatting.flat(shown)
+        keys = wide.shape[1] - shown.shape[1]
+        bold = None
+        if best is not None:
+            bold = wide.isna()  # nothing is
+            bold.iloc[:, keys:] = best.reindex_like(shown).fillna(False).to_numpy(dtype=bool)
+        tidy = wide if data is None else data
+        table = Table(name, number, caption, tidy, wide, max(1, keys), widths, bold, folded)
         if len(shown):
-            wide = formatting.flat(shown)
-            self._show(Table(name, number, caption, wide if data is None else data, wide, widths))
+            self._show(table)
+        elif self.out and data is not None:
+            table.save(self.out)
 
     def figure(self, drawn: Any, name: str, number: str, caption: str, data: pd.DataFrame, alt: str = "") -> None:
         """Display a figure, or a seaborn grid, with its caption; write figures/NAME.csv (`data`), .png, .svg, .pdf."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from ..files import replace
 
 MIME = "application/vnd.prunekit+json"  # tells the report which file an output stands for
 LONG_LINE = 400  # characters: pandoc gives tables with a longer line the column widths of their dashes
-_SIGNS = {"±": r"$\pm$", "–": "--", "−": "$-$", "†": r"$\dagger$"}
+_TEX = {"±": r"$\pm$", "–": "--", "−": "$-$", "†": r"$\dagger$", "%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#"}
+_TEX |= {"$": r"\$", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+_TEX |= {"\\": r"\textbackslash{}", "<": "$<$", ">": "$>$", "≤": r"$\le$", "≥": r"$\ge$"}
 _NO_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
 matplotlib.rcParams.update(
     {
@@ -35,7 +38,8 @@ matplotlib.rcParams.update(
 class Table:
     """A numbered table: `tidy` goes to the CSV, `wide` is what is read. `name` is its file's name.
 
-    `widths` are the relative widths of the columns where long texts call for them.
+    `keys`: how many of its first columns tell the rows; `widths`: the relative widths of the columns where long texts
+    call for them; `bold`: what is set in bold, of `wide`'s shape; `folded`: whether a report shows it only if asked.
     """
 
     name: str
@@ -43,32 +47,51 @@ class Table:
     caption: str
     tidy: pd.DataFrame
     wide: pd.DataFrame
+    keys: int = 1
     widths: tuple[int, ...] = ()
+    bold: pd.DataFrame | None = None
+    folded: bool = False
 
     def save(self, folder: Path) -> None:
         """Write tables/NAME.csv, .md and .tex into `folder`."""
-        tex = self.wide.to_latex(index=False, escape=True, caption=_tex(self.caption), label=f"tab:{self.name}")
-        for sign, command in _SIGNS.items():
-            tex = tex.replace(sign, command)
         csv = self.tidy.to_csv(index=False, lineterminator="\n")
-        _write(folder / "tables" / self.name, csv=csv.encode(), md=self.markdown().encode(), tex=tex.encode())
+        _write(folder / "tables" / self.name, csv=csv.encode(), md=self.markdown().encode(), tex=self.tex().encode())
 
     def markdown(self) -> str:
         """The caption and below it a pipe table, as GitHub shows it."""
-        body = self.wide.to_markdown(index=False, disable_numparse=True)
+        body = self._emphasised(self.wide, "**{}**").to_markdown(index=False, disable_numparse=True)
         if self.widths:  # pandoc reads them from the dashes if a line is long
             header, _, *rows = body.splitlines()
             scale = LONG_LINE // sum(self.widths) + 1
             body = "\n".join([header, f"|{'|'.join('-' * (scale * width) for width in self.widths)}|", *rows])
         return f"**{self.number}.** {self.caption}\n\n{body}\n"
 
+    def tex(self) -> str:
+        """A LaTeX table for any paper (booktabs): its caption is the first sentence, which says what it holds."""
+        written = self._emphasised(self.wide.map(_tex), "\\textbf{{{}}}")
+        caption = _tex(first_sentence(self.caption))
+        text: str = written.rename(columns=_tex).to_latex(index=False, caption=caption, label=f"tab:{self.name}")
+        return text
+
+    def _emphasised(self, cells: pd.DataFrame, how: str) -> pd.DataFrame:
+        return cells if self.bold is None else cells.where(~self.bold, cells.map(how.format))
+
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         caption = f"<p><b>{self.number}.</b> {self.caption}</p>"
+        body = (
+            self._emphasised(self.wide.map(escape), "<b>{}</b>")
+            .rename(columns=escape)
+            .to_html(index=False, border=0, escape=False)
+        )
         return {
-            MIME: {"table": self.name},
-            "text/html": caption + self.wide.to_html(index=False, border=0),
+            MIME: {"table": self.name, "keys": self.keys, "folded": self.folded},
+            "text/html": caption + body,
             "text/plain": f"{self.number}. {self.caption}\n{self.wide.to_string(index=False)}",
         }
+
+
+def first_sentence(text: str) -> str:
+    return text.split(". ")[0].removesuffix(".") + "."
 
 
 @dataclass(frozen=True)
@@ -115,6 +138,4 @@ def _write(file: Path, **contents: bytes) -> None:
 
 
 def _tex(text: str) -> str:
-    for sign, command in {"%": r"\%", "_": r"\_", "&": r"\&"}.items():
-        text = text.replace(sign, command)
-    return text
+    return "".join(_TEX.get(sign, sign) for sign in text)

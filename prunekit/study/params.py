@@ -70,7 +70,7 @@ class Params(BaseModel):
     @field_validator("profile")
     @classmethod
     def _names_a_folder(cls, name: str) -> str:
-        if not re.fullmatch(r"\w[\w.-]{0,63}", name) or name == "custom":  # which holds the reports of no profile
+        if not re.fullmatch(r"\w[\w.-]{0,63}", name) or name == "own":  # which holds the reports that are not published
             raise ValueError(f"{safe_repr(name)} cannot name a profile: it takes letters, digits, _ . -, at most 64")
         return name
 

@@ -182,14 +182,15 @@ class Results:
 
     @property
     def folder(self) -> Path:
-        """Where the report goes: reports/PROFILE for the profile as it stands in params/, else `own_folder`."""
-        return self.committed_file.parent if self.params == standing(self.params.profile) else self.own_folder
+        """Where a report goes, beside those published: reports/own/PROFILE for the profile as it stands in params/."""
+        own = self.committed_file.parent.parent / "own"
+        return own / self.params.profile if self.params == standing(self.params.profile) else self.own_folder
 
     @property
     def own_folder(self) -> Path:
         """A folder for parameters that are in no file of params/."""
         digest = hashlib.sha256(self.params.model_dump_json().encode()).hexdigest()[:8]
-        return project_root() / "reports" / "custom" / f"{self.params.profile}-{digest}"
+        return self.committed_file.parent.parent / "own" / f"{self.params.profile}-{digest}"
 
 
 def chance(dataset: str, labels: str = "fine") -> float:

@@ -81,6 +81,25 @@ def pairs(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def leaders(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a dataset, model and compression: the pruner of the highest mean top-1, its lead over the second.
+
+    first, top1 (%), second, lead and lead_interval (points, paired on seeds), seeds (of both); of the networks that
+    started to learn. Where none did there is no row, where one pruner's alone did no second.
+    """
+    rows: list[dict[str, Any]] = []
+    by = ["dataset", "model", "compression"]
+    for key, cell in frame[frame.started].groupby(by, sort=False):
+        means = cell.groupby("pruner", sort=False).top1.mean().astype(float).sort_values(ascending=False)
+        row: dict[str, Any] = dict(zip(by, key, strict=True)) | {"first": means.index[0], "top1": means.iloc[0]}
+        gaps = difference(cell, means.index[0], means.index[1]) if len(means) > 1 else means[:0]
+        row |= {"second": means.index[1] if len(means) > 1 else "–", "lead": gaps.mean()}
+        rows.append(row | {"lead_interval": half_width(gaps), "seeds": len(gaps)})
+    return pd.DataFrame(
+        rows, columns=None if rows else [*by, "first", "top1", "second", "lead", "lead_interval", "seeds"]
+    )
+
+
 def difference(cell: pd.DataFrame, first: str, second: str, by: str = "pruner") -> pd.Series:
     """Return by how much the top-1 of pruner `first` exceeds that of `second`, in points, seed by seed.
 

@@ -240,8 +240,8 @@ def test_failed_and_missing_trials_are_no_runs():
     nothing = audit.numbers(with_records(study, {}))
     assert set(nothing.verdict) == {NOT_RUN} and len(nothing) == 203
     counted = audit.counts(nothing, pd.Series([REPRODUCED, UNDECIDED])).set_index("published")
-    assert counted[NOT_RUN].tolist() == [15, 59, 60, 59, 10, 193, 0]
-    assert counted.loc["Claims", [REPRODUCED, UNDECIDED]].tolist() == [1, 1]
+    assert counted[NOT_RUN].tolist() == [15, 59, 60, 59, 10, 0]
+    assert counted.loc["Claims in the text", ["numbers", REPRODUCED, UNDECIDED]].tolist() == [2, 1, 1]
     assert audit.by_chance(nothing) == {"judged": 0, "expected": 0, "outside": 0, "stay": 0}
 
 

@@ -61,7 +61,7 @@ def test_slopes_are_points_a_doubling_and_leave_coarse_labels_out():
 def test_a_best_number_lies_between_the_ends_beyond_the_interval(middle, answer):
     _, said = answers(by_labels({"2": [60.0, 60.5], "10": middle, "50": [50.0, 50.5]}))
     assert said.startswith(answer)
-    assert ("SNIP at c = 1: 10" in said) == ("Yes" in answer)
+    assert ("SNIP at compression 1: 10" in said) == ("Yes" in answer)
 
 
 def test_what_always_collapses_or_has_one_number_of_labels_answers_nothing():
@@ -162,17 +162,19 @@ def test_steps_tell_collapse_and_cost():
     rows = beyond.steps(frame)
     assert rows[["collapsed", "seeds", "live", "flops"]].values.tolist() == [[1, 2, 25.0, 10.0], [0, 1, 50.0, 10.0]]
     said = sentences.steps(rows)
-    assert "From so many on none collapses (exponential / linear;" in said and "SynFlow at c = 2: – / 5." in said
+    assert (
+        "From so many on none collapses (exponential / linear;" in said and "SynFlow at compression 2: – / 5." in said
+    )
     assert "5 steps of scoring take 5 times as long as one." in said
 
 
 @pytest.mark.parametrize(
     ("collapsing", "said"),
     [
-        ({1, 5}, "SNIP at c = 2: 100 / 100."),  # by number of steps, whatever the schedule
-        ({5}, "SNIP at c = 2: 100 / 100."),  # one step is enough by chance, not because there are enough
-        ({100}, "SNIP at c = 2: – / –."),
-        (set(), "None collapses with SNIP at c = 2."),
+        ({1, 5}, "SNIP at compression 2: 100 / 100."),  # by number of steps, whatever the schedule
+        ({5}, "SNIP at compression 2: 100 / 100."),  # one step is enough by chance, not because there are enough
+        ({100}, "SNIP at compression 2: – / –."),
+        (set(), "None collapses with SNIP at compression 2."),
     ],
 )
 def test_steps_are_enough_where_no_more_of_them_collapses(collapsing, said):

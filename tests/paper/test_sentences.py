@@ -1,4 +1,4 @@
-"""The first page: each sentence follows the numbers."""
+"""Each sentence follows the numbers."""
 
 import math
 
@@ -6,49 +6,7 @@ import pandas as pd
 import pytest
 from synthetic import layer, paper, record, recorded, with_records
 
-from prunekit.paper import answers, audit, findings, numbers, sentences, variation
-
-TOP1 = {  # of the seeds 0, 1, 2
-    ("cifar10", 0.5): {"synflow": [80.0, 81.0, 82.0], "magnitude": [70.0, 71.0, 72.0], "random": [60.0, 10.0, 60.0]},
-    ("cifar10", 2.0): {"synflow": [10.0] * 3, "magnitude": [10.0] * 3, "random": [10.0] * 3},
-    ("cifar100", 0.5): {"synflow": [40.0, 44.0, 40.0], "magnitude": [41.0, 41.0, 41.0], "random": [9.0, 9.0, 9.0]},
-    ("cifar100", 2.0): {"synflow": [1.0] * 3, "magnitude": [5.0, 5.0, 5.0], "random": [1.0] * 3},
-}
-
-
-def sweep(top1=TOP1):
-    return pd.DataFrame(
-        [
-            {"dataset": dataset, "compression": c, "pruner": pruner, "seed": seed, "top1": value}
-            | {"started": value not in (10.0, 1.0)}
-            for (dataset, c), cell in top1.items()
-            for pruner, values in cell.items()
-            for seed, value in enumerate(values)
-        ]
-    )
-
-
-def test_leaders():
-    """SynFlow leads by 10 each time; by -1, 3, -1 it does not, and 0.3 has the half-width 5.7."""
-    first, second, *_ = sentences.leaders(sweep()).splitlines()
-    assert first == (
-        "- **CIFAR-10, top-1:** at c = 0.5 SynFlow has 81.0 %, 10.0 ± 0.0 ahead of Magnitude; "
-        "at c = 2 no pruner's networks started to learn."
-    )
-    assert second.endswith(
-        "at c = 0.5 SynFlow has 41.3 %, not told apart from Magnitude; at c = 2 Magnitude has 5.0 %."
-    )
-    other = {key: {**cell, "random": [90.0] * 3} for key, cell in TOP1.items()}
-    assert "c = 0.5 Random has 90.0 %" in sentences.leaders(sweep(other))
-
-
-def test_stops():
-    first, second = sentences.stops(sweep()).splitlines()
-    assert first.endswith(
-        "SynFlow 3 of 3 at c = 2; Magnitude 3 of 3 at c = 2; Random 1 of 3 at c = 0.5 and 3 of 3 at c = 2."
-    )
-    assert second.endswith(": SynFlow 3 of 3 at c = 2; Random 3 of 3 at c = 2.")
-    assert sentences.stops(sweep({("cifar10", 0.5): {"snip": [70.0]}})).endswith("all networks started to learn.")
+from prunekit.paper import answers, audit, findings, numbers, page_one, sentences, variation
 
 
 def test_collapses():
@@ -56,14 +14,11 @@ def test_collapses():
     first, *others = study.trials.values()
     second = others.pop(next(i for i, trial in enumerate(others) if trial.dataset == "mnist"))
     records = {trial.id: record(trial) for trial in others}
-    assert (
-        sentences.collapses(with_records(study, records))
-        == f"- **Collapse:** none of {len(others)} networks collapsed."
-    )
+    assert sentences.collapses(with_records(study, records)) == f"None of {len(others)} networks collapsed."
     records[first.id] = record(first, collapsed=True, layers=[layer("conv1", 9, 4), layer("conv2", 9, 0)])
     records[second.id] = record(second, collapsed=True, layers=[layer("conv1", 9, 4)])
     said = sentences.collapses(with_records(study, records))
-    assert said.startswith(f"- **Collapse:** 2 of {len(others) + 2} networks have no path of kept weights: SynFlow on ")
+    assert said.startswith(f"2 of {len(others) + 2} networks have no path of kept weights: SynFlow on ")
     within = dict(list(records.items())[:5])
     beyond = first.model_copy(update={"labels": "5"})
     more = within | {beyond.id: record(beyond, collapsed=True)}
@@ -71,27 +26,16 @@ def test_collapses():
     assert "(1; conv2 kept nothing)" in said and "(1; every layer keeps weights, but they do not connect)" in said
 
 
-def test_what_failed_or_was_not_trained_is_no_network_that_never_started():
-    """Two failed trials at c = 0.5 of a pruner that learns at 1; and none with a top-1 at all."""
-    rows = sweep({("digits", 1.0): {"snip": [90.0, 91.0]}, ("digits", 0.5): {"snip": [None, None]}})
-    rows["started"] &= rows.top1.notna()
-    assert sentences.stops(rows) == "- **Digits:** all networks started to learn."
-    assert "at c = 0.5 nothing was measured" in sentences.leaders(rows)
-
-
 def test_answers_follow_what_ran():
-    """Where a profile runs nothing of the kind each finding says so, or nothing."""
+    """Where a profile runs nothing of the kind nothing is said."""
     none = with_records(paper(), {})
     judged = audit.numbers(none)
-    assert "No run here" in answers.magnitude(findings.magnitude(none)) and "No run here" in answers.top5(judged)
-    assert "No run here" in answers.one_shot(findings.one_shot(none)) + answers.densities(findings.densities(none))
-    assert answers.pretraining(findings.pretraining(none)) == ""
-    assert answers.signals(findings.signals(none)) == ""
-    assert "none of its numbers is judged" in sentences.audit(audit.once(judged))
+    for kind in ("one_shot", "magnitude", "pretraining", "tied_zeros", "densities", "signals", "reaugmented"):
+        assert getattr(answers, kind)(getattr(findings, kind)(none)) == "", kind
+    assert answers.top5(judged) == ""
     assert "No number of the paper is judged" in sentences.chance(audit.by_chance(audit.once(judged)), judged)
     assert sentences.gains(variation.pruned_beside_unpruned(none)) == ""
-    ranks = variation.rankings(none)
-    assert sentences.one_run(ranks, variation.needed(none)) == sentences.rankings(ranks) == ""
+    assert sentences.rankings(variation.rankings(none)) == ""
 
 
 def rows(**columns):
@@ -103,9 +47,11 @@ def test_one_shot_is_told_by_the_cells_that_tell():
     base = {"steps": 100, "one_collapsed": 3, "one_runs": 3, "many_collapsed": 0, "many_runs": 3, "published": 5.0}
     told = pd.concat([rows(**base, apart=True, nearer=True), rows(**base, apart=False, nearer=True)])
     said = answers.one_shot(told)
-    assert said.startswith("Of the 1 printed cells where one step and 100 differ by more than their intervals, 1 lie")
+    assert said.startswith("## Table IV is of pruning in one step\n\n")
+    assert "Of the 1 printed cells where one step and 100 differ by more than their intervals, 1 lie" in said
+    assert "is of pruning in many steps" in answers.one_shot(told.assign(nearer=False))
     assert said.endswith("6 of 6 networks pruned in one step collapsed, and 0 of 6 in 100 steps.")
-    assert answers.one_shot(told.assign(published=math.nan)).startswith("At the highest compression")
+    assert "\n\nAt the highest compression" in answers.one_shot(told.assign(published=math.nan))
 
 
 def test_magnitudes_flops_tell_when_it_was_pruned():
@@ -133,8 +79,8 @@ def test_zeros_beside_the_weights_to_go():
 def test_training_before_pruning_beside_print():
     told = pd.concat([rows(model="fc", epochs=n, top1=top1, published=97.53) for n, top1 in ((0, 11.35), (10, 97.5))])
     assert answers.pretraining(told) == (
-        "On CIFAR-10, FC: 11.3 % after 0 epochs before pruning at c = 1, 97.5 % after 10 epochs before pruning at "
-        "c = 1; in print 97.53."
+        "## What training before magnitude pruning is worth\n\nOn CIFAR-10, FC: 11.3 % after 0 epochs before pruning "
+        "at compression 1, 97.5 % after 10 epochs before pruning at compression 1; in print 97.53."
     )
 
 
@@ -163,7 +109,7 @@ def test_ours_and_another_groups_means_are_told_apart_from_grasps():
     said = sentences.laboratories(two, mixed=False)
     assert "by 1.0 points" in said and "is +0.0 in the mean" in said and "GraSP's differ" not in said
     grasp = rows(difference=12.0, **base).assign(pruner="grasp", compression=0.1)
-    assert "reaches 50 to 55 % at c ≤ 0.5, ours 40 to 40." in sentences.laboratories(
+    assert "reaches 50 to 55 % at compression 0.5 or less, ours 40 to 40." in sentences.laboratories(
         pd.concat([two, grasp]), mixed=False
     )
     assert "bfloat16" in sentences.laboratories(pd.concat([two, grasp]), mixed=True)
@@ -176,9 +122,9 @@ def test_sentences_of_a_whole_study_hold_no_nan():
         lambda trial: {"top1": 60.0 + 5 * (trial.seed % 3) + len(trial.pruner), "signal": 1.0, "dense_signal": 1.0},
     )
     judged = audit.numbers(study)
-    told = [sentences.leaders(study.frame("sweep")), sentences.collapses(study), sentences.audit(audit.once(judged))]
+    told = [sentences.collapses(study), page_one.findings(study, judged)]
     told += [sentences.needed(variation.needed(study)), sentences.rankings(variation.rankings(study))]
-    told += [sentences.one_run(variation.rankings(study), variation.needed(study)), answers.top5(judged)]
+    told += [page_one.answer(study.frame("sweep"), study.frame("unpruned"), judged), answers.top5(judged)]
     told += [answers.one_shot(findings.one_shot(study)), answers.magnitude(findings.magnitude(study))]
     told += [answers.densities(findings.densities(study)), answers.signals(findings.signals(study))]
     told += [sentences.chance(audit.by_chance(audit.once(judged)), judged), sentences.rounding(variation.pairs(study))]

@@ -26,10 +26,9 @@ ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 TABLES = ["table1_accuracy_by_dataset", "table2_accuracy_by_compression", "table3_time", "table4_flops"]
 TABLES += ["table5_layer_compression", "audit"]
-MORE = ["audit_counts", "claims", "sources", "paired_by_dataset", "paired_digits", "health"]
-MORE += ["finding1_one_shot", "finding2_pretraining", "finding3_tied_zeros", "finding5_whole_trial", "finding6_density"]
-FIGURES = ["fig1_cifar10_classes", "fig2_weights_cifar10", "fig3_weights_cifar100"]
-FIGURES += ["summary", "accuracy_by_compression", "time_by_compression", "flops_by_compression"]
+MORE = ["audit_counts", "claims", "sources", "leaders", "paired_by_dataset", "paired_digits", "health"]
+FIGURES = ["fig1_digits_classes", "fig2_weights_digits", "fig3_weights_digit-pairs"]
+FIGURES += ["accuracy_and_unpruned", "accuracy_by_compression", "time_by_compression", "flops_by_compression"]
 FIGURES += ["accuracy_by_labels", "zeros", "signals"]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
@@ -93,7 +92,7 @@ def copied(study, folder, whole):
 
 @pytest.fixture(scope="module")
 def first(study):
-    return command(BIN / "prunekit", "report", "--workers", 1, cwd=study)
+    return command(BIN / "prunekit", "report", "--workers", 1, "--out", "reports/demo", cwd=study)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +126,6 @@ def test_tables_are_filled(folder):
         "Table I.",
         "Table V.",
         "Figure 3.",
-        "Table F6.",
         "top-1",
         "top-5",
         "† collapsed",
@@ -231,7 +229,7 @@ def test_second_report_runs_no_trial_and_a_notebook_that_raises_costs_only_its_s
         "prunekit: failed: 03_timing.ipynb: ValueError: the <b>clock</b> stopped",
         "prunekit: failed: 04_flops.ipynb: DeadKernelError: Kernel died",
     ]
-    text = (tmp_path / "reports" / "demo" / "report.md").read_text()
+    text = (tmp_path / "reports" / "own" / "demo" / "report.md").read_text()
     assert "**This section stopped:** `ValueError: the <b>clock</b> stopped`" in text
     assert "**This section stopped:** `DeadKernelError: Kernel died`" in text
     assert "Table IV." in text and "Table V." in text
@@ -275,7 +273,7 @@ def test_a_report_of_what_is_there_starts_no_trial_says_what_lacks_and_leaves_th
 
     And its own report may have a relative folder.
     """
-    copied(study, tmp_path, whole=["00_findings", "02_compression_sweep", "08_controls", "09_speed"])
+    copied(study, tmp_path, whole=["00_findings", "02_compression_sweep", "09_speed", "11_runs"])
     records = store.Store(study / "runs").load(file.stem for file in (study / "runs").glob("*.json"))
     some = [one for one in records.values() if one.trial.seed == 1 and one.trial.labels == "fine"]
     some = [one for one in some if one.trial.prune_steps == 1 and one.trial.control == "none" and not one.trial.passes]
@@ -287,20 +285,20 @@ def test_a_report_of_what_is_there_starts_no_trial_says_what_lacks_and_leaves_th
     done = command(BIN / "prunekit", "report", "--no-run", "--set", "seeds=[0, 1, 7]", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert f" trials, {len(some)} have a record, none is run\n" in done.stderr
-    (own,) = (tmp_path / "reports" / "custom").iterdir()
+    (own,) = (tmp_path / "reports" / "own").iterdir()
     assert own.name.startswith("demo-") and done.stderr.rstrip().endswith(f"report in {own}/report.html, .pdf and .md")
     kept = {file: file.stat().st_mtime_ns for file in before}
     assert kept == before and set((tmp_path / "runs").iterdir()) == {file for file in before if file.suffix == ".json"}
     assert store.committed_records(own / "trials.parquet").keys() == {one.id for one in some}
     text = (own / "report.md").read_text()
     assert "**Seeds:** 0, 1, 7\n" in text
-    first, *_, controls, zeros = text.split("\n# ")[1:]
-    assert "**What lacks:** " in first and "trials have no record" in first
-    assert "- **Table II:** 40 of its 60 trials lack: Digits 20 (seed 0, 7), Digit pairs 20 (seed 0, 7)." in first
-    assert "**Table N, steps:** " in first and "**Table N, steps:** " in controls
+    sections = {part.partition("\n")[0]: part for part in text.split("\n# ")[1:]}
+    assert "**Not known yet:** nothing was run on " in sections["What came out"]
+    assert "What a zero is worth" not in sections, "nothing is said of what was not run"
+    lacks = sections["What was run, and where"]
+    assert "- **Table II:** 40 of its 60 trials lack: Digits 20 (seed 0, 7), Digit pairs 20 (seed 0, 7)." in lacks
+    assert "- **Table Z, what zeros are worth:** none of its 10 trials has been run." in lacks
     assert yaml.safe_load((own / "params.yaml").read_text())["seeds"] == [0, 1, 7]
-    none = "- **Table Z, what zeros are worth:** none of its 10 trials has been run."
-    assert none in first and none in zeros and "**Table Z.**" not in zeros
     assert set(pd.read_csv(own / "tables" / "table2_accuracy_by_compression.csv").seeds) == {1}
 
 

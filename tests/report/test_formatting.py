@@ -28,9 +28,7 @@ def read(frame, table="I"):
     """How the top-1 of a frame is read beside the paper's values, by pruner, and what its caption says."""
     rows = accuracies(numbers.beside(frame, table)).query("accuracy == 'top-1'")
     found = summary(rows, "value")
-    return dict(zip(found.pruner, formatting.cells(found, of_started=True), strict=True)), formatting.reading(
-        found, True
-    )
+    return dict(zip(found.pruner, formatting.cells(found), strict=True)), formatting.reading(found)
 
 
 def test_a_cell_is_the_mean_of_what_started_its_spread_and_the_published_value():
@@ -41,16 +39,18 @@ def test_a_cell_is_the_mean_of_what_started_its_spread_and_the_published_value()
         "random": "10.0 ± 0.0 (0 of 2) [10]",  # where none started, all
         "snip": "83.0 (1 of 2) [76.98]",
     }
-    assert "how many started" in caption and "of 2 seeds" in caption and "in brackets" in caption
-    assert "how many started" not in read(frame({"synflow": [80.0, 82.0]}))[1]
+    assert "(2 of 3)" in caption and "over 2 seeds" in caption and "in brackets" in caption
+    assert "(2 of 3)" not in read(frame({"synflow": [80.0, 82.0]}))[1]
     assert "in brackets" not in read(frame({"synflow": [80.0, 82.0]}, dataset="digits"))[1]
 
 
-@pytest.mark.parametrize(("collapsed", "mark"), [([True, True], " †"), ([True, False], " †1/2"), ([False, False], "")])
+@pytest.mark.parametrize(
+    ("collapsed", "mark"), [([True, True], " †"), ([True, False], " († 1 of 2)"), ([False, False], "")]
+)
 def test_collapse_is_marked(collapsed, mark):
     told, caption = read(frame({"synflow": [10.0, 10.0]}).assign(collapsed=collapsed))
     assert told["synflow"] == f"10.0 ± 0.0 (0 of 2) [81.39]{mark}"
-    assert ("† collapsed" in caption) == any(collapsed) and ("†1/3" in caption) == (sum(collapsed) == 1)
+    assert ("† collapsed" in caption) == any(collapsed)
 
 
 def test_missing_and_failed_trials_leave_a_dash():
@@ -90,18 +90,28 @@ def pivoted():
 def test_a_pivot_is_read_with_names_once_in_its_own_order():
     wide = formatting.flat(pivoted())
     assert list(wide) == ["Dataset", "Compression", "SNIP", "steep"], "what is constant is left out"
-    assert wide[:2].values.tolist() == [["CIFAR-10", "2", "11", "2"], ["", "0.05", "11", "2"]]
+    assert wide[:2].values.tolist() == [
+        ["CIFAR-10", "2 (1 % kept)", "11", "2"],
+        ["", "0.05 (89 % kept)", "11", "2"],
+    ]
     assert wide.SNIP.tolist()[2:] == ["–", "–"]
     own = pd.DataFrame({"FLOPs kept, %: one step": ["1.0"], "at c: 2": ["2"]})
     assert list(formatting.flat(own)) == list(own), "titles of one's own are left alone"
 
 
 def test_files_of_a_table(tmp_path):
-    table = Table("name", "Table I", "50 % ± 1.", frame({"snip": [11.0]}), pd.DataFrame({"SNIP": ["81.0 ± 1.4"]}))
-    table.save(tmp_path)
+    """The LaTeX is for any paper: its caption says what the table holds, and no more; the best is bold."""
+    wide = pd.DataFrame({"Pruner": ["my_own", "SNIP"], "Top-1, %": ["81.0 ± 1.4", "80.0"]})
+    bold = pd.DataFrame({"Pruner": [False, False], "Top-1, %": [True, False]})
+    caption = "Accuracy in %. How it is read."
+    Table("name", "Table I", caption, frame({"snip": [11.0]}), wide, bold=bold).save(tmp_path)
     assert sorted(path.name for path in (tmp_path / "tables").iterdir()) == ["name.csv", "name.md", "name.tex"]
     assert {*CELL, "top1"} <= set(pd.read_csv(tmp_path / "tables" / "name.csv"))
-    assert r"81.0 $\pm$ 1.4" in (tmp_path / "tables" / "name.tex").read_text()
+    tex = (tmp_path / "tables" / "name.tex").read_text()
+    assert r"\caption{Accuracy in \%.}" in tex and r"my\_own & \textbf{81.0 $\pm$ 1.4} \\" in tex
+    assert r"Pruner & Top-1, \% \\" in tex
+    md = (tmp_path / "tables" / "name.md").read_text()
+    assert md.startswith(f"**Table I.** {caption}\n\n| Pruner") and "| **81.0 ± 1.4** |" in md
 
 
 def test_estimates_are_written_for_readers():
@@ -121,8 +131,8 @@ def test_rows_are_read_with_their_intervals_and_names():
     )
     titles = {"dataset": "Dataset", "compression": "c", "published": "Published", "ours": "Ours", "runs": "Runs"}
     assert formatting.readable(rows, titles | {"nothing": "Nothing"}).values.tolist() == [
-        ["CIFAR-10", "0.5", "77.95", "99.5 ± 1.3", "3"],
-        ["Digits", "2", "–", "50.0", "1"],
+        ["CIFAR-10", "0.5 (32 % kept)", "77.95", "99.5 ± 1.3", "3"],
+        ["Digits", "2 (1 % kept)", "–", "50.0", "1"],
     ]
     assert formatting.readable(rows, {"ours": "Ours, %"}).iloc[0].tolist() == ["99.5 (98.3–100)"], "a share"
     assert formatting.readable(rows[:0], titles).empty
@@ -154,8 +164,12 @@ def test_published_values_are_hollow_marks_and_colours_may_be_given():
     (hollow,) = [line for line in grid.axes.flat[0].lines if line.get_linestyle() == "None"]
     assert list(hollow.get_ydata()) == [76.0, 77.0] and hollow.get_markerfacecolor() == "none"
     assert {line.get_color() for line in grid.axes.flat[0].lines} == {"#123456"}
-    assert marks(rows) == "Points are seeds, lines the means; hollow marks are published"
-    assert marks(rows.assign(published=math.nan, failed=True)).endswith("to learn, lines the means of the others")
+    assert marks(rows) == "Points are seeds, lines the means; hollow marks are published."
+    assert marks(rows.assign(published=math.nan, failed=True)).endswith("to learn, lines the means of the others.")
+    dense = frame({"random": [80.0, 81.0]}, compression=0.0)
+    assert marks(rows, dense, rows).endswith(
+        "means of another group; the grey line is the mean of the unpruned networks that started (CIFAR-10 2)."
+    )
 
 
 def test_a_users_own_pruner_has_a_colour_and_mark_of_its_own():

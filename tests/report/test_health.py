@@ -65,12 +65,18 @@ def test_what_lacks_is_said_a_line_a_section(tiny):
         "- **Beside Tables I and II, in many steps or after other epochs before pruning:** none of its 1 trials has "
         "been run.",
     ]
-    assert health.what_lacks(with_records(tiny, records)).startswith(
-        "**What lacks:** 5 of this profile's 7 trials have no record;"
+    assert health.not_known(with_records(tiny, records)) == (
+        "**Not known yet:** of accuracy by dataset, accuracy by compression, seconds, FLOPs and layers some trials "
+        "lack. [What lacks](#what-lacks)"
     )
+    assert health.not_known(with_records(tiny, {})).startswith(
+        "**Not known yet:** nothing was run on accuracy by dataset, "
+    )
+    assert "2 of the 7 trials of the profile `tiny` ran on " in health.how_it_ran(with_records(tiny, records))
+    assert health.how_it_ran(with_records(tiny, {})) == ""
     assert health.failures(with_records(tiny, records)) == "No trial failed and 5 have not been run."
     whole = {trial.id: record(trial) for trial in tiny.trials.values()}
-    assert health.what_lacks(with_records(tiny, whole)) == health.lacking(with_records(tiny, whole)) == ""
+    assert health.not_known(with_records(tiny, whole)) == health.lacking(with_records(tiny, whole)) == ""
 
 
 def test_seeds_that_lack_are_named_where_others_do_not():

@@ -110,14 +110,14 @@ def test_missing_data_stop_a_section_with_a_line_for_notebooks(tiny, tmp_path, m
     assert line.startswith("prunekit: mnist") and "in a notebook: %env PRUNEKIT_DATA=FOLDER" in line
 
 
-def test_a_report_goes_without_images_and_says_once_what_lacks(tiny, said, tmp_path, monkeypatch):
+def test_a_report_goes_without_images(tiny, said, tmp_path, monkeypatch):
     monkeypatch.setenv(results.ONLY_SHOW, "1")
     monkeypatch.setenv("PRUNEKIT_DATA", str(tmp_path / "none"))
     for variable in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9")
     shown = tiny()
     assert shown.frame("sweep").empty and shown.frame("sweep").empty
-    assert [text for text in said if text] == ["- **Table II:** none of its 4 trials has been run."]
+    assert not [text for text in said if text]
     assert not (tmp_path / "runs").exists()
     assert shown.images("digits") is not None and shown.images("mnist") is None
     assert said[-1].startswith("Its images cannot be shown: `mnist is not at hand")
@@ -126,13 +126,15 @@ def test_a_report_goes_without_images_and_says_once_what_lacks(tiny, said, tmp_p
 def test_what_is_shown_is_written(tiny, tmp_path):
     shown = tiny(tmp_path / "out")
     wide = pd.DataFrame({"snip": [1.0]}, index=pd.Index(["cifar10"], name="dataset")).rename_axis(columns="pruner")
-    shown.table(wide[:0], "none", "Table 0", "A caption.")
+    shown.table(wide[:0], "none", "Table 0", "A caption.")  # nothing to show, nothing to write
+    shown.table(wide[:0], "tidy", "Table 0", "A caption.", data=wide)
     shown.table(wide, "one", "Table 1", "A caption.", data=wide)
     shown.figure(Figure(), "two", "Figure 2", "A caption.", data=wide)
     files = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").glob("*/*"))
     assert files == [
         *("figures/two.csv", "figures/two.pdf", "figures/two.png", "figures/two.svg"),
         *("tables/one.csv", "tables/one.md", "tables/one.tex"),
+        *("tables/tidy.csv", "tables/tidy.md", "tables/tidy.tex"),
     ]
     assert (tmp_path / "out" / "tables" / "one.csv").read_text() == "snip\n1.0\n"
     assert "| CIFAR-10  | 1      |" in (tmp_path / "out" / "tables" / "one.md").read_text()

@@ -205,7 +205,7 @@ def test_wrong_place_or_value_is_one_line_with_the_nearest_right_one(tiny_profil
         ("seeds: [0]\nsections: {sweep: [{width: 1, 'width': 2}]}", "line 2: the key width stands there twice"),
         ("seeds: 2020-13-45", "cannot be read"),
         ("profile: ../demo\nseeds: [0]\nsections: {}", "'../demo' cannot name a profile"),
-        ("profile: custom\nseeds: [0]\nsections: {}", "'custom' cannot name a profile"),
+        ("profile: own\nseeds: [0]\nsections: {}", "'own' cannot name a profile"),
         ('"\\e[31m\\n": "' + "x" * 999 + '"', r"unknown key \x1b[31m\n"),
     ],
 )
@@ -258,10 +258,10 @@ def test_tuples_are_lists_and_whole_floats_integers():
 def test_only_a_profile_as_it_stands_has_its_folder(tiny_profile):
     """A changed one and a user's file get folders of their own; the same one each time."""
     demo, changed, again = (Results(load_params("demo", sets)).folder for sets in ([], ["seeds=[0]"], ["seeds=[0]"]))
-    assert demo == ROOT / "reports" / "demo"
-    assert changed == again and changed.parent == ROOT / "reports" / "custom" and changed.name.startswith("demo-")
+    assert demo == ROOT / "reports" / "own" / "demo"
+    assert changed == again and changed.parent == ROOT / "reports" / "own" and changed.name.startswith("demo-")
     users = Results(load_params(str(tiny_profile)))
-    assert users.folder.parent == ROOT / "reports" / "custom" and users.folder.name.startswith("tiny-")
+    assert users.folder.parent == ROOT / "reports" / "own" and users.folder.name.startswith("tiny-")
 
 
 def test_profiles_say_what_they_ran_in_the_words_of_their_first_tables():

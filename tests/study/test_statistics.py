@@ -83,3 +83,31 @@ def test_of_no_trial_there_is_no_cell():
     none = trials({"snip": [70.0]})[:0]
     for found in (statistics.summary(none, "top1"), statistics.summary(statistics.accuracies(none), "value")):
         assert found.empty and {*statistics.CELL, "mean", "interval", "runs", "published"} <= set(found)
+
+
+def test_leaders_are_those_of_the_highest_mean_of_networks_that_started():
+    """SynFlow leads by 10 each time; by -1, 3, -1 it leads by a third, with the half-width 5.7; alone, by nothing."""
+    cells = {
+        0.5: {"synflow": [80.0, 81.0, 82.0], "magnitude": [70.0, 71.0, 72.0], "random": [60.0, 10.0, 60.0]},
+        1.0: {"synflow": [40.0, 44.0, 40.0], "magnitude": [41.0, 41.0, 41.0]},
+        2.0: {"snip": [50.0, 10.0, 10.0], "random": [10.0, 10.0, 10.0]},
+        3.0: {"snip": [10.0, 10.0, 10.0]},
+    }
+    frame = pd.DataFrame(
+        [
+            {"dataset": "digits", "model": "fc", "compression": c, "pruner": pruner, "seed": seed, "top1": value}
+            for c, cell in cells.items()
+            for pruner, values in cell.items()
+            for seed, value in enumerate(values)
+        ]
+    )
+    found = statistics.leaders(frame.assign(started=frame.top1 > 10)).set_index("compression")
+    assert found["first"].tolist() == ["synflow", "synflow", "snip"] and found.second.tolist()[:2] == ["magnitude"] * 2
+    assert found.lead.tolist()[:2] == [10.0, pytest.approx(1 / 3)] and found.lead.isna().tolist() == [
+        False,
+        False,
+        True,
+    ]
+    assert found.lead_interval.tolist()[:2] == [0.0, pytest.approx(5.7, abs=0.05)]
+    assert found.seeds.tolist() == [3, 3, 0]
+    assert statistics.leaders(frame.assign(started=False)).empty
