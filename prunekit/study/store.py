@@ -13,10 +13,10 @@ from pydantic import ValidationError
 
 from ..errors import UserError, exception_summary
 from ..files import replace, sweep
+from . import flat
 from .trial import SCHEMA_VERSION, Record
 
 _VERSION = re.compile(rb'{"schema_version": ?(\d+)')  # how a record's file begins
-_MAPS = ("seconds", "peak_memory", "where", "passes")  # of any keys, which parquet's structs would fill up with nulls
 _ROWS = b"prunekit.checksum"  # in a parquet file's metadata: the digest of its rows' checksums
 
 
@@ -64,17 +64,16 @@ class Store:
 
 
 def publish(records: Iterable[Record], file: Path) -> None:
-    """Write `records` to a parquet file, a row each, sorted by id; raises OSError."""
+    """Write `records` to a parquet file, a row each, sorted by id; see `flat` for its columns. Raises OSError."""
     import pyarrow
     import pyarrow.parquet
 
     rows = [json.loads(_sealed(record)) for record in sorted(records, key=lambda record: record.id)]
     checksum = _of_rows(row["checksum"] for row in rows)
-    for row in rows:
-        row.update({key: json.dumps(row[key]) for key in _MAPS})
     file.parent.mkdir(parents=True, exist_ok=True)
     sink = pyarrow.BufferOutputStream()
-    table = pyarrow.Table.from_pylist(rows).replace_schema_metadata({_ROWS: checksum})
+    columns = flat.schema().with_metadata({_ROWS: checksum})
+    table = pyarrow.Table.from_pylist([flat.row(row) for row in rows], columns)
     pyarrow.parquet.write_table(table, sink, compression="zstd")
     replace(file, sink.getvalue().to_pybytes(), durable=True)
 
@@ -90,7 +89,7 @@ def committed_records(file: Path) -> dict[str, Record]:
         table = pyarrow.parquet.read_table(file)
         rows = table.to_pylist()
         checksum = _of_rows(row.get("checksum") for row in rows)
-        records = [_unsealed(row | {key: json.loads(row[key]) for key in _MAPS if key in row}) for row in rows]
+        records = [_unsealed(flat.content(row)) for row in rows]
         if (table.schema.metadata or {}).get(_ROWS) != checksum:
             raise ValueError("its rows are not those that were written")
     except _OtherVersionError:

@@ -5,6 +5,7 @@ import json
 import os
 from datetime import UTC, datetime
 
+import pandas as pd
 import pytest
 
 from prunekit.errors import UserError
@@ -137,6 +138,20 @@ def test_publishing_loses_nothing(tmp_path):
     assert store.committed_records(tmp_path / "a" / "trials.parquet") == {r.id: r for r in records}
     store.publish(reversed(records), tmp_path / "b.parquet")
     assert (tmp_path / "b.parquet").read_bytes() == (tmp_path / "a" / "trials.parquet").read_bytes()
+
+
+def test_every_publication_has_the_same_columns_and_reads_as_one_table_with_others(tmp_path):
+    """Whatever is null in one: a subset, an error, layers, curves."""
+    lost = failed(Trial(dataset="digits", model="conv", pruner="random", compression=0.5), "no luck", {})
+    for name, records in {"a": [record()], "b": [lost], "none": []}.items():
+        store.publish(records, tmp_path / f"{name}.parquet")
+    for first, second in (("a", "b"), ("b", "a"), ("none", "a")):
+        both = pd.read_parquet([tmp_path / f"{name}.parquet" for name in (first, second)])
+        assert set(both.pruner) <= {"snip", "random"} and {"compression", "top1", "flops_kept"} <= set(both)
+    rows = pd.read_parquet(tmp_path / "a.parquet")
+    assert rows.train_subset.item() == 100 and rows.top1.item() == 100 / 3 and rows.passes.item() == False  # noqa: E712
+    assert json.loads(rows.seconds.item()) == {"score": 0.1, "train": 2.0}
+    assert [layer["kept"] for layer in rows.layers.item()] == [10, 10]
 
 
 def test_nothing_published_is_no_records(tmp_path):
