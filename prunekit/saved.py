@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import io
 import json
 from collections.abc import Mapping
@@ -33,7 +34,8 @@ def check(file: Path) -> None:
 def write(file: Path, net: nn.Module, masks: Masks, about: Mapping[str, Any]) -> None:
     """Write a pruned network, and to safetensors also its masks and what is to be said `about` it, plain values.
 
-    `about` must hold what `read` is to build the network from: "model", "input_shape", "num_classes" and "width". In
+    `about` must hold what `read` is to build the network from: "model", "input_shape", "num_classes" and "width"; and
+    "layers" and "transform" where it is to be loaded without prunekit (docs/running.md). In
     safetensors each weight has its own name, and its mask that name and "_mask"; a .pt file has weights, as
     "weight_orig", and masks as torch.nn.utils.prune has them. Raises UserError for other names of files, OSError.
     """
@@ -71,6 +73,25 @@ def read(file: Path | str, net: nn.Module | None = None) -> tuple[nn.Module, Mas
     except Exception as error:  # of damaged bytes come many kinds
         raise UserError(f"{shown(file)} cannot be read ({exception_summary(error)}); export it again") from error
     return net, masks, about
+
+
+def layers(net: nn.Module) -> list[tuple[str, str, dict[str, Any]]] | None:
+    """Return the layers of a Sequential of torch's own: of each its name, class and arguments; None of other networks.
+
+    `nn.Sequential` of `getattr(nn, class)(**arguments)` under these names is the network again, without prunekit.
+    """
+    if type(net) is not nn.Sequential:
+        return None
+    found = []
+    for name, layer in net.named_children():
+        kind = type(layer)
+        if kind is not getattr(nn, kind.__name__, None) or list(layer.children()):
+            return None
+        names = [one for one in inspect.signature(kind).parameters if hasattr(layer, one)]
+        values = {one: getattr(layer, one) for one in names}
+        plain = {one: value is not None if one == "bias" else value for one, value in values.items()}
+        found.append((name, kind.__name__, plain))
+    return found
 
 
 def as_torch(net: nn.Module, masks: Masks) -> nn.Module:

@@ -154,16 +154,22 @@ def data(
 
 @app.command()
 def export(
-    trial: Annotated[str, typer.Argument(help="A trial's id, or as much of it as no other has; its record's file.")],
+    trial: Annotated[str, typer.Argument(help="A profile; or a trial's id, or as much of it as no other has.")],
     out: Annotated[Path, typer.Option(help="FILE.safetensors, or FILE.pt for torch.nn.utils.prune.")],
+    dataset: Annotated[str | None, typer.Option(help="Of a profile's trial, as all options down to --seed.")] = None,
+    model: Annotated[str | None, typer.Option()] = None,
+    pruner: Annotated[str | None, typer.Option()] = None,
+    compression: Annotated[float | None, typer.Option()] = None,
+    seed: Annotated[int | None, typer.Option()] = None,
+    only: Annotated[str, typer.Option(help="The section that it is in.")] = "sweep",
     data_dir: DataDir = None,
     runs_dir: RunsDir = None,
     device: Device = "auto",
 ) -> None:
-    """Train a trial's network once more, and write it with its masks to a file."""
+    """Train a trial's network (once more, if it has run), and write it with its masks to a file."""
     from .. import saved
     from ..study import export as export_room
-    from ..study import machine
+    from ..study import machine, params
     from ..study.artifacts import Artifacts
     from ..study.project import project_root
     from ..study.store import Store
@@ -171,10 +177,17 @@ def export(
     saved.check(out)
     places.check_data(data_dir)
     places.check_writable("--out", out.parent)
-    store = Store(runs_dir or project_root() / "runs")
-    record = export_room.find(trial, store, sorted(project_root().glob("reports/*/trials.parquet")))
-    artifacts = Artifacts(data_dir, machine.device(device))
-    _finish([], export_room.export(record, out, artifacts))
+    wanted = {"dataset": dataset, "model": model, "pruner": pruner, "compression": compression, "seed": seed}
+    if params.is_profile(trial) or any(value is not None for value in wanted.values()):
+        results = running.opened(trial, runs_dir, None)
+        running.ids(results, [only])
+        one = export_room.chosen(results, only, wanted)
+        record = results.good.get(one.id)
+    else:
+        store = Store(runs_dir or project_root() / "runs")
+        record = export_room.find(trial, store, sorted(project_root().glob("reports/*/trials.parquet")))
+        one = record.trial
+    _finish([], export_room.export(one, record, out, Artifacts(data_dir, machine.device(device))))
 
 
 @app.command()

@@ -32,6 +32,7 @@ class Data:
     image_shape: tuple[int, int, int]
     num_classes: int
     coarse: Tensor | None  # of each class its coarse one, int64 [classes]
+    transform: datasets.Transform
 
     @property
     def few(self) -> Tensor:
@@ -177,7 +178,7 @@ def _load(trial: Trial, artifacts: Artifacts) -> Data:
     coarse = None
     if data.train.coarse_labels is not None:
         coarse = batches.coarse_groups(data.train.labels, data.train.coarse_labels)
-    return Data(train, test, data.image_shape, len(data.classes), coarse)
+    return Data(train, test, data.image_shape, len(data.classes), coarse, data.transform)
 
 
 def _grouped(data: Data, trial: Trial) -> Data:

@@ -1,16 +1,18 @@
-"""A trial that was run -> its network, trained once more, in a file."""
+"""A trial -> its network, trained once more, in a file."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from .. import __version__, saved
 from ..errors import UserError, safe_repr
 from . import machine, runner, store
 from .artifacts import Artifacts
-from .trial import Record
+from .results import Results
+from .trial import Record, Trial
 
 
 def find(word: str, runs: store.Store, published: Iterable[Path]) -> Record:
@@ -20,7 +22,7 @@ def find(word: str, runs: store.Store, published: Iterable[Path]) -> Record:
     """
     begin = word.rpartition("/")[2].removesuffix(".json")
     if not re.fullmatch("[0-9a-f]{4,16}", begin):
-        raise UserError(f"{safe_repr(word)} is no trial's id: it takes 4 to 16 of 0-9 and a-f, as records are named")
+        raise UserError(f"{safe_repr(word)} is neither a profile nor a trial's id, which takes 4 to 16 of 0-9 and a-f")
     found = runs.load(file.stem for file in sorted(runs.folder.glob(f"{begin}*.json")))
     for file in published if not found else ():
         found |= {id_: record for id_, record in store.committed_records(file).items() if id_.startswith(begin)}
@@ -36,15 +38,33 @@ def find(word: str, runs: store.Store, published: Iterable[Path]) -> Record:
     return record
 
 
-def export(record: Record, file: Path, artifacts: Artifacts) -> str:
-    """Train the network of a record's trial once more and write it to `file`; return what came out, in a line.
+def chosen(results: Results, section: str, wanted: Mapping[str, Any]) -> Trial:
+    """Return the one trial of a section whose fields are those `wanted`, None of them being any.
+
+    Raises UserError where there is none, and where there are several, with the fields in which they differ.
+    """
+    given = {field: value for field, value in wanted.items() if value is not None}
+    trials = results.sections[section]  # type: ignore[index]
+    found = [trial for trial in trials if all(getattr(trial, field) == value for field, value in given.items())]
+    told = " ".join(f"--{field} {value}" for field, value in given.items())
+    if not found:
+        raise UserError(f"{results.params.profile} has no trial in {section} with {told or 'anything'}; see --only")
+    apart = {field: list(dict.fromkeys(getattr(trial, field) for trial in found)) for field in wanted}
+    several = [f"--{field} {values[0]}" for field, values in apart.items() if len(values) > 1]
+    if len(found) > 1:
+        more = f"add {', '.join(several)} or another" if several else f"name one by its id, such as {found[0].id}"
+        raise UserError(f"{len(found)} trials of {results.params.profile} in {section} are such; {more}")
+    return found[0]
+
+
+def export(trial: Trial, record: Record | None, file: Path, artifacts: Artifacts) -> str:
+    """Train the network of a trial (once more, if it has a record) and write it to `file`; return what came out.
 
     It is trained in as many threads as it was, by itself: what trained side by side may differ in its last bits.
     """
     saved.check(file)
-    if record.threads and artifacts.device == "cpu":
+    if record and record.threads and artifacts.device == "cpu":
         machine.use_threads(record.threads)
-    trial = record.trial
     again, net, kept = runner.run_and_keep(trial, artifacts)
     data, _ = artifacts.data(trial)
     about = {
@@ -52,6 +72,8 @@ def export(record: Record, file: Path, artifacts: Artifacts) -> str:
         "input_shape": data.image_shape,
         "num_classes": data.num_classes,
         "width": trial.width,
+        "layers": saved.layers(net),
+        "transform": {"mean": data.transform.mean, "std": data.transform.std},
         "trial": trial.model_dump(mode="json"),
         "top1": again.top1,
         "prunekit": __version__,
@@ -59,4 +81,5 @@ def export(record: Record, file: Path, artifacts: Artifacts) -> str:
     saved.write(file, net, kept, about)
     if again.top1 is None:
         return f"{trial.label}, not trained, in {file}"
-    return f"{trial.label}, top-1 {again.top1:.2f} % (its record: {record.top1:.2f} %), in {file}"
+    beside = f" (its record: {record.top1:.2f} %)" if record else ""
+    return f"{trial.label}, top-1 {again.top1:.2f} %{beside}, in {file}"

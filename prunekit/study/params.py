@@ -209,6 +209,11 @@ def standing(profile: str) -> Params | None:
     return load_params(profile) if _file(profile).exists() else None
 
 
+def is_profile(word: str) -> bool:
+    """Return whether a word names a profile in params/ or a YAML file."""
+    return word.endswith((".yaml", ".yml")) or _file(word).exists()
+
+
 def stands(profile: str, params: Params) -> bool:
     """Return whether `profile`, a name or a file, is one in params/, and not a file of the user's own."""
     return profile == params.profile or Path(profile).resolve() == _file(params.profile).resolve()

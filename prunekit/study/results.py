@@ -78,6 +78,11 @@ class Results:
             good = {**found, **store.committed_records(self.committed_file), **good}
         return {id_: good[id_] for id_ in wanted if id_ in good}
 
+    @property
+    def good(self) -> dict[str, Record]:
+        """Those of the records whose trial did not fail."""
+        return {id_: record for id_, record in self.records.items() if record.status == "ok"}
+
     def reread(self) -> None:
         """Read the records anew when they are next asked for."""
         self.__dict__.pop("records", None)

@@ -1,15 +1,22 @@
 """A trial's network in a file: through the command line, and as accurate as its record says."""
 
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 from torch.nn.utils import prune
 
-from prunekit import metrics, models, saved
+from prunekit import datasets, metrics, models, saved
+from prunekit.study import export as export_room
 from prunekit.study import runner, store
 from prunekit.study.artifacts import Artifacts
 from prunekit.study.trial import Trial, failed
 
+ROOT = Path(__file__).parents[2]
 SMALL = {
     "dataset": "digits",
     "width": 0.25,
@@ -66,6 +73,55 @@ def test_a_network_that_is_loaded_back_is_as_accurate(tmp_path, prunekit, export
     assert top1(net, records[1].trial) == records[1].top1
 
 
+APART = """
+images, labels = torch.load("images.pt")
+with torch.no_grad():
+    right = net.eval()((images / 255 - mean) / std).argmax(1) == labels
+import sys
+print(100 * float(right.double().mean()), "prunekit" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize("model", ["fc", "conv", "vgg11_bn"])
+def test_a_file_is_loaded_by_ten_lines_of_torch(tmp_path, model):
+    """Those of the documentation, in a process that never imports prunekit: the accuracy is the file's."""
+    trial = Trial(model=model, **SMALL | {"width": 0.125})
+    export_room.export(trial, None, tmp_path / "net.safetensors", Artifacts())
+    data = datasets.load("digits").test
+    torch.save((data.images, data.labels), tmp_path / "images.pt")
+    (loader,) = re.findall(r"```python\n(import json\n.*?)```", (ROOT / "docs" / "running.md").read_text(), re.S)
+    assert len(loader.split("from torch import nn\n")[1].strip().splitlines()) <= 10
+    done = subprocess.run(
+        [sys.executable, "-c", loader + APART], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    top1, imported = done.stdout.split()
+    told = saved.read(tmp_path / "net.safetensors")[2]["top1"]
+    assert float(top1) == pytest.approx(told, abs=1e-4) and told > 15 and imported == "False"  # an image is 0.3
+
+
+def test_other_networks_have_no_layers_in_their_file():
+    assert saved.layers(models.build("resnet20", (3, 32, 32), 10, 0.25)) is None
+    assert saved.layers(nn.Linear(2, 2)) is None
+    assert saved.layers(nn.Sequential(nn.Linear(2, 3, bias=False))) == [
+        ("0", "Linear", {"in_features": 2, "out_features": 3, "bias": False})
+    ]
+
+
+def test_a_trial_is_singled_out_by_its_profile(tmp_path, tiny_profile, called):
+    """Of the tiny profile's sweep: two pruners, two compressions; none has run."""
+    file = tmp_path / "net.safetensors"
+    for words, line in (
+        ((), "4 trials of tiny in sweep are such; add --pruner synflow, --compression 0.5 or another"),
+        (("--pruner", "snip"), "tiny has no trial in sweep with --pruner snip; see --only"),
+        (("--only", "steps"), "--only steps: tiny has no trials there"),
+    ):
+        done = called("export", tiny_profile, *words, "--out", file)
+        assert done.returncode == 2 and line in done.stderr and done.stderr.count("\n") == 1, (words, done.stderr)
+    done = called("export", tiny_profile, "--pruner", "random", "--compression", "0.5", "--out", file)
+    assert done.returncode == 0 and re.search(r"random c=0.5 seed=0, top-1 [\d.]+ %, in ", done.stderr), done.stderr
+    assert saved.read(file)[2]["trial"]["pruner"] == "random"
+
+
 def test_what_cannot_be_exported_is_one_line(tmp_path, export):
     begun = {}  # by how an id begins, until two begin alike
     for seed in range(2000):
@@ -81,7 +137,7 @@ def test_what_cannot_be_exported_is_one_line(tmp_path, export):
         ((bad.id, "--out", "a.safetensors"), f"trial {bad.id} failed: no luck"),
         ((bad.id, "--out", "a.onnx"), "a.onnx: name it *.safetensors or *.pt"),
         ((bad.id, "--out", "file/a.pt"), "--out file cannot be written to"),
-        (("../runs", "--out", "a.pt"), "'../runs' is no trial's id"),
+        (("../runs", "--out", "a.pt"), "'../runs' is neither a profile nor a trial's id"),
         (("0" * 16, "--out", "a.pt"), f"begins with {'0' * 16}; run its trial first"),
         ((bad.id[:4], "--out", "a.pt"), "2 records begin with"),
     ):
