@@ -176,9 +176,9 @@ def test_run_status_and_run_again(prunekit, called, tiny_profile, without, tmp_p
     for file in [file for file in before if file.suffix == ".json"][:4]:
         file.unlink()
     some = called("status", tiny_profile)
-    assert re.search(
-        r"4 missing, 0 failed\n  about \d+ seconds to go, by what like trials took \(.+ cores\)\n$", some.stdout
-    )
+    told = r"about \d+ seconds to go, and [\d.]+ GB of memory a process, by what like trials took \(.+ cores\)"
+    assert re.search(rf"4 missing, 0 failed\n  {told}\n$", some.stdout)
+    assert called("status", tiny_profile, "--device", "cuda").stdout == some.stdout.splitlines(keepends=True)[0]
 
 
 def test_a_section_is_run_alone(called, tiny_profile, tmp_path):

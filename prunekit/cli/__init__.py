@@ -110,8 +110,12 @@ def run(
 
 
 @app.command()
-def status(profile: Profile = "demo", runs_dir: RunsDir = None, assignments: Set = None) -> None:
-    """Show how many trials are done, missing and failed, and why, and about how long the rest will take."""
+def status(
+    profile: Profile = "demo", runs_dir: RunsDir = None, device: Device = "auto", assignments: Set = None
+) -> None:
+    """Show how many trials are done, missing and failed, and why, and about how long the rest takes, on a --device."""
+    from ..study import estimate
+
     results = running.opened(profile, runs_dir, assignments)
     places.check_readable("--runs-dir", results.store.folder)
     records = results.store.load(results.trials)
@@ -119,10 +123,9 @@ def status(profile: Profile = "demo", runs_dir: RunsDir = None, assignments: Set
     done = len(records) - len(failures)
     missing = len(results.trials) - len(records)
     typer.echo(f"{profile}: {len(results.trials)} trials, {done} done, {missing} missing, {len(failures)} failed")
-    if left := results.seconds_left():
-        seconds, machines = left
-        time = f"{seconds:.0f} seconds" if seconds < 100 else f"{seconds / 60:.0f} minutes"
-        typer.echo(f"  about {time} to go, by what like trials took ({machines})")
+    if left := estimate.time_left(results, device):
+        memory = f", and {left.memory / 1e9:.1f} GB of memory a process" if left.memory else ""
+        typer.echo(f"  about {left.time} to go{memory}, by what like trials took ({left.machines})")
     for record in failures:
         typer.echo(f"  {record.trial.label}: {record.error}")
     raise typer.Exit(1 if failures else 0)

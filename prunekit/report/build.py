@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from .. import datasets
 from ..errors import UserError, exception_summary
 from ..files import replace, sweep
 from ..study.params import Params, standing
+from ..study.progress import Progress
 from ..study.project import in_force
 from ..study.results import Results
 from .render import render
@@ -67,15 +69,20 @@ def build(results: Results, folder: Path, data_dir: Path | None = None) -> list[
     results.publish(folder)
     parameters = {"out": "..", "profile": _told(results.params, folder)}
     with _environment(results, data_dir), ThreadPoolExecutor(os.cpu_count()) as pool:
-        futures = [pool.submit(_execute, notebook, folder / "notebooks", parameters) for notebook in notebooks()]
+        futures = {
+            pool.submit(_execute, notebook, folder / "notebooks", parameters): notebook.name for notebook in notebooks()
+        }
         try:
-            errors = [future.result() for future in futures]
+            with Progress(len(futures), unit="notebook") as advance:
+                for future in as_completed(futures):
+                    advance(futures[future], future.result() or None)
         except BaseException:
-            _end(futures)
+            _end([*futures])
             raise
-    executed = [folder / "notebooks" / notebook.name for notebook in notebooks()]
-    render(results.params.profile, folder, dict(zip(executed, errors, strict=True)))
-    return [f"{path.name}: {error}" for path, error in zip(executed, errors, strict=True) if error]
+    print("prunekit: making report.html, .pdf and .md of them", file=sys.stderr)
+    errors = {name: future.result() for future, name in futures.items()}
+    render(results.params.profile, folder, {folder / "notebooks" / name: error for name, error in errors.items()})
+    return [f"{name}: {error}" for name, error in errors.items() if error]
 
 
 def _told(params: Params, folder: Path) -> str:

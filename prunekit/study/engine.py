@@ -74,11 +74,12 @@ def run(
     else:
         made = _here(trials, done, alone, ranks or {}, store, data_dir, device, workers)
     errors: dict[Trial, str] = {}
-    with Progress(len(missing)) as advance, closing(made):
+    files = [file for trial in missing if not (file := store.folder / f"{trial.id}.json").exists()]
+    with Progress(len(missing), so_far=lambda: sum(file.exists() for file in files)) as advance, closing(made):
         for record in made:
             if record.error:
                 errors[record.trial] = record.error
-            advance(record.trial, record.error)
+            advance(record.trial.label, record.error)
     return errors
 
 

@@ -4,34 +4,53 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from threading import Event, Thread
 
 from tqdm.auto import tqdm
 
-from .trial import Trial
+_EVERY = 0.5  # seconds
 
 
 class Progress:
-    """A context whose value is to be called after each trial, with the error of one that failed."""
+    """A context whose value is to be called after each of `count` things, with its name and the error if it failed.
 
-    def __init__(self, count: int):
-        self._count = count
+    `so_far`: how many are done that it was not called for yet; the bar moves with them, and its clock by itself.
+    """
+
+    def __init__(self, count: int, unit: str = "trial", so_far: Callable[[], int] = lambda: 0):
+        self._count, self._so_far = count, so_far
         self._done = 0
         self._interactive = sys.stderr.isatty() or "ipykernel" in sys.modules
-        self._bar = tqdm(total=count, unit="trial", disable=not self._interactive, smoothing=0.1)
+        self._bar = tqdm(total=count, unit=unit, disable=not self._interactive, smoothing=0.1)
+        self._ended = Event()
+        self._clock = Thread(target=self._tick, daemon=True)
 
-    def __enter__(self) -> Callable[[Trial, str | None], None]:
+    def __enter__(self) -> Callable[[str, str | None], None]:
+        if self._interactive:
+            self._clock.start()
         return self._advance
 
     def __exit__(self, *exception: object) -> None:
+        self._ended.set()
+        if self._interactive:
+            self._clock.join()
         self._bar.close()
 
-    def _advance(self, trial: Trial, error: str | None) -> None:
+    def _advance(self, name: str, error: str | None = None) -> None:
         self._done += 1
         if self._interactive:
-            self._bar.set_description(trial.label)
-            self._bar.update()
+            self._bar.set_description(name, refresh=False)
+            self._show()
             if error:
-                self._bar.write(f"{trial.label}: {error}")
+                self._bar.write(f"{name}: {error}", file=sys.stderr)
         else:
             outcome = f"failed: {error}" if error else "done"
-            print(f"[{self._done}/{self._count}] {trial.label}: {outcome}", file=sys.stderr, flush=True)
+            print(f"[{self._done}/{self._count}] {name}: {outcome}", file=sys.stderr, flush=True)
+
+    def _tick(self) -> None:
+        while not self._ended.wait(_EVERY):
+            self._show()
+
+    def _show(self) -> None:
+        self._bar.update(max(0, self._done - self._bar.n, self._so_far() - self._bar.n))
+        self._bar.refresh()

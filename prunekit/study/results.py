@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from pathlib import Path
-from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from .. import datasets, plugins
@@ -20,7 +18,6 @@ from . import store
 from .params import Params, Section, standing
 from .project import project_root
 from .trial import HISTOGRAM_CENTRES, Layer, Record, Trial
-from .work_units import size
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +27,6 @@ _FIRST: tuple[Section, ...] = ("comparison", "sweep", "unpruned", "flops", "laye
 SEVERED, VANISHED, EXPLODED, PASSES = "severed", "vanished", "exploded", "passes"
 # Of the unpruned network's signal. Set where full-width VGG16 leaves room: random at c = 0.5 has 2e-4 of it, at 1 1e-7.
 LEAST_SIGNAL, MOST_SIGNAL = 1e-4, 1e2
-_SHARED = ("data", "pretrain", "score")  # stages that trials of several compressions have in common
 _CELL = ["dataset", "model", "pruner", "compression", "seed"]
 _OUTCOME = ["top1", "top5", "started", "at_init", "collapsed", "signal", "dense_signal", "density"]
 _OUTCOME += ["effective_density", "flops", "flops_kept", "flops_compacted", "parameters", "parameters_kept", "seconds"]
@@ -91,28 +87,6 @@ class Results:
         """Return the trials without a record among `records`, or with that of a failure."""
         done = {id_ for id_, record in records.items() if record.status == "ok"}
         return [trial for id_, trial in self.trials.items() if id_ not in done]
-
-    def seconds_left(self) -> tuple[float, str] | None:
-        """Return about how many seconds what is missing here will take, and the machines where that was measured.
-
-        A trial takes as long as those run here that differ in seed and compression alone took, or published with the
-        profile where none was run here; one of no known kind, what its size tells. None if nothing is missing or known.
-        """
-        here = self.store.load(self.trials)
-        known = [record for record in here.values() if record.status == "ok"]
-        known = known or [
-            record for record in store.committed_records(self.committed_file).values() if record.status == "ok"
-        ]
-        left = self.missing(here)
-        if not left or not known:
-            return None
-        sharing = Counter(_kind(trial, "compression") for trial in self.trials.values())
-        seconds: dict[str, list[float]] = {}
-        for record in known:
-            seconds.setdefault(_kind(record.trial, "compression", "seed"), []).append(_cost(record, sharing))
-        rate = sum(map(sum, seconds.values())) / sum(size([record.trial]) for record in known)
-        total = sum(mean(seconds.get(_kind(one, "compression", "seed"), [rate * size([one])])) for one in left)
-        return total, "; ".join(sorted({record.machine for record in known}))
 
     def publish(self, folder: Path) -> None:
         """Write the records that there are to `folder`/trials.parquet, beside those of other trials that it holds."""
@@ -256,14 +230,3 @@ def _outcome(record: Record) -> dict[str, Any]:
     values |= {"id": record.id, "started": started(record), "at_init": at_init(record), "seconds": seconds}
     values |= {f"{stage}_seconds": record.seconds.get(stage) for stage in _STAGES}
     return values | {f"{form}_pass": record.passes.get(form) for form in _FORMS}
-
-
-def _kind(trial: Trial, *without: str) -> str:
-    return trial.model_dump_json(exclude=set(without))
-
-
-def _cost(record: Record, sharing: Mapping[str, int]) -> float:
-    """Return the seconds that a trial took of its run: what it shared, and the machine with others, in part."""
-    share = max(1, sharing.get(_kind(record.trial, "compression"), 1)) if record.trial.prune_steps == 1 else 1
-    spent = sum(seconds / share if stage in _SHARED else seconds for stage, seconds in record.seconds.items())
-    return spent / int(record.where.get("workers") or 1)

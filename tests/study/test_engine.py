@@ -20,7 +20,6 @@ from prunekit import plugins
 from prunekit.errors import UserError
 from prunekit.study import engine, machine, runner
 from prunekit.study.params import Params, load_params
-from prunekit.study.progress import Progress
 from prunekit.study.results import Results
 from prunekit.study.store import Store
 from prunekit.study.trial import failed
@@ -81,10 +80,9 @@ def test_timed_trials_come_last_one_at_a_time_in_random_order(tmp_path, monkeypa
     monkeypatch.setattr(machine, "cores", lambda: 2)
     changes = {"model": "conv", "width": 0.02, "compression": [0.2, 0.5, 1.0, 2.0], "seeds": [0, 1]}
     study_ = tiny(tmp_path / "runs", alone=["timing"], **changes)
-    made = []
-    monkeypatch.setattr(Progress, "__enter__", lambda _: lambda trial, _: made.append(trial))
     assert run(study_, workers=2, alone=study_.alone) == {}
     records = study_.store.load(study_.trials)
+    made = [record.trial for record in sorted(records.values(), key=lambda record: record.finished)]
     timed = [trial for trial in made if trial.id in study_.alone]
     assert len(timed) == len(study_.alone) == 16 and made[-16:] == timed
     for id_, record in records.items():

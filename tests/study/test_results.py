@@ -201,21 +201,3 @@ def test_chance_is_one_over_the_classes():
         **{"digits": 10, "digit-pairs": 1, "mnist": 10, "cifar10": 10},
         "cifar100": 1,
     }
-
-
-def test_seconds_left_are_those_of_like_trials(monkeypatch, tmp_path):
-    """Two compressions share scores of 4 s; each trains for 3 s beside another trial: (4 / 2 + 3) / 2 = 2.5 s."""
-    monkeypatch.setattr(results, "project_root", lambda: tmp_path)
-    tiny = make(seeds=[0, 1], sections={name: [] for name in TINY["sections"] if name != "sweep"})
-    assert tiny.seconds_left() is None, "nothing was measured"
-    seconds = {"score": 4.0, "train": 3.0}
-    for trial in tiny.sections["sweep"]:
-        if (trial.seed, trial.pruner) == (0, "synflow"):
-            tiny.store.save(ok(trial, seconds=seconds, where={"workers": 2, "cpu": "A", "cores": 2}))
-    assert tiny.seconds_left() == (pytest.approx(6 * 2.5), "A, 2 cores"), "those of random take as long as all did"
-    random = next(trial for trial in tiny.trials.values() if trial.pruner == "random")
-    tiny.store.save(ok(random, seconds={"train": 20.0}, where={"workers": 1, "cpu": "A", "cores": 2}))
-    assert tiny.seconds_left()[0] == pytest.approx(2 * 2.5 + 3 * 20)
-    for trial in tiny.trials.values():
-        tiny.store.save(ok(trial, seconds=seconds))
-    assert tiny.seconds_left() is None, "nothing is left"

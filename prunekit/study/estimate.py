@@ -1,0 +1,86 @@
+"""How long what is missing of a study takes, by what like trials took."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from statistics import mean
+from typing import NamedTuple
+
+from . import store
+from .project import project_root
+from .results import Results
+from .trial import Record, Trial
+from .work_units import size
+
+_SHARED = ("data", "pretrain", "score")  # stages that trials of several compressions have in common
+
+_ALONE_ON_A_GPU = 2  # times as long as one of six side by side takes of the GPU, see `engine`
+
+
+class Estimate(NamedTuple):
+    """Seconds that missing trials take, by records of `machines`, and the bytes of memory that a process had there."""
+
+    seconds: float
+    machines: str
+    memory: int
+
+    @property
+    def time(self) -> str:
+        """In a unit that leaves two or three digits."""
+        for unit, seconds in {"seconds": 1, "minutes": 60, "hours": 3600}.items():
+            if self.seconds < 100 * seconds:
+                return f"{self.seconds / seconds:.0f} {unit}"
+        return f"{self.seconds / 86400:.0f} days"
+
+
+def time_left(results: Results, device: str = "auto") -> Estimate | None:
+    """Return about how long what is missing here will take; None if nothing is missing or known.
+
+    A trial takes as long as those run here that differ in seed and compression alone took, or published with the
+    profile where none was run here; one of no known kind, what its size tells. For a `device` by name those of its
+    kind count alone, a GPU or a processor, and where there are none, those published with other profiles.
+    """
+    here = results.store.load(results.trials)
+    left = results.missing(here)
+    published = [results.committed_file, *sorted(project_root().glob("reports/*/trials.parquet"))]
+    sources = [here, *(store.committed_records(file) for file in published[: 1 if device == "auto" else None])]
+    found = ([one for one in source.values() if one.status == "ok" and _is_of(one, device)] for source in sources)
+    known = next(filter(None, found), [])
+    if not left or not known:
+        return None
+    on_gpu = all(record.where.get("gpu") for record in known)
+    sharing = Counter(_kind(trial, "compression") for trial in results.trials.values())
+    seconds: dict[str, list[float]] = {}
+    for record in known:
+        seconds.setdefault(_kind(record.trial, "compression", "seed"), []).append(_cost(record, sharing))
+    rate = sum(map(sum, seconds.values())) / sum(_size(record.trial, on_gpu) for record in known)
+    total = 0.0
+    for trial in left:
+        once = mean(seconds.get(_kind(trial, "compression", "seed"), [rate * _size(trial, on_gpu)]))
+        total += once * (_ALONE_ON_A_GPU if on_gpu and trial.id in results.alone else 1)
+    memory = max((peak for record in known for peak in record.peak_memory.values()), default=0)
+    return Estimate(total, "; ".join(sorted({record.machine for record in known})), memory)
+
+
+def _size(trial: Trial, on_gpu: bool) -> float:
+    """How long it takes beside others; on a GPU, where launching bounds a step, as long as VGG16 in as many steps."""
+    if not on_gpu:
+        return size([trial])
+    steps = Trial.model_fields["batch_size"].default / trial.batch_size
+    return size([trial.model_copy(update={"model": "vgg16", "width": 1.0})]) * steps
+
+
+def _is_of(record: Record, device: str) -> bool:
+    return device == "auto" or bool(record.where.get("gpu")) == (device != "cpu")
+
+
+def _kind(trial: Trial, *without: str) -> str:
+    return trial.model_dump_json(exclude=set(without))
+
+
+def _cost(record: Record, sharing: Mapping[str, int]) -> float:
+    """Return the seconds that a trial took of its run: what it shared, and the machine with others, in part."""
+    share = max(1, sharing.get(_kind(record.trial, "compression"), 1)) if record.trial.prune_steps == 1 else 1
+    spent = sum(seconds / share if stage in _SHARED else seconds for stage, seconds in record.seconds.items())
+    return spent / int(record.where.get("workers") or 1)
