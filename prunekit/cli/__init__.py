@@ -63,12 +63,16 @@ def report(
     workers: Workers = None,
     cluster: Cluster = None,
     assignments: Set = None,
+    only: Only = None,
     no_run: NoRun = False,
 ) -> None:
     """Run what is missing, execute the notebooks, and write report.html, report.pdf and report.md."""
     from ..report import build
+    from ..study.results import Results
 
-    results = running.opened(profile, runs_dir, assignments)
+    whole = running.opened(profile, runs_dir, assignments)
+    wanted = running.ids(whole, only)
+    results = Results(whole.params.only(only), runs_dir) if only else whole
     places.check_data(data_dir)
     folder = out or places.usual(results, profile)
     places.check_not_published(folder, results, profile)
@@ -76,7 +80,10 @@ def report(
         places.check_writable("--out", folder / part)
     places.check_writable("--runs-dir", results.store.folder)
     build.check_notebooks()
-    errors = running.only_show(results) if no_run else running.run_missing(results, data_dir, device, workers, cluster)
+    if no_run:
+        errors = running.only_show(results)
+    else:
+        errors = running.run_missing(whole, data_dir, device, workers, cluster, wanted)
     errors += build.build(results, folder, data_dir)
     _finish(errors, f"report in {folder}/report.html, .pdf and .md")
 

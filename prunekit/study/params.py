@@ -90,6 +90,11 @@ class Params(BaseModel):
         """The trials of every section, each once; raises ValueError with section and field for what cannot be."""
         return {section: self._trials(section) for section in SECTIONS}
 
+    def only(self, sections: Iterable[str]) -> Params:
+        """Return a profile of these of its sections alone."""
+        kept = {name: grids for name, grids in self.sections.items() if name in set(sections)}
+        return Params.model_validate(self.model_dump() | {"sections": kept})
+
     def _trials(self, section: Section) -> list[Trial]:
         found: dict[Trial, None] = {}
         try:

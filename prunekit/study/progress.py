@@ -52,5 +52,5 @@ class Progress:
             self._show()
 
     def _show(self) -> None:
-        self._bar.update(max(0, self._done - self._bar.n, self._so_far() - self._bar.n))
+        self._bar.n = max(self._bar.n, self._done, self._so_far())
         self._bar.refresh()

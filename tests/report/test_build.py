@@ -302,6 +302,19 @@ def test_a_report_of_what_is_there_starts_no_trial_says_what_lacks_and_leaves_th
     assert set(pd.read_csv(own / "tables" / "table2_accuracy_by_compression.csv").seeds) == {1}
 
 
+def test_a_report_of_one_section_runs_its_trials_alone_and_shows_nothing_else(study, tmp_path):
+    copied(study, tmp_path, whole=["04_flops", "06_audit", "11_runs"])
+    done = command(BIN / "prunekit", "report", "--only", "flops", "--set", "seeds=[5]", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^prunekit: 20 trials, 0 done, 20 to run\n", done.stderr), done.stderr
+    assert len(list((tmp_path / "runs").glob("*.json"))) == 20
+    (own,) = (tmp_path / "reports" / "own").iterdir()
+    text = (own / "report.md").read_text()
+    assert [part.partition("\n")[0] for part in text.split("\n# ")[1:]] == ["FLOPs", "What was run, and where"]
+    assert "Nothing of this profile: every trial has a record." in text
+    assert set(yaml.safe_load((own / "params.yaml").read_text())["sections"]) == {"flops"}
+
+
 def test_a_changed_profile_is_refused_the_published_folder(study, called):
     refused = called("report", "--set", "seeds=[0]", "--out", "reports/demo", cwd=study)
     assert refused.returncode == 2 and "--out reports/demo: is for the profile demo as it stands" in refused.stderr
