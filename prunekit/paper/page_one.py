@@ -41,8 +41,9 @@ def _ran(sweep: pd.DataFrame, judged: pd.DataFrame) -> str:
     if sweep.empty:
         return "No network of its main table was trained here, so nothing of it is judged."
     pruners, models, datasets = (
-        listed([title(kind, str(name)) for name in dict.fromkeys(sweep[kind])])
+        listed(known) if len(known) <= 6 else f"{len(known)} {kind}s"
         for kind in ("pruner", "model", "dataset")
+        if (known := [title(kind, str(name)) for name in dict.fromkeys(sweep[kind])])
     )
     return (
         f"Here {pruners} prune {models} on {datasets}. That is not what the paper ran, so nothing of it is judged here: "
@@ -120,7 +121,8 @@ def findings(study: Results, judged: pd.DataFrame) -> str:
         controls(beyond.controls(study.frame("controls"))),
         steps(beyond.steps(study.frame("steps"))),
     ]
-    return "\n".join(f"{number}. {one}" for number, one in enumerate([*filter(None, told)][:_MOST], 1))
+    lines = [f"{number}. {one}" for number, one in enumerate([*filter(None, told)][:_MOST], 1)]
+    return "\n".join(["## What to remember\n", *lines]) if lines else ""
 
 
 def pruning_helped(gains: pd.DataFrame) -> str:

@@ -17,7 +17,8 @@ from .shown import LONG_LINE, MIME, first_sentence
 _TEMPLATES = Path(__file__).parent / "templates"
 _TITLE = "Pruning before training, run again"
 _ROWS = {False: 30, True: 12}  # that a page of the PDF has room for; True: of a table of texts
-_LINE = 200  # characters of a table's line that it has room for, in two lines of print each
+_LINE, _COLUMN = 130, 14  # characters of a table's line that it has room for; a longer cell takes several lines
+_BREAKS = re.compile(r"(?<=\w[_:/])(?=\w)")  # where a long name may go on in the next line
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,14 @@ class _Table:
     caption: str
     body: str
     keys: int  # how many of the first columns tell the rows
+    texts: bool
     folded: bool
+
+    @property
+    def cells(self) -> list[list[str]]:
+        """The table's lines as cells, the header, dashes, and rows."""
+        lines = [re.split(r"(?<!\\)\|", line.strip("|")) for line in self.body.splitlines()]
+        return [[_BREAKS.sub("\u200b", cell.strip()) for cell in line] for line in lines]
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,7 @@ class _Figure:
     file: str
 
 
+_Cells = list[list[str]]  # of a table: its header, dashes and rows
 _Part = str | _Table | _Figure
 _Flavour = Callable[[_Part], str]
 
@@ -105,7 +114,7 @@ def _shown(output: Any, folder: Path) -> _Part:
     if "table" in bundle:
         name = bundle["table"]
         caption, body = (folder / "tables" / f"{name}.md").read_text(encoding="utf-8").split("\n\n", 1)
-        return _Table(name, caption, body.strip(), bundle["keys"], bundle["folded"])
+        return _Table(name, caption, body.strip(), bundle["keys"], bundle["texts"], bundle["folded"])
     caption = f"**{bundle['number']}.** {bundle['caption']}"
     return _Figure(caption, bundle["alt"].replace('"', "'"), f"figures/{bundle['figure']}.svg")
 
@@ -132,7 +141,7 @@ def _github(part: _Part) -> str:
 def _html(part: _Part) -> str:
     if not isinstance(part, _Table):
         return _pandoc(part)
-    body = f"::: {{.scroll tabindex=0}}\n{part.body}\n:::"
+    body = f"::: {{.scroll tabindex=0}}\n{_piped(part.cells)}\n:::"
     return _folded(part, body) if part.folded else f":::: table\n{part.caption}\n\n{body}\n::::"
 
 
@@ -149,34 +158,39 @@ def _pdf(part: _Part) -> str:
     """Tables longer or wider than a page are cut into parts; of what is folded it is said where it is."""
     if not isinstance(part, _Table):
         return _pandoc(part)
+    number, rest = part.caption.split(".** ", 1)
     if part.folded:
-        number, title = part.caption.split(".** ", 1)
-        return f"{number}.** {first_sentence(title)} It is in `report.html`, and in `tables/{part.name}.csv`."
-    bodies = [rows for columns in _narrow(part) for rows in _short(columns)]
-    number = part.caption.split(".**")[0]
+        return f"{number}.** {first_sentence(rest)} It is in `report.html`, and in `tables/{part.name}.csv`."
+    bodies = [rows for columns in _narrow(part) for rows in _short(columns, part.texts)]
     captions = [part.caption, *(f"{number}, continued.**" for _ in bodies[1:])]
-    return "\n\n".join(f"{table}\n\n: {caption}" for table, caption in zip(bodies, captions, strict=True))
+    return "\n\n".join(f"{_piped(table)}\n\n: {text}" for table, text in zip(bodies, captions, strict=True))
 
 
-def _short(body: str) -> list[str]:
+def _short(cells: _Cells, texts: bool) -> list[_Cells]:
     """Cut a table into parts of like length, so that none leaves a row behind."""
-    header, dashes, *rows = body.splitlines()
-    count = math.ceil(len(rows) / _ROWS[len(dashes) > LONG_LINE])
+    header, dashes, *rows = cells
+    count = math.ceil(len(rows) / _ROWS[texts])
     cuts = [round(i * len(rows) / count) for i in range(count + 1)]
-    return ["\n".join([header, dashes, *rows[start:end]]) for start, end in pairwise(cuts)]
+    return [[header, dashes, *rows[start:end]] for start, end in pairwise(cuts)]
 
 
-def _narrow(table: _Table) -> list[str]:
+def _narrow(table: _Table) -> list[_Cells]:
     """Cut a table that is too wide into parts of like width, each with the columns that tell the rows."""
-    lines = [line.strip("|").split("|") for line in table.body.replace("\\|", "¦").splitlines()]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    keys, rest = widths[: table.keys], widths[table.keys :]
-    count = math.ceil(sum(rest) / max(1, _LINE - sum(keys)))
-    if count == 1 or sum(map(len, lines[1])) > LONG_LINE:
-        return [table.body]
-    cuts = [table.keys + round(i * len(rest) / count) for i in range(count + 1)]
-    parts = [[line[: table.keys] + line[start:end] for line in lines] for start, end in pairwise(cuts)]
-    return ["\n".join(f"|{'|'.join(line)}|" for line in part).replace("¦", "\\|") for part in parts]
+    header, _, *rows = table.cells
+    widths = [2 + max(map(_width, column)) for column in zip(header, *rows, strict=True)]
+    keys, rest = table.keys, sum(widths[table.keys :])
+    count = 1 if table.texts else math.ceil(rest / max(1, _LINE - sum(widths[:keys])))
+    cuts = [keys + round(i * (len(widths) - keys) / count) for i in range(count + 1)]
+    return [[line[:keys] + line[start:end] for line in table.cells] for start, end in pairwise(cuts)]
+
+
+def _width(cell: str) -> int:
+    """How many characters wide a cell has to be: its longest word, and if it is short, all."""
+    return max(min(len(cell), _COLUMN), *map(len, re.split("[ \u200b]", cell)))
+
+
+def _piped(cells: _Cells) -> str:
+    return "\n".join(f"|{'|'.join(line)}|" for line in cells)
 
 
 def _pandoc(part: str | _Figure) -> str:

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure as Drawing
 from ..files import replace
 
 MIME = "application/vnd.prunekit+json"  # tells the report which file an output stands for
-LONG_LINE = 400  # characters: pandoc gives tables with a longer line the column widths of their dashes
+LONG_LINE = 1000  # characters: pandoc gives tables with a longer line the column widths of their dashes
 _TEX = {"±": r"$\pm$", "–": "--", "−": "$-$", "†": r"$\dagger$", "%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#"}
 _TEX |= {"$": r"\$", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _TEX |= {"\\": r"\textbackslash{}", "<": "$<$", ">": "$>$", "≤": r"$\le$", "≥": r"$\ge$"}
@@ -59,7 +59,8 @@ class Table:
 
     def markdown(self) -> str:
         """The caption and below it a pipe table, as GitHub shows it."""
-        body = self._emphasised(self.wide, "**{}**").to_markdown(index=False, disable_numparse=True)
+        written = self.wide.map(_piped).rename(columns=_piped)
+        body = self._emphasised(written, "**{}**").to_markdown(index=False, disable_numparse=True)
         if self.widths:  # pandoc reads them from the dashes if a line is long
             header, _, *rows = body.splitlines()
             scale = LONG_LINE // sum(self.widths) + 1
@@ -74,7 +75,7 @@ class Table:
         return text
 
     def _emphasised(self, cells: pd.DataFrame, how: str) -> pd.DataFrame:
-        return cells if self.bold is None else cells.where(~self.bold, cells.map(how.format))
+        return cells if self.bold is None else cells.where(~self.bold.to_numpy(), cells.map(how.format))
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         caption = f"<p><b>{self.number}.</b> {self.caption}</p>"
@@ -84,7 +85,7 @@ class Table:
             .to_html(index=False, border=0, escape=False)
         )
         return {
-            MIME: {"table": self.name, "keys": self.keys, "folded": self.folded},
+            MIME: {"table": self.name, "keys": self.keys, "texts": bool(self.widths), "folded": self.folded},
             "text/html": caption + body,
             "text/plain": f"{self.number}. {self.caption}\n{self.wide.to_string(index=False)}",
         }
@@ -135,6 +136,10 @@ def _write(file: Path, **contents: bytes) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     for kind, content in contents.items():
         replace(file.with_name(f"{file.name}.{kind}"), content)
+
+
+def _piped(text: str) -> str:
+    return text.replace("|", r"\|")
 
 
 def _tex(text: str) -> str:

@@ -42,6 +42,8 @@ def test_what_ran_is_said_of_what_ran():
     assert "judges numbers of its Tables IV and V." in some
     none = page_one.opening(sweep(), NONE)
     assert "Here SynFlow and SNIP prune VGG11 on Digits. That is not what the paper ran" in none
+    many = pd.concat([sweep()[:1].assign(pruner=f"mine:{letter}") for letter in "abcdefg"])
+    assert "Here 7 pruners prune VGG11" in page_one.opening(many, NONE)
     assert page_one.opening(sweep()[:0], NONE).endswith("so nothing of it is judged.")
 
 
@@ -124,7 +126,7 @@ def test_five_findings_at_most_and_none_of_what_was_not_run():
         paper(),
         lambda trial: {"top1": 60.0 + 5 * (trial.seed % 3) + len(trial.pruner), "signal": 1.0, "dense_signal": 1.0},
     )
-    lines = page_one.findings(study, audit.numbers(study)).splitlines()
-    assert 1 <= len(lines) <= 5 and lines[0].startswith("1. **")
+    heading, _, *lines = page_one.findings(study, audit.numbers(study)).splitlines()
+    assert heading == "## What to remember" and 1 <= len(lines) <= 5 and lines[0].startswith("1. **")
     none = with_records(paper(), {})
     assert page_one.findings(none, audit.numbers(none)) == ""

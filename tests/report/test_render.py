@@ -1,0 +1,122 @@
+"""From executed notebooks to one report: what is left out, folded, cut, and where links lead."""
+
+import re
+from itertools import pairwise
+
+import nbformat
+import pandas as pd
+import pytest
+
+from prunekit.report import render
+from prunekit.report.shown import MIME, Table
+
+
+def markdown(text):
+    return nbformat.v4.new_markdown_cell(text)
+
+
+def code(*outputs):
+    data = [{MIME: one} if isinstance(one, dict) else {"text/markdown": one} for one in outputs]
+    cell = nbformat.v4.new_code_cell("...", execution_count=1)
+    cell.outputs = [nbformat.v4.new_output("display_data", one) for one in data]
+    return cell
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Render notebooks, each a list of cells, and return the folder."""
+
+    def make(*notebooks):
+        paths = [tmp_path / f"{number:02}.ipynb" for number in range(len(notebooks))]
+        for path, cells in zip(paths, notebooks, strict=True):
+            nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+        render.render("tiny", tmp_path, dict.fromkeys(paths, ""))
+        return tmp_path
+
+    return make
+
+
+def table(folder, name="one", columns=2, rows=1, folded=False, widths=(), label="c{}"):
+    wide = pd.DataFrame({label.format(i): [f"{i}.{row}" for row in range(rows)] for i in range(columns)})
+    shown = Table(name, "Table 1", "What it holds. How it is read.", wide, wide, 1, widths, None, folded)
+    shown.save(folder)
+    return shown._repr_mimebundle_()[MIME]
+
+
+def test_nothing_is_said_of_what_was_not_run_and_no_link_leads_nowhere(made, tmp_path):
+    """A notebook without table or figure is left out, and prose below which nothing is shown."""
+    shown = table(tmp_path)
+    first = [markdown("# First one"), code("See [second](#second) and [nothing](#nothing)."), code(shown)]
+    nothing = [markdown("# Nothing"), code("Words alone.")]
+    second = [
+        markdown("# Second"),
+        code(),
+        markdown("## Empty\n\nText."),
+        code(),
+        markdown("## Rule"),
+        markdown("## Full"),
+    ]
+    folder = made(first, nothing, [*second, code(shown), code("More.")])
+    text = (folder / "report.md").read_text()
+    assert re.findall(r"^#+ (.*)", text, re.M)[1:] == ["First one", "Second", "Rule", "Full"]
+    assert "See [second](#second) and nothing." in text and "Words alone" not in text and "More." in text
+    html = (folder / "report.html").read_text()
+    assert '<a href="#second">second</a>' in html and 'id="second"' in html
+    assert re.search(rb"/MediaBox\s*\[0 0 595", (folder / "report.pdf").read_bytes()), "A4"
+
+
+def test_a_folded_table_is_opened_in_html_and_named_in_the_pdf(made, tmp_path):
+    folder = made([markdown("# One"), code(table(tmp_path, folded=True))])
+    for name in ("report.md", "report.html"):
+        text = (folder / name).read_text()
+        assert "<details>" in text and re.search(r"<summary>\s*<b>Table 1.</b> What it holds.\s*</summary>", text), name
+        assert "How it is read." in text.split("</summary>")[1]
+    parts = render._parts(tmp_path / "00.ipynb", "", tmp_path)
+    assert render._pdf(parts[1]) == "**Table 1.** What it holds. It is in `report.html`, and in `tables/one.csv`."
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(31, 3), (4, 95), (13, 40)])
+def test_what_is_wider_or_longer_than_a_page_is_cut_into_parts_that_keep_every_cell(tmp_path, columns, rows):
+    """Each with the header and the column that tells the rows; of like size."""
+    bundle = table(tmp_path, columns=columns, rows=rows, label="a_long_name_of_a_pruner_{}")
+    whole = render._shown({"data": {MIME: bundle}}, tmp_path)
+    parts = [rows for part in render._narrow(whole) for rows in render._short(part, texts=False)]
+    assert len(parts) > 1 and "continued" in render._pdf(whole)
+    cells = {cell for part in parts for _, _, *lines in [part] for line in lines for cell in line}
+    assert cells == {f"{i}.{row}" for i in range(columns) for row in range(rows)}
+    for header, _, *lines in parts:
+        assert header[0].replace("\u200b", "") == "a_long_name_of_a_pruner_0" and len(lines) <= 30
+        assert (
+            sum(2 + max(map(render._width, column)) for column in zip(header, *lines, strict=True)) <= render._LINE + 40
+        )
+    sizes = {len(lines) for _, _, *lines in parts}
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_a_table_that_fits_is_left_whole(tmp_path):
+    whole = render._shown({"data": {MIME: table(tmp_path, columns=6, rows=20)}}, tmp_path)
+    assert render._narrow(whole) == [whole.cells] == render._short(whole.cells, texts=False)
+    texts = render._shown({"data": {MIME: table(tmp_path, rows=20, widths=(1, 3))}}, tmp_path)
+    assert [len(part) for part in render._short(texts.cells, texts=True)] == [12, 12], "a line of text takes several"
+    dashes = [len(cell) for cell in texts.cells[1]]
+    assert sum(dashes) > render.LONG_LINE and dashes[1] == 3 * dashes[0], "pandoc takes their widths"
+
+
+def test_signs_of_markdown_in_cells_stay_in_them(tmp_path):
+    wide = pd.DataFrame({"a|b": ["x | y"]})
+    Table("one", "Table 1", "What.", wide, wide).save(tmp_path)
+    found = render._shown(
+        {"data": {MIME: Table("one", "Table 1", "What.", wide, wide)._repr_mimebundle_()[MIME]}}, tmp_path
+    )
+    assert [len(line) for line in found.cells] == [1, 1, 1]
+
+
+def test_ticks_that_would_lie_on_each_other_are_left_out():
+    from prunekit.report.curves import _apart
+
+    thirty = [round(0.05 + 0.1 * i, 2) for i in range(30)]
+    shown = _apart(thirty, room=10)
+    assert shown[0] == 0.05 and shown[-1] == 2.95 and 5 <= len(shown) <= 11
+    usual = [0.05, 0.1, 0.2, 0.5, 1.0, 2.0]
+    assert _apart(usual, room=10) == usual and _apart([1.0], room=4) == [1.0]
+    assert all(b / a > 1.2 for a, b in pairwise(shown))
