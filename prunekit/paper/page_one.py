@@ -17,7 +17,7 @@ from . import answers, audit, beyond, variation
 _PAPER = (
     "*Network Pruning – Extended* (B. Butler, Princeton University, 2022) is a course project: five ways to choose, "
     "before training, which weights of a network to keep, compared in 193 printed numbers, each from one run. Many small "
-    "studies share its design, so it is worth knowing what became of its numbers."
+    "studies share its design."
 )
 _MOST = 5  # findings that a reader remembers
 
@@ -32,7 +32,7 @@ def _ran(sweep: pd.DataFrame, judged: pd.DataFrame) -> str:
     if "II" in tables:
         seeds, least = sweep.seed.nunique(), sweep.groupby(CELL).seed.nunique().min()
         again = "once" if seeds == 1 else f"with {seeds} seeds" if least == seeds else f"with up to {seeds} seeds"
-        return f"We ran its protocol again {again}, with an unpruned network beside it that the paper does not have."
+        return f"We ran its protocol again {again}, an unpruned network beside it."
     if tables:
         return (
             f"What ran here on its own data, networks and budget judges numbers of its {_tables(tables)}. The rest ran "
@@ -76,11 +76,11 @@ def answer(sweep: pd.DataFrame, unpruned: pd.DataFrame, judged: pd.DataFrame) ->
 def _others(by: pd.Series, verdict: pd.Series) -> str:
     """What became of those that do not agree."""
     kinds = {
-        f"{by.get(audit.FAILED_START, 0)} are of runs that never started to learn": by.get(audit.FAILED_START, 0),
-        f"{by.get(audit.ELSEWHERE, 0)} come out in another group's runs of the course code and not in ours": by.get(
+        f"{by.get(audit.FAILED_START, 0)} are runs that never started": by.get(audit.FAILED_START, 0),
+        f"{by.get(audit.ELSEWHERE, 0)} come out in another group's runs of the course code, not in ours": by.get(
             audit.ELSEWHERE, 0
         ),
-        f"{verdict.get(audit.UNDECIDED, 0)} cannot be decided yet": verdict.get(audit.UNDECIDED, 0),
+        f"{verdict.get(audit.UNDECIDED, 0)} are open": verdict.get(audit.UNDECIDED, 0),
         f"{verdict.get(audit.CONTRADICTED, 0)} lies outside our runs": verdict.get(audit.CONTRADICTED, 0) == 1,
         f"{verdict.get(audit.CONTRADICTED, 0)} lie outside our runs": verdict.get(audit.CONTRADICTED, 0) > 1,
     }
@@ -132,11 +132,11 @@ def pruning_helped(gains: pd.DataFrame) -> str:
         return ""
     best = ahead.iloc[int(ahead.gain.argmax())]
     unit = "top-5" if chance(best.dataset) <= 1 else "top-1"
-    runs = "the one run of it that started" if best.unpruned_runs == 1 else f"{best.unpruned_runs} runs of it"
+    runs = "one run of it that started" if best.unpruned_runs == 1 else f"{best.unpruned_runs} runs of it"
     return (
         f"**Pruning helped.** After ten epochs on {title('dataset', best.dataset)} {title('pruner', best.pruner)} with "
         f"a tenth of the weights reaches {best.pruned:.1f} %, the unpruned network {best.unpruned:.1f} % ({unit}; {runs}). "
-        "The paper has no unpruned network, and could not see it. [Seeds](#seeds)"
+        "The paper could not see it. [What pruning is worth](#what-pruning-is-worth)"
     )
 
 
@@ -148,9 +148,7 @@ def never_started(starts: pd.DataFrame, judged: pd.DataFrame) -> str:
         return ""
     printed = int((judged.by == audit.FAILED_START).sum())
     second = (
-        f"{printed} of the paper's numbers are most likely such runs."
-        if printed
-        else "A mean over such runs is neither the one nor the other, so they are counted, and not averaged."
+        f"{printed} of the paper's numbers are most likely such runs." if printed else "They are counted, not averaged."
     )
     return (
         f"**A network may never start to learn.** {failed} of {runs} that a signal passes stayed at chance to the end, "

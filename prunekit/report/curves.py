@@ -13,7 +13,7 @@ from ..names import share, title
 from ..study.statistics import CELL
 from .formatting import named, style
 
-SIZE = (7.2, 3.0)  # inches, without the legend
+SIZE = (7.2, 2.7)  # inches, without the legend
 _LINE = 105  # characters of a legend's line
 _FAILED = "failed to start"
 
@@ -68,23 +68,15 @@ def curves(
     return grid
 
 
-def marks(trials: pd.DataFrame, unpruned: pd.DataFrame | None = None, others: pd.DataFrame | None = None) -> str:
-    """Return what a caption says of the marks of such curves, in a sentence."""
+def marks(trials: pd.DataFrame, unpruned: pd.DataFrame | None = None) -> str:
+    """Return what a caption says of such curves beside what their legend says, in a sentence or two."""
     failed = "failed" in trials and trials.failed.any()
-    told = ["Points are seeds, lines the means"]
-    if failed:
-        told = ["Points are seeds, crosses those that never started to learn, lines the means of the others"]
-    if "published" in trials and trials.published.notna().any():
-        told.append("hollow marks are published")
-    if others is not None and len(others):
-        told.append("small grey marks are means of another group")
-    if unpruned is not None and len(unpruned):
-        runs = [
-            f"{title('dataset', str(name))} {n}"
-            for name, n in unpruned.groupby("dataset", sort=False).seed.nunique().items()
-        ]
-        told.append(f"the grey line is the mean of the unpruned networks that started ({', '.join(runs)})")
-    return f"{'; '.join(told)}."
+    text = f"Points are seeds, lines {'the means of those that started to learn' if failed else 'their means'}."
+    if unpruned is None or unpruned.empty:
+        return text
+    counts = unpruned.groupby("dataset", sort=False).seed.nunique()
+    runs = ", ".join(f"{title('dataset', str(name))} {count}" for name, count in counts.items())
+    return f"{text} Grey line: unpruned networks that started ({runs})."
 
 
 def _finish(grid: Any, rows: pd.DataFrame, x: str) -> None:

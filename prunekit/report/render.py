@@ -15,7 +15,6 @@ from . import formatting
 from .shown import LONG_LINE, MIME, first_sentence
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_TITLE = "Pruning before training, run again"
 _ROWS = {False: 30, True: 12}  # that a page of the PDF has room for; True: of a table of texts
 _LINE, _COLUMN = 130, 14  # characters of a table's line that it has room for; a longer cell takes several lines
 _BREAKS = re.compile(r"(?<=\w[_:/])(?=\w)")  # where a long name may go on in the next line
@@ -55,10 +54,9 @@ def render(profile: str, folder: Path, executed: Mapping[Path, str]) -> None:
     import typst
 
     parts = [part for notebook, error in executed.items() for part in _parts(notebook, error, folder)]
-    subtitle = f"prunekit, profile {profile}"
-    replace(folder / "report.md", f"# {_TITLE}\n\n{subtitle}\n\n{_written(parts, _github)}".encode())
-    common = [f"--columns={LONG_LINE}", "--standalone", "--toc", f"--metadata=title:{_TITLE}"]
-    common += [f"--metadata=subtitle:{subtitle}", "--metadata=lang:en", f"--resource-path={folder}"]
+    replace(folder / "report.md", _written(parts, _github).encode())
+    common = [f"--columns={LONG_LINE}", "--standalone", "--toc", f"--metadata=pagetitle:prunekit, {profile}"]
+    common += ["--metadata=lang:en", f"--resource-path={folder}"]
     html = pypandoc.convert_text(
         _written(parts, _html),
         "html5",
@@ -70,7 +68,7 @@ def render(profile: str, folder: Path, executed: Mapping[Path, str]) -> None:
         _written(parts, _pdf),
         "typst",
         format="markdown",
-        extra_args=[*common, "--toc-depth=1", f"--template={_TEMPLATES / 'report.typ'}"],
+        extra_args=[*common, f"--template={_TEMPLATES / 'report.typ'}"],
     )
     file = folder / ".report.typ"  # Typst finds pictures beside its source
     try:

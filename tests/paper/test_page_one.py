@@ -33,11 +33,9 @@ NONE = judged(verdict=audit.NOT_RUN)
 
 def test_what_ran_is_said_of_what_ran():
     again = page_one.opening(sweep(), judged())
-    assert again.endswith(
-        "We ran its protocol again with 2 seeds, with an unpruned network beside it that the paper does not have."
-    )
+    assert again.endswith("We ran its protocol again with 2 seeds, an unpruned network beside it.")
     assert "with up to 2 seeds" in page_one.opening(sweep()[:3], judged())
-    assert "again once, with" in page_one.opening(sweep()[:1], judged())
+    assert "again once, an" in page_one.opening(sweep()[:1], judged())
     some = page_one.opening(sweep(), numbers(NONE, judged(table="IV"), judged(table="V")))
     assert "judges numbers of its Tables IV and V." in some
     none = page_one.opening(sweep(), NONE)
@@ -59,8 +57,8 @@ def test_the_answer_counts_what_became_of_the_main_table():
     wrong = judged(verdict=audit.CONTRADICTED)
     said = page_one.answer(sweep(), UNPRUNED, numbers(*[judged()] * 20, failed, failed, wrong))
     assert said == (
-        "**Its accuracies come out again.** Of 23 in its main table 20 agree with our runs, 2 are of runs that never "
-        "started to learn and 1 lies outside our runs."
+        "**Its accuracies come out again.** Of 23 in its main table 20 agree with our runs, 2 are runs that never "
+        "started and 1 lies outside our runs."
     )
     said = page_one.answer(sweep(), UNPRUNED, numbers(judged(), wrong, wrong))
     assert said.startswith("**Of 3 accuracies in its main table 2 do not come out again.**")
@@ -80,7 +78,7 @@ def test_pruning_helped_where_its_gain_exceeds_its_interval():
     row = {"dataset": "cifar100", "pruner": "synflow", "pruned": 73.1, "unpruned": 60.7, "unpruned_runs": 1}
     gains = pd.DataFrame([row | {"gain": 12.4, "gain_interval": 4.8}, row | {"gain": 1.0, "gain_interval": 4.8}])
     said = page_one.pruning_helped(gains)
-    assert "SynFlow with a tenth of the weights reaches 73.1 %, the unpruned network 60.7 % (top-5; the one run" in said
+    assert "SynFlow with a tenth of the weights reaches 73.1 %, the unpruned network 60.7 % (top-5; one run" in said
     assert page_one.pruning_helped(gains[1:]) == page_one.pruning_helped(gains[:0]) == ""
 
 

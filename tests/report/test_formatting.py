@@ -164,12 +164,10 @@ def test_published_values_are_hollow_marks_and_colours_may_be_given():
     (hollow,) = [line for line in grid.axes.flat[0].lines if line.get_linestyle() == "None"]
     assert list(hollow.get_ydata()) == [76.0, 77.0] and hollow.get_markerfacecolor() == "none"
     assert {line.get_color() for line in grid.axes.flat[0].lines} == {"#123456"}
-    assert marks(rows) == "Points are seeds, lines the means; hollow marks are published."
-    assert marks(rows.assign(published=math.nan, failed=True)).endswith("to learn, lines the means of the others.")
+    assert marks(rows) == "Points are seeds, lines their means."
+    assert marks(rows.assign(failed=True)) == "Points are seeds, lines the means of those that started to learn."
     dense = frame({"random": [80.0, 81.0]}, compression=0.0)
-    assert marks(rows, dense, rows).endswith(
-        "means of another group; the grey line is the mean of the unpruned networks that started (CIFAR-10 2)."
-    )
+    assert marks(rows, dense).endswith(" Grey line: unpruned networks that started (CIFAR-10 2).")
 
 
 def test_a_users_own_pruner_has_a_colour_and_mark_of_its_own():
