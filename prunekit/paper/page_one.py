@@ -12,7 +12,9 @@ import pandas as pd
 from ..names import compression, listed, title
 from ..study.results import PASSES, Results, chance
 from ..study.statistics import CELL, accuracies
-from . import answers, audit, beyond, variation
+from . import audit, beyond, variation
+from .findings import inference_elsewhere
+from .numbers import printed
 
 _PAPER = (
     "*Network Pruning – Extended* (B. Butler, Princeton University, 2022) is a course project: five ways to choose, "
@@ -136,7 +138,7 @@ def pruning_helped(gains: pd.DataFrame) -> str:
     return (
         f"**Pruning helped.** After ten epochs on {title('dataset', best.dataset)} {title('pruner', best.pruner)} with "
         f"a tenth of the weights reaches {best.pruned:.1f} %, the unpruned network {best.unpruned:.1f} % ({unit}; {runs}). "
-        "The paper could not see it. [What pruning is worth](#what-pruning-is-worth)"
+        "The paper could not see it. [Seeds](#what-pruning-is-worth)"
     )
 
 
@@ -146,9 +148,9 @@ def never_started(starts: pd.DataFrame, judged: pd.DataFrame) -> str:
     failed, runs = whole.failed.sum(), whole.runs.sum()
     if not failed:
         return ""
-    printed = int((judged.by == audit.FAILED_START).sum())
+    likely = int((judged.by == audit.FAILED_START).sum())
     second = (
-        f"{printed} of the paper's numbers are most likely such runs." if printed else "They are counted, not averaged."
+        f"{likely} of the paper's numbers are most likely such runs." if likely else "They are counted, not averaged."
     )
     return (
         f"**A network may never start to learn.** {failed} of {runs} that a signal passes stayed at chance to the end, "
@@ -194,7 +196,12 @@ def inference(judged: pd.DataFrame) -> str:
     """What the paper's seconds are of; said where any of its numbers is judged."""
     if (judged.verdict == audit.NOT_RUN).all():
         return ""
-    return f"**“Inference time” is the time of whole trials.** {answers.whole_trials()} [Numbers](#what-the-numbers-turn-out-to-be)"
+    theirs, seconds = inference_elsewhere(), printed("III")["cifar10"]
+    return (
+        f"**“Inference time” is the time of whole trials.** It prints {seconds.min():.0f} to {seconds.max():.0f} s for "
+        f"CIFAR-10; one test took others with its code {theirs.least.min():.1f} to {theirs.most.max():.1f} s. "
+        "[Numbers](#what-the-numbers-turn-out-to-be)"
+    )
 
 
 def labels(doubling: pd.DataFrame, kept: pd.DataFrame) -> str:

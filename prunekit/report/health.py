@@ -152,7 +152,7 @@ def how_it_ran(results: Results) -> str:
     first, last = _span([record.finished for record in done])
     when = f"on {first[:10]}" if first[:10] == last[:10] else f"from {first[:10]} to {last[:10]}"
     on = listed(list(dict.fromkeys(str(record.machine) for record in done)))
-    some = f"{len(done):,} of the {len(results.trials):,}" if len(done) < len(results.trials) else f"All {len(done):,}"
+    some = f"{len(done):,} of {len(results.trials):,}" if len(done) < len(results.trials) else f"All {len(done):,}"
     return (
         f"{some} trials of the profile `{results.params.profile}` ran {when} on {on}. "
         "[What was run, and where](#what-was-run-and-where)"

@@ -72,7 +72,7 @@ def test_what_lacks_is_said_a_line_a_section(tiny):
     assert health.not_known(with_records(tiny, {})).startswith(
         "**Not known yet:** nothing was run on accuracy by dataset, "
     )
-    assert "2 of the 7 trials of the profile `tiny` ran on " in health.how_it_ran(with_records(tiny, records))
+    assert "2 of 7 trials of the profile `tiny` ran on " in health.how_it_ran(with_records(tiny, records))
     assert health.how_it_ran(with_records(tiny, {})) == ""
     assert health.failures(with_records(tiny, records)) == "No trial failed and 5 have not been run."
     whole = {trial.id: record(trial) for trial in tiny.trials.values()}
