@@ -131,10 +131,19 @@ def test_check_of_notebooks_accepts_ours_and_names_what_is_wrong(tmp_path, monke
         build.check_notebooks()
 
 
-def test_readme_tells_the_counts_of_the_audit():
-    """The audit of the committed report at the paper's protocol, row by row."""
-    table = (ROOT / "reports" / "paper" / "tables" / "audit_counts.md").read_text().splitlines()
-    rows = [" ".join(line.split()) for line in table if line.startswith("| ")]
-    readme = [" ".join(line.split()) for line in (ROOT / "README.md").read_text().splitlines()]
-    assert len(rows) == 8
-    assert [row for row in rows if row not in readme] == []
+def test_readme_says_what_the_published_report_of_the_paper_says():
+    """The answer and the findings of its page one, word for word but for links; and it is short."""
+    readme = (ROOT / "README.md").read_text()
+    report = (ROOT / "reports" / "paper" / "report.md").read_text().split("\n# ")[0]
+    (answer,) = re.findall(r"^\*\*.*", report.split("![")[0], re.M)
+    findings = [re.sub(r" \[[^]]*\]\(#[^)]*\)$", "", one) for one in re.findall(r"^\d\. .*", report, re.M)]
+    assert len(findings) == 5
+    assert [one for one in (answer, *findings) if one not in " ".join(readme.split())] == []
+    assert len(readme.splitlines()) < 150 and len(readme.split()) < 1300
+
+
+def test_no_link_of_the_readme_or_the_docs_leads_nowhere():
+    for file in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
+        text = re.sub(r"```.*?```", "", file.read_text(), flags=re.S)
+        for target in re.findall(r"\]\((?!https?:)([^)#]*)(?:#[^)]*)?\)", text):
+            assert (file.parent / target).exists(), (file.name, target)

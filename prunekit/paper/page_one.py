@@ -134,11 +134,11 @@ def pruning_helped(gains: pd.DataFrame) -> str:
         return ""
     best = ahead.iloc[int(ahead.gain.argmax())]
     unit = "top-5" if chance(best.dataset) <= 1 else "top-1"
-    runs = "one run of it that started" if best.unpruned_runs == 1 else f"{best.unpruned_runs} runs of it"
+    runs = "one run that started" if best.unpruned_runs == 1 else f"{best.unpruned_runs} runs"
     return (
         f"**Pruning helped.** After ten epochs on {title('dataset', best.dataset)} {title('pruner', best.pruner)} with "
         f"a tenth of the weights reaches {best.pruned:.1f} %, the unpruned network {best.unpruned:.1f} % ({unit}; {runs}). "
-        "The paper could not see it. [Seeds](#what-pruning-is-worth)"
+        "The paper had no unpruned network to see it by. [Seeds](#what-pruning-is-worth)"
     )
 
 
@@ -149,11 +149,9 @@ def never_started(starts: pd.DataFrame, judged: pd.DataFrame) -> str:
     if not failed:
         return ""
     likely = int((judged.by == audit.FAILED_START).sum())
-    second = (
-        f"{likely} of the paper's numbers are most likely such runs." if likely else "They are counted, not averaged."
-    )
+    second = f"{likely} printed numbers are most likely such runs." if likely else "They are counted, not averaged."
     return (
-        f"**A network may never start to learn.** {failed} of {runs} that a signal passes stayed at chance to the end, "
+        f"**A network may never start to learn.** {failed} of {runs} networks that a signal passes stayed at chance to the end, "
         f"pruned or not. {second} [Which start](#which-networks-start)"
     )
 
@@ -178,7 +176,7 @@ def flops(judged: pd.DataFrame) -> str:
     wrong = rows[rows.verdict == audit.CONTRADICTED]
     early = rows[(rows.pruner == "magnitude") & (rows.by == audit.READING)]
     shown = (
-        " They show that magnitude pruning was done before any training, not after 100 epochs as the text says."
+        " They show that magnitude pruning came before training, not after 100 epochs as the text says."
         if len(early) > len(rows[rows.pruner == "magnitude"]) / 2
         else ""
     )
@@ -198,7 +196,7 @@ def inference(judged: pd.DataFrame) -> str:
         return ""
     theirs, seconds = inference_elsewhere(), printed("III")["cifar10"]
     return (
-        f"**“Inference time” is the time of whole trials.** It prints {seconds.min():.0f} to {seconds.max():.0f} s for "
+        f"**“Inference time” is the time of whole trials.** The paper prints {seconds.min():.0f} to {seconds.max():.0f} s for "
         f"CIFAR-10; one test took others with its code {theirs.least.min():.1f} to {theirs.most.max():.1f} s. "
         "[Numbers](#what-the-numbers-turn-out-to-be)"
     )

@@ -154,8 +154,7 @@ def how_it_ran(results: Results) -> str:
     on = listed(list(dict.fromkeys(str(record.machine) for record in done)))
     some = f"{len(done):,} of {len(results.trials):,}" if len(done) < len(results.trials) else f"All {len(done):,}"
     return (
-        f"{some} trials of the profile `{results.params.profile}` ran {when} on {on}. "
-        "[What was run, and where](#what-was-run-and-where)"
+        f"{some} trials of the profile `{results.params.profile}` ran {when} on {on}. [More](#what-was-run-and-where)"
     )
 
 

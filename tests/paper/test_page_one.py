@@ -86,8 +86,8 @@ def test_networks_that_never_start_are_counted_among_those_that_a_signal_passes(
     starts = pd.DataFrame({"at_init": ["passes", "passes", "severed"], "runs": [63, 52, 5], "failed": [1, 6, 5]})
     printed = judged(by=audit.FAILED_START)
     said = page_one.never_started(starts, numbers(printed, printed))
-    assert "7 of 115 that a signal passes" in said and "2 of the paper's numbers" in said
-    assert "of the paper's numbers" not in page_one.never_started(starts, NONE)
+    assert "7 of 115 networks that a signal passes" in said and "2 printed numbers are" in said
+    assert "printed numbers" not in page_one.never_started(starts, NONE)
     assert page_one.never_started(starts.assign(failed=0), NONE) == ""
 
 
@@ -96,7 +96,7 @@ def test_flops_that_are_wrong_are_named_and_what_they_show_is_said():
     wrong = judged(table="IV", pruner="synflow", compression=0.2, published=9.3, mean=257.2, verdict=audit.CONTRADICTED)
     said = page_one.flops(numbers(early, wrong, judged(table="IV")))
     assert "but for 1 of 3.** SynFlow's 9.3 million at compression 0.2 should read 257.2." in said
-    assert "done before any training" in said and "done before any training" not in page_one.flops(wrong)
+    assert "came before training" in said and "came before training" not in page_one.flops(wrong)
     assert page_one.flops(judged(table="IV")).startswith("**FLOPs come out again.** So do all 1")
     assert page_one.flops(NONE) == page_one.inference(NONE) == ""
 
