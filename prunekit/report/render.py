@@ -16,7 +16,7 @@ from .shown import LONG_LINE, MIME, first_sentence
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _ROWS = {False: 30, True: 12}  # that a page of the PDF has room for; True: of a table of texts
-_LINE, _COLUMN = 130, 14  # characters of a table's line that it has room for; a longer cell takes several lines
+_LINE, _COLUMN = 140, 14  # characters of a table's line that it has room for; a longer cell takes several lines
 _BREAKS = re.compile(r"(?<=\w[_:/])(?=\w)")  # where a long name may go on in the next line
 
 
