@@ -130,6 +130,8 @@ def status(
     done = len(records) - len(failures)
     missing = len(results.trials) - len(records)
     typer.echo(f"{profile}: {len(results.trials)} trials, {done} done, {missing} missing, {len(failures)} failed")
+    if published := sum(id_ not in records for id_ in results.good):
+        typer.echo(f"  {published} of those missing here are published, and in the report all the same")
     if left := estimate.time_left(results, device):
         memory = f", and {left.memory / 1e9:.1f} GB of memory a process" if left.memory else ""
         typer.echo(f"  about {left.time} to go{memory}, by what like trials took ({left.machines})")
@@ -172,6 +174,7 @@ def export(
     compression: Annotated[float | None, typer.Option()] = None,
     seed: Annotated[int | None, typer.Option()] = None,
     only: Annotated[str, typer.Option(help="The section that it is in.")] = "sweep",
+    assignments: Set = None,
     data_dir: DataDir = None,
     runs_dir: RunsDir = None,
     device: Device = "auto",
@@ -189,7 +192,7 @@ def export(
     places.check_writable("--out", out.parent)
     wanted = {"dataset": dataset, "model": model, "pruner": pruner, "compression": compression, "seed": seed}
     if params.is_profile(trial) or any(value is not None for value in wanted.values()):
-        results = running.opened(trial, runs_dir, None)
+        results = running.opened(trial, runs_dir, assignments)
         running.ids(results, [only])
         one = export_room.chosen(results, only, wanted)
         record = results.good.get(one.id)

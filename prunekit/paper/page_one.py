@@ -78,10 +78,8 @@ def answer(sweep: pd.DataFrame, unpruned: pd.DataFrame, judged: pd.DataFrame) ->
 def _others(by: pd.Series, verdict: pd.Series) -> str:
     """What became of those that do not agree."""
     kinds = {
-        f"{by.get(audit.FAILED_START, 0)} are runs that never started": by.get(audit.FAILED_START, 0),
-        f"{by.get(audit.ELSEWHERE, 0)} come out in another group's runs of the course code, not in ours": by.get(
-            audit.ELSEWHERE, 0
-        ),
+        f"{by.get(audit.FAILED_START, 0)} match runs that never started": by.get(audit.FAILED_START, 0),
+        f"{by.get(audit.ELSEWHERE, 0)} are reproduced by another group's runs, not by ours": by.get(audit.ELSEWHERE, 0),
         f"{verdict.get(audit.UNDECIDED, 0)} are open": verdict.get(audit.UNDECIDED, 0),
         f"{verdict.get(audit.CONTRADICTED, 0)} lies outside our runs": verdict.get(audit.CONTRADICTED, 0) == 1,
         f"{verdict.get(audit.CONTRADICTED, 0)} lie outside our runs": verdict.get(audit.CONTRADICTED, 0) > 1,
@@ -94,11 +92,14 @@ def _best(dataset: Any, sweep: pd.DataFrame, unpruned: pd.DataFrame) -> str:
     """Which pruner does best on a dataset at the compression nearest to 1, beside the unpruned network."""
     near = float(min(sweep.compression, key=lambda c: abs(c - 1)))
     trials = accuracies(sweep[sweep.compression == near]).query("accuracy == 'top-1' and counts").dropna(subset="value")
-    means = trials[trials.started].groupby("pruner", sort=False).value.mean().sort_values()
+    means = (
+        trials[trials.started].groupby("pruner", sort=False).value.mean().sort_values(ascending=False, kind="stable")
+    )
     where = f"On {title('dataset', dataset)} at compression {compression(near)}"
     if means.empty:
         return f"**{where} no network started to learn.**" if len(trials) else f"**{where} nothing was trained.**"
-    best = f"{title('pruner', means.index[-1])} does best: {means.iloc[-1]:.1f} % are right"
+    verb = "does best" if trials.pruner.nunique() > 1 else "is the only pruner"
+    best = f"{title('pruner', means.index[0])} {verb}: {means.iloc[0]:.1f} % are right"
     dense = unpruned[(unpruned.dataset == dataset) & unpruned.started].merge(
         sweep[["model", "width"]].drop_duplicates()
     )
@@ -136,9 +137,10 @@ def pruning_helped(gains: pd.DataFrame) -> str:
     unit = "top-5" if chance(best.dataset) <= 1 else "top-1"
     runs = "one run that started" if best.unpruned_runs == 1 else f"{best.unpruned_runs} runs"
     return (
-        f"**Pruning helped.** After ten epochs on {title('dataset', best.dataset)} {title('pruner', best.pruner)} with "
-        f"a tenth of the weights reaches {best.pruned:.1f} %, the unpruned network {best.unpruned:.1f} % ({unit}; {runs}). "
-        "The paper had no unpruned network to see it by. [Seeds](#what-pruning-is-worth)"
+        f"**Pruning can help.** After ten epochs on {title('dataset', best.dataset)} {title('pruner', best.pruner)} with "
+        f"a tenth of the weights reaches {best.pruned:.1f} %, the unpruned network {best.unpruned:.1f} % ({unit}, "
+        f"{best.gain:+.1f} ± {best.gain_interval:.1f}; {runs}). The paper ran no unpruned network. "
+        "[What pruning is worth](#what-pruning-is-worth)"
     )
 
 
@@ -151,7 +153,7 @@ def never_started(starts: pd.DataFrame, judged: pd.DataFrame) -> str:
     likely = int((judged.by == audit.FAILED_START).sum())
     second = f"{likely} printed numbers are most likely such runs." if likely else "They are counted, not averaged."
     return (
-        f"**A network may never start to learn.** {failed} of {runs} networks that a signal passes stayed at chance to the end, "
+        f"**A network may never start to learn.** {failed} of {runs} networks whose signal passes before training stayed at chance to the end, "
         f"pruned or not. {second} [Which start](#which-networks-start)"
     )
 
@@ -160,11 +162,12 @@ def one_run(ranks: dict[str, int], needed: pd.DataFrame) -> str:
     """How little one seed tells; from `variation.rankings` and `variation.needed`."""
     if not ranks["settings"] or needed.empty:
         return ""
-    dataset, least = needed.index[0], needed.apart.iloc[0]
+    dataset, least = needed.index[0], needed.iloc[0]
+    shared = "" if pd.isna(least.paired) else f", or {least.paired:.0f} seeds that both share"
     return (
         f"**One run tells little.** Two seeds name the same best pruner in {ranks['same_winner']} of {ranks['settings']} "
-        f"settings. To tell one point of accuracy on {title('dataset', str(dataset))} takes {least:.0f} runs of each "
-        "pruner. [Seeds](#seeds)"
+        f"pairs of seeds. To tell one point of accuracy on {title('dataset', str(dataset))} takes {least.apart:.0f} runs "
+        f"of each pruner{shared}. [Seeds](#seeds)"
     )
 
 
@@ -176,7 +179,7 @@ def flops(judged: pd.DataFrame) -> str:
     wrong = rows[rows.verdict == audit.CONTRADICTED]
     early = rows[(rows.pruner == "magnitude") & (rows.by == audit.READING)]
     shown = (
-        " They show that magnitude pruning came before training, not after 100 epochs as the text says."
+        " The FLOPs show that magnitude pruning came before training, not after 100 epochs as the text says."
         if len(early) > len(rows[rows.pruner == "magnitude"]) / 2
         else ""
     )
@@ -185,7 +188,7 @@ def flops(judged: pd.DataFrame) -> str:
     worst = wrong.iloc[int((wrong["mean"] / wrong.published - 1).abs().argmax())]
     return (
         f"**FLOPs come out again, but for {len(wrong)} of {len(rows)}.** {title('pruner', worst.pruner)}'s "
-        f"{worst.published:g} million at compression {worst.compression:g} should read {worst['mean']:.1f}.{shown} "
+        f"{worst.published:g} million on {title('dataset', worst.dataset)} at compression {worst.compression:g} should read {worst['mean']:.1f}.{shown} "
         "[FLOPs](#flops)"
     )
 
@@ -197,8 +200,8 @@ def inference(judged: pd.DataFrame) -> str:
     theirs, seconds = inference_elsewhere(), printed("III")["cifar10"]
     return (
         f"**“Inference time” is the time of whole trials.** The paper prints {seconds.min():.0f} to {seconds.max():.0f} s for "
-        f"CIFAR-10; one test took others with its code {theirs.least.min():.1f} to {theirs.most.max():.1f} s. "
-        "[Numbers](#what-the-numbers-turn-out-to-be)"
+        f"CIFAR-10; with the same code, others measured {theirs.least.min():.1f} to {theirs.most.max():.1f} s for one test. "
+        "[Table III](#table-iii-is-of-whole-trials)"
     )
 
 

@@ -190,7 +190,7 @@ def rankings(ranks: dict[str, int]) -> str:
     if not ranks["settings"]:
         return ""
     return (
-        f"Two seeds name the same best pruner in {ranks['same_winner']} of {ranks['settings']} comparisons at compression 1 or less, and "
+        f"Two seeds name the same best pruner in {ranks['same_winner']} of {ranks['settings']} pairs of seeds at compression 1 or less, and "
         f"order {ranks['same_order']} of {ranks['orders']} pairs of pruners alike, where tossed coins would order half "
         "(networks that started, without GraSP)."
     )
@@ -209,7 +209,7 @@ def rounding(pairs: pd.DataFrame) -> str:
     """How much the same seed varies with the arithmetic; from `variation.pairs`."""
     some = pairs.query("failed == 0 and pruner != 'grasp'")
     return "\n\n".join(
-        f"**{title('dataset', str(dataset))}:** the same seed twice is not the same number: {len(group)} pairs, of which one was "
+        f"**{title('dataset', str(dataset))}:** the same seed twice is not the same number: {len(group)} pairs of runs, one of each "
         f"computed in {precision}, differ by {group.difference.mean():+.2f} points in the mean, with a standard deviation "
         f"of {group.difference.std():.1f}."
         for (dataset, precision), group in some.groupby(["dataset", "precision"], sort=False)

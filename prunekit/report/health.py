@@ -40,8 +40,8 @@ _ON_PAGE_ONE: dict[Section, str] = {
     "layers": "layers",
     "labels": "labels",
     "controls": "controls",
-    "steps": "steps",
-    "passes": "zeros",
+    "steps": "pruning in steps",
+    "passes": "what zeros are worth",
 }
 _WHERE = {
     "gpu": "GPU",
@@ -135,13 +135,9 @@ def not_known(results: Results) -> str:
         trials = results.sections[section]
         if lack := sum(trial.id not in results.records for trial in trials):
             (none if lack == len(trials) else some).append(name)
-    if none and some:
-        told = f"nothing was run on {listed(none)}; of {listed(some)} some trials lack"
-    elif none or some:
-        told = f"nothing was run on {listed(none)}" if none else f"of {listed(some)} some trials lack"
-    else:
-        return ""
-    return f"**Not known yet:** {told}. [What lacks](#what-lacks)"
+    told = [f"**Not run:** {listed(none)}."] if none else []
+    told += [f"**In part:** {listed(some)}."] if some else []
+    return " ".join([*told, "[What is missing](#what-is-missing)"]) if told else ""
 
 
 def how_it_ran(results: Results) -> str:
@@ -172,7 +168,7 @@ def lacking(results: Results, sections: Iterable[Section] = tuple(_TITLES)) -> s
             told = ", ".join(
                 f"{title('dataset', name)} {_of_seeds(missing, trials, name)}" for name in _datasets(missing)
             )
-            lines.append(f"- **{_TITLES[section]}:** {len(missing)} of its {len(trials)} trials lack: {told}.")
+            lines.append(f"- **{_TITLES[section]}:** {len(missing)} of its {len(trials)} trials are missing: {told}.")
     return "\n".join(lines)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__, saved
-from ..errors import UserError, safe_repr
+from ..errors import UserError, safe_repr, shown
 from . import machine, runner, store
 from .artifacts import Artifacts
 from .results import Results
@@ -46,9 +46,15 @@ def chosen(results: Results, section: str, wanted: Mapping[str, Any]) -> Trial:
     given = {field: value for field, value in wanted.items() if value is not None}
     trials = results.sections[section]  # type: ignore[index]
     found = [trial for trial in trials if all(getattr(trial, field) == value for field, value in given.items())]
-    told = " ".join(f"--{field} {value}" for field, value in given.items())
+    for field, value in given.items():
+        known = list(dict.fromkeys(str(getattr(trial, field)) for trial in trials))
+        if str(value) not in known and value not in [getattr(trial, field) for trial in trials]:
+            raise UserError(
+                f"{results.params.profile} has no {field} {shown(value)} in {section}; it has {', '.join(known)}"
+            )
     if not found:
-        raise UserError(f"{results.params.profile} has no trial in {section} with {told or 'anything'}; see --only")
+        told = " ".join(f"--{field} {value}" for field, value in given.items())
+        raise UserError(f"{results.params.profile} has no trial in {section} with {told}")
     apart = {field: list(dict.fromkeys(getattr(trial, field) for trial in found)) for field in wanted}
     several = [f"--{field} {values[0]}" for field, values in apart.items() if len(values) > 1]
     if len(found) > 1:

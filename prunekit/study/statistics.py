@@ -85,12 +85,16 @@ def leaders(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a row a dataset, model and compression: the pruner of the highest mean top-1, its lead over the second.
 
     first, top1 (%), second, lead and lead_interval (points, paired on seeds), seeds (of both); of the networks that
-    started to learn. Where none did there is no row, where one pruner's alone did no second.
+    started to learn. Where none did, or there is one pruner, there is no row; where one pruner's alone did no second.
     """
     rows: list[dict[str, Any]] = []
     by = ["dataset", "model", "compression"]
-    for key, cell in frame[frame.started].groupby(by, sort=False):
-        means = cell.groupby("pruner", sort=False).top1.mean().astype(float).sort_values(ascending=False)
+    several = frame.groupby(by).pruner.transform("nunique") > 1
+    order = {name: place for place, name in enumerate(dict.fromkeys(frame.dataset))}
+    for key, cell in sorted(
+        frame[frame.started & several].groupby(by), key=lambda one: (order[one[0][0]], *one[0][1:])
+    ):
+        means = cell.groupby("pruner", sort=False).top1.mean().astype(float).sort_values(ascending=False, kind="stable")
         row: dict[str, Any] = dict(zip(by, key, strict=True)) | {"first": means.index[0], "top1": means.iloc[0]}
         gaps = difference(cell, means.index[0], means.index[1]) if len(means) > 1 else means[:0]
         row |= {"second": means.index[1] if len(means) > 1 else "–", "lead": gaps.mean()}

@@ -57,7 +57,7 @@ def test_the_answer_counts_what_became_of_the_main_table():
     wrong = judged(verdict=audit.CONTRADICTED)
     said = page_one.answer(sweep(), UNPRUNED, numbers(*[judged()] * 20, failed, failed, wrong))
     assert said == (
-        "**Its accuracies come out again.** Of 23 in its main table 20 agree with our runs, 2 are runs that never "
+        "**Its accuracies come out again.** Of 23 in its main table 20 agree with our runs, 2 match runs that never "
         "started and 1 lies outside our runs."
     )
     said = page_one.answer(sweep(), UNPRUNED, numbers(judged(), wrong, wrong))
@@ -78,7 +78,10 @@ def test_pruning_helped_where_its_gain_exceeds_its_interval():
     row = {"dataset": "cifar100", "pruner": "synflow", "pruned": 73.1, "unpruned": 60.7, "unpruned_runs": 1}
     gains = pd.DataFrame([row | {"gain": 12.4, "gain_interval": 4.8}, row | {"gain": 1.0, "gain_interval": 4.8}])
     said = page_one.pruning_helped(gains)
-    assert "SynFlow with a tenth of the weights reaches 73.1 %, the unpruned network 60.7 % (top-5; one run" in said
+    assert (
+        "SynFlow with a tenth of the weights reaches 73.1 %, the unpruned network 60.7 % (top-5, +12.4 ± 4.8; one run"
+        in said
+    )
     assert page_one.pruning_helped(gains[1:]) == page_one.pruning_helped(gains[:0]) == ""
 
 
@@ -86,7 +89,7 @@ def test_networks_that_never_start_are_counted_among_those_that_a_signal_passes(
     starts = pd.DataFrame({"at_init": ["passes", "passes", "severed"], "runs": [63, 52, 5], "failed": [1, 6, 5]})
     printed = judged(by=audit.FAILED_START)
     said = page_one.never_started(starts, numbers(printed, printed))
-    assert "7 of 115 networks that a signal passes" in said and "2 printed numbers are" in said
+    assert "7 of 115 networks whose signal passes" in said and "2 printed numbers are" in said
     assert "printed numbers" not in page_one.never_started(starts, NONE)
     assert page_one.never_started(starts.assign(failed=0), NONE) == ""
 
@@ -95,7 +98,7 @@ def test_flops_that_are_wrong_are_named_and_what_they_show_is_said():
     early = judged(table="IV", pruner="magnitude", verdict=audit.EXPLAINED, by=audit.READING)
     wrong = judged(table="IV", pruner="synflow", compression=0.2, published=9.3, mean=257.2, verdict=audit.CONTRADICTED)
     said = page_one.flops(numbers(early, wrong, judged(table="IV")))
-    assert "but for 1 of 3.** SynFlow's 9.3 million at compression 0.2 should read 257.2." in said
+    assert "but for 1 of 3.** SynFlow's 9.3 million on CIFAR-10 at compression 0.2 should read 257.2." in said
     assert "came before training" in said and "came before training" not in page_one.flops(wrong)
     assert page_one.flops(judged(table="IV")).startswith("**FLOPs come out again.** So do all 1")
     assert page_one.flops(NONE) == page_one.inference(NONE) == ""

@@ -293,10 +293,12 @@ def test_a_report_of_what_is_there_starts_no_trial_says_what_lacks_and_leaves_th
     text = (own / "report.md").read_text()
     assert "**Seeds:** 0, 1, 7\n" in text
     sections = {part.partition("\n")[0]: part for part in f"\n{text}".split("\n# ")[1:]}
-    assert "**Not known yet:** nothing was run on " in sections["Pruning before training, run again"]
+    assert "**Not run:** " in sections["Pruning before training, run again"]
     assert "What a zero is worth" not in sections, "nothing is said of what was not run"
     lacks = sections["What was run, and where"]
-    assert "- **Table II:** 40 of its 60 trials lack: Digits 20 (seed 0, 7), Digit pairs 20 (seed 0, 7)." in lacks
+    assert (
+        "- **Table II:** 40 of its 60 trials are missing: Digits 20 (seed 0, 7), Digit pairs 20 (seed 0, 7)." in lacks
+    )
     assert "- **Table Z, what zeros are worth:** none of its 10 trials has been run." in lacks
     assert yaml.safe_load((own / "params.yaml").read_text())["seeds"] == [0, 1, 7]
     assert set(pd.read_csv(own / "tables" / "table2_accuracy_by_compression.csv").seeds) == {1}

@@ -61,17 +61,15 @@ def test_what_lacks_is_said_a_line_a_section(tiny):
     records = {trial.id: record(trial) for trial in (first, second)}
     lines = health.lacking(with_records(tiny, records), ["sweep", "unpruned", "described", "arithmetic"]).splitlines()
     assert lines == [
-        "- **Table II:** 2 of its 4 trials lack: Digits 2.",
+        "- **Table II:** 2 of its 4 trials are missing: Digits 2.",
         "- **Beside Tables I and II, in many steps or after other epochs before pruning:** none of its 1 trials has "
         "been run.",
     ]
     assert health.not_known(with_records(tiny, records)) == (
-        "**Not known yet:** of accuracy by dataset, accuracy by compression, seconds, FLOPs and layers some trials "
-        "lack. [What lacks](#what-lacks)"
+        "**In part:** accuracy by dataset, accuracy by compression, seconds, FLOPs and layers. "
+        "[What is missing](#what-is-missing)"
     )
-    assert health.not_known(with_records(tiny, {})).startswith(
-        "**Not known yet:** nothing was run on accuracy by dataset, "
-    )
+    assert health.not_known(with_records(tiny, {})).startswith("**Not run:** accuracy by dataset, ")
     assert "2 of 7 trials of the profile `tiny` ran on " in health.how_it_ran(with_records(tiny, records))
     assert health.how_it_ran(with_records(tiny, {})) == ""
     assert health.failures(with_records(tiny, records)) == "No trial failed and 5 have not been run."
@@ -84,7 +82,7 @@ def test_seeds_that_lack_are_named_where_others_do_not():
     records = {trial.id: record(trial) for trial in study.sections["sweep"] if trial.seed != 1}
     assert (
         health.lacking(with_records(study, records), ["sweep"])
-        == "- **Table II:** 4 of its 12 trials lack: Digits 4 (seed 1)."
+        == "- **Table II:** 4 of its 12 trials are missing: Digits 4 (seed 1)."
     )
 
 

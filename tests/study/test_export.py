@@ -112,7 +112,7 @@ def test_a_trial_is_singled_out_by_its_profile(tmp_path, tiny_profile, called):
     file = tmp_path / "net.safetensors"
     for words, line in (
         ((), "4 trials of tiny in sweep are such; add --pruner synflow, --compression 0.5 or another"),
-        (("--pruner", "snip"), "tiny has no trial in sweep with --pruner snip; see --only"),
+        (("--pruner", "snip"), "tiny has no pruner snip in sweep; it has synflow, random"),
         (("--only", "steps"), "--only steps: tiny has no trials there"),
     ):
         done = called("export", tiny_profile, *words, "--out", file)
