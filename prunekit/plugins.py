@@ -5,18 +5,16 @@ A function is known by its source, so that what an edit changes is run again; an
 
 from __future__ import annotations
 
-import dis
-import hashlib
 import importlib
 import inspect
 import os
 import re
 import sys
-import textwrap
-from collections.abc import Callable, Collection, Iterator
-from types import CodeType, FunctionType
+from collections.abc import Callable, Collection
+from types import FunctionType
 from typing import Any
 
+from . import fingerprint
 from .errors import UserError, exception_summary, safe_repr, suggestion
 from .names import BY_KIND
 
@@ -76,13 +74,8 @@ def find(kind: str, name: str) -> FunctionType:
 
 
 def digest(kind: str, name: str) -> str:
-    """Return 16 hexadecimal digits that tell a function's source: its text, and what it uses of its own module.
-
-    Those are functions and classes, and numbers and words in variables, as far as they reach. Raises as `find`.
-    """
-    parts: dict[str, str] = {}
-    _collect(find(kind, name), parts)
-    return hashlib.sha256(repr(sorted(parts.items())).encode()).hexdigest()[:16]
+    """Return 16 hexadecimal digits that tell a function's source and all that it reaches; raises as `find`."""
+    return fingerprint.digest(find(kind, name))
 
 
 def packed(keys: Collection[tuple[str, str]]) -> bytes:
@@ -116,60 +109,10 @@ def _check(kind: str, name: str, function: Any) -> None:
     if not isinstance(function, FunctionType):
         raise UserError(f"{kind} {name} is a {type(function).__name__}; it must be a function")
     try:
-        _collect(function, {})
+        fingerprint.digest(function)
+    except UserError as error:
+        raise UserError(f"{kind} {name} uses {error}") from None
     except (OSError, TypeError) as error:
         raise UserError(
             f"the source of {kind} {name} cannot be read ({exception_summary(error)}); write it to a file"
         ) from None
-
-
-def _collect(thing: Any, parts: dict[str, str]) -> None:
-    """Add the sources of a function or class, and of what it uses of its module, to `parts`."""
-    if isinstance(thing, type):
-        parts[thing.__qualname__] = _class_source(thing)
-        for name, value in [*(("", base) for base in thing.__bases__), *vars(thing).items()]:
-            _add(f"{thing.__qualname__}.{name}", value, thing.__module__, parts)
-        return
-    function = inspect.unwrap(thing)
-    if function.__qualname__ in parts:
-        return
-    parts[function.__qualname__] = textwrap.dedent(inspect.getsource(function))
-    used = dict(inspect.getclosurevars(function).nonlocals)
-    used |= {name: function.__globals__[name] for name in _names(function.__code__) if name in function.__globals__}
-    for name, value in used.items():
-        _add(name, value, function.__module__, parts)
-
-
-def _class_source(thing: type) -> str:
-    """Return the text of a class; the names of what it is made from where Python cannot tell, as in a notebook."""
-    try:
-        return textwrap.dedent(inspect.getsource(thing))
-    except (OSError, TypeError):
-        return repr([base.__qualname__ for base in thing.__bases__])
-
-
-def _add(name: str, value: Any, module: str, parts: dict[str, str]) -> None:
-    value = getattr(value, "__func__", getattr(value, "fget", value))  # of methods and properties
-    if isinstance(value, (FunctionType, type)):
-        made = inspect.unwrap(value)
-        written = isinstance(made, type) or made.__code__.co_filename != "<string>"  # not by dataclass from its fields
-        if written and made.__module__ == module and value.__qualname__ not in parts:
-            _collect(value, parts)
-    elif not name.endswith("__") and _plain(value):
-        parts[name] = repr(value)
-
-
-def _names(code: CodeType) -> Iterator[str]:
-    """Yield the names that a function's code looks up in its module, and functions in it; not attributes."""
-    yield from (one.argval for one in dis.get_instructions(code) if one.opname in {"LOAD_GLOBAL", "LOAD_NAME"})
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _names(constant)
-
-
-def _plain(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(map(_plain, [*value, *value.values()]))
-    if isinstance(value, (list, tuple)):
-        return all(map(_plain, value))
-    return value is None or isinstance(value, (bool, int, float, complex, str, bytes))

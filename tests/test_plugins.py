@@ -2,6 +2,7 @@
 
 import importlib
 import itertools
+import linecache
 import subprocess
 import sys
 import threading
@@ -101,6 +102,75 @@ Choice.other = Other
     assert one != other
 
 
+USES = "\ndef f(net, batches, generator):\n    return P()\n"
+REACHED = [  # what f uses, and an edit of it, at §
+    ("S = [{1, §}, 3]\ndef P(): return S", "2", "4"),
+    ("S = {'a': (1, frozenset('§'))}\ndef P(): return S", "b", "c"),
+    ("import numpy as np\nS = np.float§(1)\ndef P(): return S", "32", "64"),
+    ("import torch\nS = torch.zeros(§)\ndef P(): return S", "2, 3", "3, 2"),
+    ("import torch\nS = {'w': torch.§s(2).bfloat16()}\ndef P(): return S", "one", "zero"),
+    ("class C:\n    def __init__(self, a): self.a = a\nS = C([§])\ndef P(): return S.a", "1", "2"),
+    ("class C:\n    __slots__ = ('a',)\nS = C()\nS.a = len('x§')\ndef P(): return S.a", "", "y"),
+    ("class C:\n    def __call__(self): return §\nP = C()", "1", "2"),
+    ("class C:\n    def g(self): return §\nP = C().g", "1", "2"),
+    ("import functools\ndef g(a, b): return a\nP = functools.partial(g, b=[§], a=0)", "1", "2"),
+    ("import functools\n@functools.cache\ndef g(): return §\ndef P(): return g()", "1", "2"),
+    ("P = [lambda: 0, lambda: 1][§]\nQ = 0", "1", "0"),
+    ("def make(n):\n    def h(): return n\n    return h\nT = [make(1), make(§)]\ndef P(): return T[1]()", "2", "3"),
+    ("Z = §\ndef P(*, p=[Z]): return p", "1", "2"),
+    ("from math import § as A\ndef P(): return A", "sin", "cos"),
+    ("from torch.nn.functional import §elu as A\ndef P(): return A", "r", "g"),
+    ("import torch.nn.§ as A\ndef P(): return A", "functional", "init"),
+    ("from torch import nn\nclass B(nn.§): pass\nclass C(B): pass\nA = C\ndef P(): return A", "Tanh", "ReLU"),
+    ("import enum\nclass E(enum.Enum):\n    a = 1\n    b = 2\nS = E.§\ndef P(): return S", "a", "b"),
+    (
+        "def twice(n):\n"
+        "    def of(g):\n"
+        "        def h(): return n * g()\n"
+        "        return h\n"
+        "    return of\n"
+        "@twice(§)\n"
+        "def P(): return 1\n"
+        "Q = 0",
+        "2",
+        "3",
+    ),
+    ("from helper import P", "1", "2"),
+    ("import helper as h\ndef P(): return h.P()", "1", "2"),
+    ("def P():\n    from helper import P\n    return P()", "1", "2"),
+]
+
+
+@pytest.mark.parametrize(("text", "one", "other"), REACHED)
+def test_digest_tells_what_a_function_reaches(tmp_path, monkeypatch, text, one, other):
+    """The module helper is the user's own too, and is edited each time."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    name, digests = f"reaches{next(_count)}", []
+    for number, words in enumerate((one, other, one)):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        monkeypatch.delitem(sys.modules, "helper", raising=False)
+        Path("helper.py").write_text(f"def P(): return {1 + number % 2}\n")
+        now = text.replace("§", words)
+        Path(f"{name}.py").write_text(f"#{' ' * number}\n{now}{USES}")  # of another size, or the compiled one would do
+        importlib.invalidate_caches()
+        linecache.clearcache()
+        digests.append(plugins.digest("pruner", f"{name}:f"))
+    assert digests[0] != digests[1] and digests[0] == digests[2]
+
+
+@pytest.mark.parametrize(
+    "text", ["import threading\nS = threading.Lock()", "S = open(__file__)", "S = (n for n in [1])"]
+)
+def test_what_an_edit_of_cannot_be_told_is_refused_by_name(tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    name = f"reaches{next(_count)}"
+    Path(f"{name}.py").write_text(f"{text}\ndef f(net, batches, generator):\n    return S\n")
+    with pytest.raises(UserError, match=f"{name}:f uses S "):
+        plugins.digest("pruner", f"{name}:f")
+
+
 def test_digest_is_the_same_in_every_process(module):
     name = f"{module()}:first"
     code = f"from prunekit import plugins; print(plugins.digest('pruner', {name!r}))"
@@ -173,6 +243,6 @@ print(plugins.find("pruner", {name!r})({{"w": 2}}, None, None))
 def test_what_cannot_travel_is_one_line(module, monkeypatch):
     name = module()
     function = plugins.find("pruner", f"{name}:second")
-    monkeypatch.setattr(function, "__defaults__", (threading.Lock(),))
+    monkeypatch.setattr(function, "lock", threading.Lock(), raising=False)
     with pytest.raises(UserError, match=f"{name}:second cannot be sent to another process .*--workers 1"):
         plugins.packed([("pruner", f"{name}:second")])
