@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import operator
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
-from . import masks
+from . import masks, models
 from .masks import Masks
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
@@ -54,6 +53,7 @@ def compact(net: nn.Module, kept: Masks, input_shape: tuple[int, int, int]) -> C
     is unchanged. Raises ValueError for a layer or an operation that compaction does not know, or whose use it cannot
     follow.
     """
+    models.prunable(net)  # refuses what deepcopy would in words of its own
     pruned = copy.deepcopy(net).eval()
     masks.apply(pruned, kept)
     nodes = _followed(pruned, kept, input_shape)
@@ -237,24 +237,20 @@ def _smaller(node: _Node, rows: Tensor, live: Tensor) -> tuple[nn.Module, tuple[
     if isinstance(layer, nn.Linear):
         new = nn.Linear(len(columns), len(rows), bias is not None)
     else:
-        shape: Any = (layer.kernel_size, layer.stride, layer.padding, layer.dilation)
-        kind: Callable[..., nn.Conv2d] = nn.Conv2d if uniform else _Mapped
-        new = kind(len(columns), len(rows), *shape, bias=bias is not None)
+        shape: tuple[Any, Any, Any, Any] = (layer.kernel_size, layer.stride, layer.padding, layer.dilation)
+        new = nn.Conv2d(len(columns), len(rows), *shape, bias=bias is not None)
     _put(new, "weight", weight)
     if bias is not None:
         _put(new, "bias", bias)
-    if isinstance(new, _Mapped):
+    if not uniform:
         new.register_buffer("shift", shift.clone())
+        new.register_forward_hook(_add_shift)
     return new.train(layer.training), (rows, columns)
 
 
-class _Mapped(nn.Conv2d):
-    """A convolution that adds to its output a map, the same for every image."""
-
-    shift: Tensor
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x) + self.shift
+def _add_shift(layer: nn.Module, _: Any, output: Tensor) -> Tensor:
+    """A hook after a convolution, that adds a map, the same for every image."""
+    return output + layer.get_buffer("shift")
 
 
 def _apply(layer: nn.Conv2d | nn.Linear, weight: Tensor, x: Tensor) -> Tensor:

@@ -232,9 +232,8 @@ def _array(value: Any) -> Any:
     """Return a tensor or an array as a numpy array, None of other values."""
     torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
     if torch and isinstance(value, torch.Tensor) and value.layout == torch.strided and not value.is_quantized:
-        return (
-            value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy() if value.numel() else numpy.zeros(0)
-        )
+        whole = value.detach().cpu().contiguous().flatten()
+        return whole.view(torch.uint8).numpy() if len(whole) else whole.numpy()
     return numpy.asarray(value) if numpy and isinstance(value, (numpy.ndarray, numpy.generic)) else None
 
 

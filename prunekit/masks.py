@@ -2,15 +2,11 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
-from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 
-from . import models
+from . import models, paths
 
 Masks = dict[str, Tensor]
 SCOPES = ("global", "local")
@@ -75,10 +71,9 @@ def from_scores(
 
 @torch.no_grad()
 def apply(net: nn.Module, masks: Masks) -> None:
-    """Set the pruned weights of `net` to zero, in place."""
-    weights = models.prunable(net)
-    for name, mask in masks.items():
-        weights[name].mul_(mask)
+    """Set the pruned weights of `net` to zero, in place; raises ValueError for masks of another network."""
+    for name, weight in models.chosen(net, masks).items():
+        weight.mul_(masks[name])
 
 
 def shuffled(masks: Masks, order: torch.Generator) -> Masks:
@@ -98,10 +93,21 @@ def health(net: nn.Module, masks: Masks, input_shape: tuple[int, int, int]) -> H
     A weight is effective if some path of kept weights leads from an input through it to an output: in the network
     whose weights are the masks, its derivative of the summed output is then positive. Masks are collapsed when no
     signal reaches the output: nothing kept connects it to the input. A layer that keeps nothing may do that, but not
-    where a shortcut leads around it. An output channel is dead when none of its weights is effective.
+    where a shortcut leads around it. An output channel is dead when none of its weights is effective. A layer without
+    a mask is whole. Raises ValueError for a network that cannot be pruned, masks of another, and, naming it, an
+    operation whose paths are not known.
     """
+    models.chosen(net, masks)
     kept = {name: _doubles(mask).requires_grad_() for name, mask in masks.items()}
-    slopes = torch.autograd.grad(_paths(net, kept, input_shape), list(kept.values()))
+    image = _doubles(torch.ones(1, *input_shape, device=next(net.parameters()).device)).requires_grad_()
+    was_training = net.training
+    net.eval()
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            flow = paths.flow(net, kept, models.prunable(net), image)
+            slopes = torch.autograd.grad(flow, list(kept.values()))
+    finally:
+        net.train(was_training)
     layers = {}
     for (name, mask), slope in zip(masks.items(), slopes, strict=True):
         live = ((slope > 0) & mask).count_nonzero(tuple(range(1, mask.ndim)))  # an output channel
@@ -171,55 +177,7 @@ def _bounds(flat: Tensor, within: Tensor | None, k: int) -> tuple[Tensor | float
     return low, high
 
 
-def _paths(net: nn.Module, kept: dict[str, Tensor], input_shape: tuple[int, int, int]) -> Tensor:
-    """Return, in float64, the summed output of `net` where nothing but the weights `kept` stops a signal."""
-    rest = {name: torch.zeros_like(p, dtype=torch.float64) for name, p in net.named_parameters() if name not in kept}
-    image = torch.ones(1, *input_shape, device=next(net.parameters()).device)
-    was_training = net.training
-    net.eval()
-    try:
-        with _PathsAlone():
-            return functional_call(net, kept | rest, (_doubles(image),)).sum()
-    finally:
-        net.train(was_training)
-
-
 def _doubles(tensor: Tensor) -> Tensor:
     """A convolution's weights or images go into the layout that CPUs convolve fastest."""
     layout = torch.channels_last if tensor.ndim == 4 else torch.preserve_format
     return tensor.to(torch.float64, memory_format=layout)
-
-
-class _PathsAlone(TorchFunctionMode):
-    """While on, only weights stop a signal that is not negative: given 0 and 1 for them, a network counts paths."""
-
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if function in _PASSED_THROUGH:
-            return (
-                args[0] if args else kwargs["input"]
-            ).clone()  # as new as what the function returns, since the next may write over it
-        # A maximum hides the paths that it does not choose.
-        return _POOLS.get(function, function)(*args, **kwargs)
-
-
-def _average_pool(
-    image: Tensor,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Tensor:
-    if dilation not in (1, (1, 1), [1, 1]):
-        raise ValueError("paths through a max pool with dilation are not known; use one without")
-    return F.avg_pool2d(image, kernel_size, stride, padding, ceil_mode)
-
-
-_PASSED_THROUGH = {F.batch_norm, torch.batch_norm}
-_PASSED_THROUGH |= {F.leaky_relu, F.elu, F.selu, F.celu, F.gelu, F.silu, F.mish, F.softplus, F.hardswish, F.hardsigmoid}
-_PASSED_THROUGH |= {F.softmax, F.log_softmax, torch.softmax, torch.log_softmax, Tensor.softmax, Tensor.log_softmax}
-_PASSED_THROUGH |= {F.tanh, torch.tanh, Tensor.tanh, F.sigmoid, torch.sigmoid, Tensor.sigmoid, F.hardtanh, F.relu6}
-_POOLS = {F.max_pool2d: _average_pool, torch.max_pool2d: _average_pool}
-_POOLS |= {F.adaptive_max_pool2d: lambda image, output_size, *_, **__: F.adaptive_avg_pool2d(image, output_size)}

@@ -11,16 +11,18 @@ from functools import partial
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from . import masks, models, plugins
+from . import masks, models, paths, plugins
 from .errors import UserError, exception_summary, safe_repr
 from .names import PRUNERS
 
 Scores = dict[str, Tensor]
 Batches = list[tuple[Tensor, Tensor]]
 SCHEDULES = ("exponential", "linear")
+_PLAIN_ATTENTION = partial(sdpa_kernel, SDPBackend.MATH)  # the fused ones have no second derivative, for GraSP
 _MOST_FLOW = 1e30  # in float32, whose largest is 3e38: slopes are larger by 1/|w|
 
 
@@ -76,12 +78,14 @@ def synflow(net: nn.Module, batches: Batches, generator: Generator | None) -> Sc
     Of batch norm the scale and the shift count like weights and biases; the mean that it subtracts counts as 0, or R
     would not grow with every weight. Where R nears the largest float32, scores are in float64.
     """
-    positive = {name: tensor.detach().abs() for name, tensor in net.state_dict().items()}
-    positive |= {name: mean.zero_() for name, mean in positive.items() if name.endswith("running_mean")}
+    means = {id(module.running_mean) for module in net.modules() if isinstance(module, _BatchNorm)}
+    positive = {name: parameter.detach().abs() for name, parameter in net.named_parameters()}
+    positive |= {name: torch.zeros_like(buffer) for name, buffer in net.named_buffers() if id(buffer) in means}
     ones = torch.ones_like(batches[0][0][:1])
     weights, flow = _flow(net, positive, ones)
     if ones.dtype == torch.float32 and not flow.item() < _MOST_FLOW:
-        doubles = {name: tensor.detach().double() for name, tensor in positive.items()}
+        others = {name: buffer for name, buffer in net.named_buffers() if buffer.is_floating_point()}
+        doubles = {name: tensor.detach().double() for name, tensor in (others | positive).items()}
         weights, flow = _flow(net, doubles, ones.double())
     slopes = torch.autograd.grad(flow, list(weights.values()))
     return {name: g.mul_(w.detach()).abs_() for (name, w), g in zip(weights.items(), slopes, strict=True)}
@@ -146,7 +150,12 @@ def score(
     net.eval()
     try:
         if name in _PRUNERS:
-            return pruner(net, batches, generator, *second)
+            weights = models.prunable(net)
+            with torch.inference_mode(False), torch.enable_grad(), _PLAIN_ATTENTION():
+                scores = pruner(net, batches, generator, *second)
+            if problem := _alike(scores, weights):
+                raise ValueError(f"{name} gives {problem}: it cannot rank those of this network")
+            return scores
         told = {}
         if takes_density(name):
             if density is None:
@@ -177,6 +186,7 @@ def prune(
     Which of equal scores go is drawn from `ties`, as in `masks.from_scores`; `again` is as in `score`. Raises as these
     two do, and ValueError for an unknown schedule or fewer than one step.
     """
+    models.prunable(net)  # refuses what deepcopy would in words of its own
     pruned = copy.deepcopy(net)
     kept: masks.Masks | None = None
     for target in _densities(density, steps, schedule):
@@ -222,9 +232,14 @@ def _wrong(scores: object, weights: dict[str, Tensor]) -> str:
             return f"scores of shape {list(score.shape)} for {key}, whose shape is {list(weight.shape)}"
         if not score.isfinite().all():
             return f"scores for {key} that hold NaN or infinity"
+    return _alike(scores, weights)
+
+
+def _alike(scores: Mapping[str, Tensor], weights: dict[str, Tensor]) -> str:
+    """Return that all scores are equal, "" if they are not, or weights are gone, and so perhaps all signal."""
     first = next(iter(scores.values())).flatten()[0].item()  # the others may lie on another device
     alike = all(bool((score == first).all()) for score in scores.values())
-    lost = any(bool((weight == 0).any()) for weight in weights.values())  # and so perhaps all signal
+    lost = alike and any(bool((weight == 0).any()) for weight in weights.values())
     return f"the same score for every weight, {first:g}" if alike and not lost else ""
 
 
@@ -253,7 +268,8 @@ def _summed_gradients(net: nn.Module, weights: dict[str, Tensor], batches: Batch
 def _flow(net: nn.Module, positive: dict[str, Tensor], ones: Tensor) -> tuple[dict[str, Tensor], Tensor]:
     """Return the weights in `positive` that can be pruned, and the summed output of `net` with it for `ones`."""
     weights = {name: positive[name].requires_grad_() for name in models.prunable(net)}
-    return weights, functional_call(net, positive, (ones,)).sum()
+    with paths.replaced(net, positive), paths.Unbounded():
+        return weights, net(ones).sum()
 
 
 def _gradients(
@@ -264,7 +280,13 @@ def _gradients(
     create_graph: bool = False,
 ) -> tuple[Tensor, ...]:
     images, labels = batch
-    loss = F.cross_entropy(net(images) / temperature, labels)
+    logits = net(images)
+    if labels.min() < 0 or labels.max() >= logits.shape[1]:
+        found = f"labels run from {int(labels.min())} to {int(labels.max())}"
+        raise ValueError(f"{found}, yet the network has {logits.shape[1]} outputs; labels start at 0")
+    if frozen := [name for name, weight in weights.items() if not weight.requires_grad]:
+        raise ValueError(f"{frozen[0]} is frozen, so no gradient tells its scores; call requires_grad_() on it")
+    loss = F.cross_entropy(logits / temperature, labels)
     return torch.autograd.grad(loss, list(weights.values()), create_graph=create_graph)
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from . import masks
+from . import masks, models
 from .masks import Masks
 
 _Pair = tuple[int, int]
@@ -23,6 +23,7 @@ def sparse(net: nn.Module, kept: Masks) -> nn.Module:
     [outputs, inputs x kernel] and the image's windows. It is for evaluation: its weights are no parameters. Raises
     ValueError for convolutions in groups, or with other padding than a number of zeros.
     """
+    models.prunable(net)  # refuses what deepcopy would in words of its own
     pruned = copy.deepcopy(net).eval()
     masks.apply(pruned, kept)
     for name, layer in list(pruned.named_modules()):

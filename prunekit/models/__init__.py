@@ -1,6 +1,7 @@
 """Networks by name: those of `families`, and a user's own (`register`)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -9,19 +10,19 @@ from .. import plugins
 from ..errors import UserError, exception_summary, safe_repr
 from ..names import MODELS
 from .families import make
-from .together import Linears, side_by_side, tear_apart
+from .guard import PRUNABLE, unknown, weights
+from .together import side_by_side, tear_apart
 
-__all__ = ["NAMES", "build", "prunable", "register", "side_by_side", "tear_apart"]
+__all__ = ["NAMES", "PRUNABLE", "build", "chosen", "prunable", "register", "side_by_side", "tear_apart", "unknown"]
 
 NAMES = tuple(MODELS)
-_KNOWN = (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d)  # layers with parameters
 
 
 def register(name: str) -> Callable[[Callable[..., nn.Module]], Callable[..., nn.Module]]:
     """Return a decorator that makes a function known as the network `name`, here and in what is run from here.
 
     The function takes the shape of an image (channels, height, width), the number of classes and a width, by which it
-    may multiply its layers'; and returns a network of convolutions, linear layers and batch norm on the CPU, whose
+    may multiply its layers'; and returns a network of convolutions, linear layers and normalisations on the CPU, whose
     output for images [N, C, H, W] is logits [N, classes]. What it draws from torch's global generator is a trial's own,
     and its source is part of a trial's id. Raises UserError for a name that is taken, and for what is not a function.
     """
@@ -57,13 +58,20 @@ def build(
 def prunable(net: nn.Module) -> dict[str, Tensor]:
     """Return the weights that pruning may remove, by parameter name in definition order.
 
-    Those are the weights of convolutions and linear layers, never biases or normalisation.
+    Those are the weights of convolutions and linear layers, never biases or normalisation. Raises ValueError for a
+    network in which zeroing them would not prune it, or that has parameters of other layers.
     """
-    return {
-        f"{name}.weight" if name else "weight": module.weight
-        for name, module in net.named_modules()
-        if isinstance(module, (nn.Conv2d, nn.Linear, Linears))
-    }
+    if problem := unknown(net):
+        raise ValueError(f"the network {problem}")
+    return weights(net)
+
+
+def chosen(net: nn.Module, names: Iterable[str]) -> dict[str, Tensor]:
+    """Return the weights of those names; raises ValueError as `prunable`, and for a name of none of them."""
+    known = prunable(net)
+    if strange := [name for name in names if name not in known]:
+        raise ValueError(f"the network has no weight {strange[0]} to prune; it has {', '.join(known)[:200]}")
+    return {name: known[name] for name in names}
 
 
 def _built_by(
@@ -88,7 +96,7 @@ def _built_by(
         hooks = [module.register_forward_hook(lambda module, *_: used.add(module)) for module in net.modules()]
         try:
             with torch.no_grad():
-                output = net.eval()(torch.zeros(2, *input_shape))
+                outputs = [net.eval()(torch.zeros(2, *input_shape)) for _ in range(2)]
         except Exception as error:
             given = f"for images of {'x'.join(map(str, input_shape))}"
             raise ValueError(
@@ -97,27 +105,26 @@ def _built_by(
         finally:
             for hook in hooks:
                 hook.remove()
-    if problem := _wrong(net, used, output, num_classes):
+    if problem := _wrong(net, used, outputs[0], outputs[1], num_classes):
         raise ValueError(f"model {name} {problem}")
     return net.train()
 
 
-def _wrong(net: nn.Module, used: set[nn.Module], output: object, num_classes: int) -> str:
-    """Return why `net`, whose modules `used` made the `output` for two images, cannot be pruned; "" if it can."""
+def _wrong(net: nn.Module, used: set[nn.Module], output: Any, again: Any, num_classes: int) -> str:
+    """Return why `net`, which made `output` and then `again` of two images, by `used` modules, cannot be pruned."""
     shape = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
     if shape != [2, num_classes]:
         return f"gives {shape} for two images; it must give logits [2, {num_classes}]"
+    if problem := unknown(net):
+        return problem
     for name, module in net.named_modules():
         kind, parameters = type(module).__name__, list(module.parameters(recurse=False))
-        if parameters and not isinstance(module, _KNOWN):
-            return f"has a {kind} ({name or 'itself'}) with parameters; prunekit knows Conv2d, Linear and BatchNorm"
         if parameters and module not in used:
             return f"does not use its {kind} {name}; leave it out"
         if not all(parameter.requires_grad for parameter in parameters):
             return f"has a {kind} ({name}) without gradients; nothing may be frozen"
-    weights = prunable(net)
-    if not weights:
+    if not weights(net):
         return "has nothing to prune, neither a Conv2d nor a Linear"
-    if len({id(weight) for weight in weights.values()}) < len(weights):
-        return "has layers that share a weight; give each its own"
+    if not torch.equal(output, again):
+        return "computes something else each time in evaluation mode; give dropout training=self.training"
     return ""

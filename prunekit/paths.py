@@ -1,0 +1,299 @@
+"""Paths: which weights connect an input to an output, whatever the network computes between them.
+
+A network is run with 0 and 1 for its weights, for an image of ones, in float64, and every operation is replaced by one
+that no signal is lost in: then a derivative is positive where there is a path, and 0 where there is none. An operation
+that is not known is refused by its name, since to call a living network severed would be worse.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# By name, without the _ of operations in place. What neither loses a signal nor changes its sign is run as it is.
+_AS_IT_IS = _words(
+    """
+    linear conv2d relu sum mean nansum
+    cat concat concatenate stack hstack vstack dstack view view_as reshape reshape_as flatten unflatten ravel
+    permute transpose swapaxes swapdims movedim moveaxis adjoint t squeeze unsqueeze expand expand_as
+    broadcast_to repeat repeat_interleave tile flip fliplr flipud roll chunk split tensor_split unbind narrow
+    select index_select getitem contiguous clone avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d
+    adaptive_avg_pool2d adaptive_avg_pool3d pad interpolate upsample pixel_shuffle pixel_unshuffle
+    channel_shuffle native_channel_shuffle unfold fold cumsum diagonal detach diag tril triu
+    """
+)
+# A value of each: 0 for no signal, or whatever comes in.
+_ZERO_AT_ZERO = _words(
+    """
+    dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout
+    leaky_relu elu selu celu gelu silu mish relu6 hardtanh hardswish tanh softsign tanhshrink hardshrink
+    softshrink threshold rrelu clamp clip clamp_min clamp_max abs absolute neg negative positive sqrt square pow
+    sin sinh tan atan arctan asin arcsin asinh atanh erf expm1 log1p nan_to_num
+    """
+)
+_NOT_ZERO_AT_ZERO = _words(
+    """
+    sigmoid hardsigmoid softplus logsigmoid exp exp2 cos cosh acos erfc rsqrt reciprocal log log2 log10 logit
+    log_sigmoid
+    """
+)
+_SUMS = _words(
+    """
+    add sub subtract rsub iadd isub radd maximum minimum max min fmax fmin logaddexp hypot
+    """
+)
+_PRODUCTS = _words(
+    """
+    mul multiply rmul imul div divide truediv true_divide itruediv matmul rmatmul mm bmm baddbmm dot
+    """
+)
+_IN_PLACE = {"__iadd__", "__isub__", "__imul__", "__itruediv__"}  # besides those that end in _
+_CASTS = {"to", "type", "type_as", "float", "double", "half", "bfloat16"}
+_LIKE_SOFTMAX = {"softmax", "softmin", "log_softmax", "normalize"}
+_SATURATING = _LIKE_SOFTMAX | _words(
+    """
+    log_sigmoid
+    minimum group_norm layer_norm instance_norm rms_norm local_response_norm sigmoid hardsigmoid logsigmoid tanh
+    softsign relu6 hardtanh clamp clip clamp_max erf atan arctan
+    """
+)
+
+
+@contextmanager
+def replaced(net: nn.Module, values: dict[str, Tensor]) -> Iterator[None]:
+    """Let parameters and buffers of `net` be `values`, by name, for a while; whatever shares one shares its value."""
+    named = [*net.named_parameters(), *net.named_buffers()]
+    new = {id(tensor): values[name] for name, tensor in named if name in values}
+    stores = [store for module in net.modules() for store in (module._parameters, module._buffers)]
+    places = [(store, key, old) for store in stores for key, old in store.items() if id(old) in new]
+    try:
+        for store, key, old in places:
+            store[key] = new[id(old)]  # type: ignore[assignment]
+        yield
+    finally:
+        for store, key, old in places:
+            store[key] = old  # type: ignore[assignment]
+
+
+def flow(net: nn.Module, kept: dict[str, Tensor], weights: dict[str, Tensor], image: Tensor) -> Tensor:
+    """Return the summed output of `net` for an `image` of ones where nothing but `kept` stops a signal.
+
+    `kept` are masks in float64, by name, `weights` all that can be pruned: those without a mask are whole. Raises
+    ValueError, naming it, for an operation whose paths are not known.
+    """
+    whole = {name: torch.ones_like(weight, dtype=torch.float64) for name, weight in weights.items() if name not in kept}
+    rest = {name: torch.zeros_like(p, dtype=torch.float64) for name, p in net.named_parameters() if name not in weights}
+    values = kept | whole | rest
+    mode = _Paths(values)
+    with replaced(net, values), mode:
+        output = net(image.clone())
+    if mode.products:  # a factor stops a signal where it is 0 itself: biases and the like keep it from that
+        ones = {name: torch.ones_like(value) for name, value in rest.items()}
+        detached = {name: value.detach() for name, value in (kept | whole | ones).items()}
+        levels = _Levels(detached)
+        with replaced(net, detached), levels:
+            net(image.clone())
+        mode = _Paths(values, levels.found)
+        with replaced(net, values), mode:
+            output = net(image.clone())
+    return output.sum()
+
+
+class Unbounded(TorchFunctionMode):
+    """While on, signals go through what would saturate or normalise them as through the identity; affine parts stay."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = _name(function)
+        signals = list(_tensors(args))
+        if name not in _SATURATING or not signals or any(one.requires_grad for one in signals[1:]):
+            return function(*args, **kwargs)
+        image = signals[0]
+        given = _given(name, args, kwargs)
+        for word, change in (("weight", Tensor.mul), ("bias", Tensor.add)):
+            if (parameter := given.get(word)) is not None:
+                image = change(image, parameter if name in _TRAILING else parameter.view(-1, *[1] * (image.ndim - 2)))
+        return image.clone() if image is signals[0] else image
+
+
+_TRAILING = {"layer_norm", "rms_norm"}  # whose parameters are of the last dimensions, not of the channels
+_PARAMETERS = {  # of functions, in their order
+    "layer_norm": ("input", "normalized_shape", "weight", "bias"),
+    "rms_norm": ("input", "normalized_shape", "weight"),
+    "group_norm": ("input", "num_groups", "weight", "bias"),
+    "instance_norm": ("input", "running_mean", "running_var", "weight", "bias"),
+    "normalize": ("input", "p", "dim"),
+    "softmax": ("input", "dim"),
+    "softmin": ("input", "dim"),
+    "log_softmax": ("input", "dim"),
+}
+
+
+def _given(name: str, args: Any, kwargs: Any) -> dict[str, Any]:
+    return dict(zip(_PARAMETERS.get(name, ()), args, strict=False)) | kwargs
+
+
+def _name(function: Any) -> str:
+    return str(getattr(function, "__name__", function)).strip("_")
+
+
+class _Paths(TorchFunctionMode):
+    """While on, only weights of 0 stop a signal, and factors of 0 where `levels`, of each product, are given."""
+
+    def __init__(self, weights: dict[str, Tensor], levels: list[tuple[Tensor, Tensor]] | None = None):
+        super().__init__()
+        self._weights = set(map(id, weights.values()))
+        self._levels = None if levels is None else iter(levels)
+        self.products = 0
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = _name(function)
+        if name == "get" or not self._of_signals(args, kwargs):  # an attribute, or nothing that comes from the image
+            return function(*args, **kwargs)
+        result = self._result(name, function, args, kwargs)
+        in_place = function.__name__ in _IN_PLACE or re.fullmatch("[^_].*_", function.__name__)
+        return args[0].copy_(result) if in_place and isinstance(result, Tensor) else result
+
+    def _of_signals(self, args: Any, kwargs: Any) -> bool:
+        return any(self._is_signal(one) for one in _tensors([*args, *kwargs.values()]))
+
+    def _is_signal(self, one: Tensor) -> bool:
+        return one.requires_grad and id(one) not in self._weights
+
+    def _constant(self, value: Any) -> Any:
+        """What is added and does not come from the image adds nothing to a path; it may widen it."""
+        return value * 0 if isinstance(value, Tensor) else 0
+
+    def _lifted(self, signal: Tensor) -> Tensor:
+        return signal.clone()
+
+    def _result(self, name: str, function: Any, args: Any, kwargs: Any) -> Any:
+        first = next(_tensors([*args, *kwargs.values()]))
+        if name in ("linear", "conv2d") and id(args[1]) not in self._weights:
+            raise ValueError(f"paths through {name} with a weight that is made in each pass are not known")
+        if name in _AS_IT_IS:
+            return function(*args, **kwargs)
+        if name in _CASTS:
+            return first
+        if name == "batch_norm":  # of the trained means: each channel by itself
+            return first.clone()
+        if name in _ZERO_AT_ZERO and not self._of_signals(args[1:], kwargs):
+            return first.clone()
+        if name in _NOT_ZERO_AT_ZERO:
+            return self._lifted(first)
+        if name in _LIKE_SOFTMAX or name in _PARAMETERS:
+            return self._mixed(name, first, args, kwargs)
+        if name in _SUMS and len(args) == 2 and (name not in {"max", "min"} or isinstance(args[1], Tensor)):
+            one, other = (part if self._of_signals([part], {}) else self._constant(part) for part in args)
+            return one + other
+        if name in _PRODUCTS and len(args) == 2:
+            return self._product(name, function, *args)
+        if name == "einsum" and len(args) == 3:
+            return self._product(name, partial(function, args[0]), *args[1:])
+        if name in {"rtruediv", "rdiv"} or (name == "rpow" and len(args) == 2):
+            return self._lifted(first)
+        if name == "scaled_dot_product_attention" and kwargs.get("attn_mask") is None and len(args) == 3:
+            query, key, value = args
+            likeness = self._product("matmul", torch.matmul, query, key.mT)
+            return self._product("matmul", torch.matmul, self._mixed("softmax", likeness, (likeness, -1), {}), value)
+        if name in _POOLS:
+            return _POOLS[name](*args, **kwargs)
+        result = function(*args, **kwargs)
+        if next(_tensors([result]), None) is None or not any(one.is_floating_point() for one in _tensors([result])):
+            return result  # a size, or a comparison
+        raise ValueError(f"paths through {name} are not known, so what masks leave of this network cannot be told")
+
+    def _mixed(self, name: str, signal: Tensor, args: Any, kwargs: Any) -> Tensor:
+        """What normalises: each value depends on all those it is normalised with."""
+        given = _given(name, args, kwargs)
+        if name in _TRAILING:
+            return self._lifted(signal + signal.mean(tuple(range(-len(given["normalized_shape"]), 0)), keepdim=True))
+        if name == "instance_norm":
+            return self._lifted(signal + signal.mean(tuple(range(2, signal.ndim)), keepdim=True))
+        if name == "group_norm":
+            groups = signal.reshape(len(signal), given["num_groups"], -1)
+            return self._lifted((groups + groups.mean(2, keepdim=True)).view(signal.shape))
+        dim = given.get("dim", 1 if name == "normalize" else -1)
+        mixed = signal + signal.mean(-1 if dim is None else dim, keepdim=True)
+        return mixed if name == "normalize" else self._lifted(mixed)
+
+    def _product(self, name: str, function: Callable[..., Tensor], one: Any, other: Any) -> Any:
+        if "div" in name:
+            function = torch.mul
+        signals = [isinstance(factor, Tensor) and self._is_signal(factor) for factor in (one, other)]
+        if not all(signals):
+            signal, constant = (one, other) if signals[0] else (other, one)
+            if "div" in name or not isinstance(constant, Tensor):
+                return signal * 1 if not isinstance(constant, Tensor) else signal + 0 * constant
+            return function(signal, constant.abs()) if signals[0] else function(constant.abs(), signal)
+        return self._of_two(function, one, other)
+
+    def _of_two(self, function: Callable[..., Tensor], one: Tensor, other: Tensor) -> Tensor:
+        self.products += 1
+        if self._levels is None:
+            return function(one, other)
+        level, other_level = next(self._levels)
+        return function(one, other_level) + function(level, other)
+
+
+class _Levels(_Paths):
+    """The same with what does not come from the image too: notes for each product which factors are not 0."""
+
+    def __init__(self, weights: dict[str, Tensor]):
+        super().__init__(weights)
+        self.found: list[tuple[Tensor, Tensor]] = []
+
+    def _constant(self, value: Any) -> Any:
+        return abs(value)
+
+    def _lifted(self, signal: Tensor) -> Tensor:
+        return signal + 1
+
+    def _of_two(self, function: Callable[..., Tensor], one: Tensor, other: Tensor) -> Tensor:
+        self.found.append(((one != 0).double(), (other != 0).double()))
+        return function(one, other)
+
+
+def _tensors(values: Any) -> Iterator[Tensor]:
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from _tensors(value)
+
+
+def _average_pool(
+    image: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Tensor:
+    """A maximum hides the paths that it does not choose; a mean hides none."""
+    if dilation not in (1, (1, 1), [1, 1]):
+        raise ValueError("paths through a max pool with dilation are not known; use one without")
+    return F.avg_pool2d(image, kernel_size, stride, padding, ceil_mode)
+
+
+_POOLS: dict[str, Callable[..., Tensor]] = {
+    "max_pool2d": _average_pool,
+    "max_pool2d_with_indices": _average_pool,
+    "adaptive_max_pool2d": lambda image, output_size, *_, **__: F.adaptive_avg_pool2d(image, output_size),
+    "amax": lambda image, dim=(), keepdim=False: image.sum(dim, keepdim),
+}

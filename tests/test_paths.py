@@ -1,0 +1,214 @@
+"""Paths through operations of any kind: a weight is effective where a gradient can reach it, and nowhere else."""
+
+import copy
+from contextlib import suppress
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from prunekit import compaction, masks, metrics, models, pruners, sparse
+
+SHAPE = (3, 8, 8)
+
+
+class Op(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+def _flat(x):
+    return x.flatten(2).mT
+
+
+OPERATIONS = {
+    "in place": lambda x: x.clamp_(0).sub_(x.mean()),
+    "glu": lambda x: F.interpolate(x, scale_factor=1) * torch.sigmoid(x),
+    "square": lambda x: x.square() / 2 + 1,
+    "one over": lambda x: 1 / (1 + torch.exp(-x)),
+    "softmax of channels": lambda x: x.softmax(1),
+    "softmax of places": lambda x: _flat(x).softmax(-2).mT.view_as(x),
+    "attention": lambda x: (_flat(x) @ _flat(x).mT).softmax(-1).matmul(_flat(x)).mT.reshape(x.shape),
+    "einsum": lambda x: torch.einsum("ncij,nc->ncij", x, x.mean((2, 3))),
+    "group norm": nn.GroupNorm(4, 8),
+    "instance norm": nn.InstanceNorm2d(8, affine=True),
+    "layer norm": nn.LayerNorm([8, 8, 8]),
+    "maximum": lambda x: torch.maximum(x, -x),
+    "clamp": lambda x: torch.clamp(x, -0.5, 0.5),
+    "softplus": nn.Softplus(),
+    "cat": lambda x: torch.cat([x[:, :4], 2 * x[:, 4:]], 1),
+    "constants": lambda x: x * torch.full((), -2.0) - torch.ones(8, 1, 1),
+}
+
+
+def network(op):
+    op = op if isinstance(op, nn.Module) else Op(op)
+    head = [nn.Flatten(), nn.Linear(8 * 64, 4)]
+    return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), op, nn.Conv2d(8, 8, 3, padding=1), copy.deepcopy(op), *head)
+
+
+def reached(net, kept):
+    """Which weights have a gradient for some weights and images, other than 0."""
+    found = {name: torch.zeros_like(mask) for name, mask in kept.items()}
+    for _ in range(12):
+        one = copy.deepcopy(net).double()
+        for parameter in one.parameters():
+            parameter.data.normal_(0, 0.4)
+        masks.apply(one, kept)
+        weights = models.prunable(one)
+        out = one(torch.randn(8, *SHAPE, dtype=torch.float64))
+        slopes = torch.autograd.grad((out * torch.randn_like(out)).sum(), list(weights.values()))
+        for name, slope in zip(weights, slopes, strict=True):
+            found[name] |= (slope.abs() > 1e-12) & kept[name]
+    return found
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_effective_are_weights_that_a_gradient_reaches(name):
+    torch.manual_seed(0)
+    net = network(OPERATIONS[name])
+    noise = torch.Generator().manual_seed(0)
+    kept = pruners.prune("random", net, torch.randn(4, *SHAPE), torch.arange(4), 0.4, generator=noise)
+    health = masks.health(net, kept, SHAPE)
+    assert {key: layer.effective for key, layer in health.layers.items()} == {
+        key: int(found.sum()) for key, found in reached(net, kept).items()
+    }
+
+
+class Gated(nn.Module):
+    def __init__(self, bias):
+        super().__init__()
+        self.one, self.other = (nn.Conv2d(3, 8, 3, bias=bias) for _ in range(2))
+        self.fc = nn.Linear(8, 4)
+
+    def forward(self, x):
+        return self.fc((self.one(x) * self.other(x)).mean((2, 3)))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_factor_of_zero_stops_a_signal_and_a_bias_keeps_it_from_that(bias):
+    net = Gated(bias)
+    kept = {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in models.prunable(net).items()}
+    kept["other.weight"][:] = False
+    health = masks.health(net, kept, SHAPE)
+    assert health.collapsed is not bias
+    assert health.layers["one.weight"].effective == (kept["one.weight"].numel() if bias else 0)
+
+
+@pytest.mark.parametrize(
+    ("function", "word"),
+    [
+        (lambda x: x.sort(1).values, "sort"),
+        (lambda x: torch.where(x > 0, x, x.mean()), "where"),
+        (lambda x: x * x.std(), "std"),
+        (lambda x: torch.max(x, 1, keepdim=True).values.expand(-1, 8, -1, -1), "max"),
+        (lambda x: F.conv2d(x, x.mean((0, 2, 3)).repeat(8, 1)[..., None, None]), "made in each pass"),
+    ],
+)
+def test_an_operation_that_is_not_known_is_refused_by_name(function, word):
+    net = network(function)
+    kept = {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in models.prunable(net).items()}
+    with pytest.raises(ValueError, match=word):
+        masks.health(net, kept, SHAPE)
+
+
+@pytest.mark.parametrize("left", ["0.weight", "4.weight"])
+def test_a_layer_without_a_mask_is_whole(left):
+    """Of conv 3 -> 2, GroupNorm, ReLU, pool, linear 2 -> 2 all is connected."""
+    net = nn.Sequential(nn.Conv2d(3, 2, 1), nn.GroupNorm(1, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2))
+    kept = {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in models.prunable(net).items()}
+    del kept[left]
+    health = masks.health(net, kept, SHAPE)
+    assert health.effective_density == 1 and not health.collapsed
+
+
+class Shared(nn.Module):
+    """Its layers stand under two names each; their bias is one."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(192, 6), nn.Linear(6, 6)
+        self.fc2.bias = self.fc1.bias
+        self.layers = nn.ModuleList([self.fc1, self.fc2])
+
+    def forward(self, x):
+        return self.layers[1](self.layers[0](x.flatten(1)).relu())
+
+
+@pytest.mark.parametrize("make", [Shared, lambda: network(nn.BatchNorm2d(8)), lambda: network(nn.GroupNorm(2, 8))])
+def test_nothing_that_looks_changes_what_it_looks_at(make):
+    net = make()
+    for parameter in net.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    before = {name: (tensor, tensor.detach().clone()) for name, tensor in net.state_dict(keep_vars=True).items()}
+    x, y = torch.randn(8, *SHAPE), torch.arange(8) % 4
+    kept = {}
+    for name in pruners.NAMES:
+        pruners.score(name, net, x, y)
+        kept = pruners.prune(name, net, x, y, 0.5, steps=2)
+    masks.health(net, kept, SHAPE)
+    masks.shuffled(kept, torch.Generator())
+    metrics.flops(net, kept, SHAPE)
+    metrics.histograms(net, kept)
+    for look in (lambda: compaction.compact(net, kept, SHAPE), lambda: sparse.sparse(net, kept)):
+        with suppress(ValueError):  # of a network that it does not know
+            look()
+    assert net.training
+    for name, tensor in net.state_dict(keep_vars=True).items():
+        old, value = before[name]
+        assert tensor is old and tensor.dtype == value.dtype and torch.equal(tensor, value)
+    assert all(bool((parameter.grad == 1).all()) for parameter in net.parameters())
+
+
+BOUNDED = [nn.ReLU6, nn.Tanh, nn.Hardsigmoid, nn.LogSigmoid, nn.Softsign, lambda: nn.Softmin(1), lambda: nn.Softmax(1)]
+BOUNDED += [lambda: Op(lambda x: x.clip(0, 1)), lambda: Op(lambda x: torch.minimum(x, torch.ones(())))]
+BOUNDED += [lambda: nn.GroupNorm(2, 8), lambda: nn.LayerNorm([8, 8, 8]), lambda: Op(lambda x: F.normalize(x, dim=1))]
+
+
+@pytest.mark.parametrize("make", BOUNDED)
+def test_synflow_goes_through_what_saturates_or_normalises(make):
+    """Such a network's scores are those of the same network without it."""
+    torch.manual_seed(0)
+    x, y = torch.randn(4, *SHAPE), torch.arange(4)
+    parts = [nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    scores = [
+        pruners.score("synflow", nn.Sequential(parts[0], middle, *parts[1:], *last), x, y)
+        for middle, last in ((make(), [nn.LogSoftmax(1)]), (nn.Identity(), []))
+    ]
+    for one, other in zip(*(some.values() for some in scores), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_synflow_leaves_other_buffers_alone():
+    """R of the image of ones is (1 - 3) w, so the score is |-2 w|; a mean of pixels is not batch norm's."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(1, 2, bias=False)
+            self.register_buffer("mean", torch.tensor(3.0))
+            self.register_buffer("there", torch.tensor([True, False]))
+            self.register_buffer("running_mean", torch.tensor(0))
+
+        def forward(self, x):
+            return self.fc(x.flatten(1) - self.mean)
+
+    net = Net()
+    scores = pruners.score("synflow", net, torch.ones(2, 1, 1, 1), torch.tensor([0, 1]))
+    torch.testing.assert_close(scores["fc.weight"], 2 * net.fc.weight.detach().abs())
+    assert net.mean == 3 and net.there.dtype == torch.bool
+
+
+@pytest.mark.parametrize("name", ["snip", "grasp", "synflow", "magnitude"])
+def test_all_scores_alike_are_refused(name):
+    net = nn.Sequential(nn.Flatten(), nn.Linear(192, 4))
+    nn.init.constant_(net[1].weight, 0.5)
+    if name in ("snip", "grasp"):
+        net.append(Op(lambda x: 0 * x))  # no gradient at all
+    with pytest.raises(ValueError, match=f"{name} gives the same score for every weight"):
+        pruners.score(name, net, torch.randn(4, *SHAPE), torch.arange(4))
