@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Iterator
 
 import torch
@@ -43,16 +44,14 @@ class Batches:
 
     def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield all (images, labels) as they stand, not augmented."""
-        for start in range(0, len(self), batch_size):
-            part = slice(start, start + batch_size)
+        for part in parts(len(self), batch_size):
             yield self._normalised(self._images[part]), self.labels[part]
 
     def shuffled(self, batch_size: int, order: Generator, augmentation: Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield all (images, labels) in an order drawn from `order`, augmented from `augmentation`."""
         permutation = torch.randperm(len(self), generator=order).to(self.labels.device, non_blocking=True)
         rows, columns = self._windows(len(self), augmentation)
-        for start in range(0, len(self), batch_size):
-            part = slice(start, start + batch_size)
+        for part in parts(len(self), batch_size):
             chosen = permutation[part]
             yield self._augmented(chosen, rows[part], columns[part]), self.labels[chosen]
 
@@ -91,6 +90,17 @@ class Batches:
 
     def _normalised(self, images: Tensor) -> Tensor:
         return (images * self._scale).add_(self._shift).permute(0, 3, 1, 2)
+
+
+def parts(count: int, batch_size: int) -> list[slice]:
+    """Return where the batches of `count` images lie: a last one alone, which batch norm cannot train on, joins others.
+
+    Where one is all that a batch holds, it stays so.
+    """
+    starts = [*range(0, count, batch_size), count]
+    if batch_size > 1 < len(starts) - 1 and count % batch_size == 1:
+        del starts[-2]
+    return [slice(*ends) for ends in itertools.pairwise(starts)]
 
 
 def random_groups(classes: int, count: int, order: Generator) -> Tensor:

@@ -8,14 +8,17 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
+import random
 import re
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from types import FunctionType
 from typing import Any
 
 from . import fingerprint
-from .errors import UserError, exception_summary, safe_repr, suggestion
+from .errors import UserError, exception_summary, safe_repr, shown, suggestion
 from .names import BY_KIND
 
 _NAME = re.compile(r"[A-Za-z]\w{0,39}")
@@ -64,7 +67,15 @@ def find(kind: str, name: str) -> FunctionType:
     if folder not in sys.path:
         sys.path.append(folder)  # which worker processes inherit
     try:
-        function = getattr(importlib.import_module(module), attribute)
+        made = importlib.import_module(module)
+        there = Path(folder, *module.split(".")).with_suffix(".py")
+        found = getattr(made, "__file__", None)
+        if there.is_file() and not (found and there.samefile(found)):
+            problem = f"{shown(there)} is hidden by {found or 'a part of Python'}"
+            raise UserError(f"{kind} {name}: {problem}, which has the same name; rename it")
+        function = getattr(made, attribute)
+    except UserError:
+        raise
     except (Exception, SystemExit) as error:  # of a user's module any kind comes
         raise UserError(
             f"{kind} {name} cannot be imported ({type(error).__name__}: {exception_summary(error)})"
@@ -76,6 +87,24 @@ def find(kind: str, name: str) -> FunctionType:
 def digest(kind: str, name: str) -> str:
     """Return 16 hexadecimal digits that tell a function's source and all that it reaches; raises as `find`."""
     return fingerprint.digest(find(kind, name))
+
+
+@contextmanager
+def drawing_from(seed: int, devices: Iterable[Any] = ()) -> Iterator[None]:
+    """Seed the global generators of torch (and its `devices`), numpy and Python for a while; then all are as before."""
+    import numpy
+    import torch
+
+    before, numpys = random.getstate(), numpy.random.get_state()
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(seed)
+        random.seed(seed)
+        numpy.random.seed(seed % 2**32)
+        try:
+            yield
+        finally:
+            random.setstate(before)
+            numpy.random.set_state(numpys)
 
 
 def packed(keys: Collection[tuple[str, str]]) -> bytes:

@@ -16,6 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from . import masks, models, paths, plugins
+from .batches import parts
 from .errors import UserError, exception_summary, safe_repr
 from .names import PRUNERS
 
@@ -202,8 +203,7 @@ def _scored_by(
 ) -> Scores:
     """Return the scores of a user's pruner, checked; raises ValueError with its name for what is wrong with them."""
     seed = int(torch.randint(2**62, (), generator=generator))
-    with torch.random.fork_rng([batches[0][0].device] if batches[0][0].is_cuda else []):
-        torch.manual_seed(seed)
+    with plugins.drawing_from(seed, [batches[0][0].device] if batches[0][0].is_cuda else []):
         try:
             scores = pruner(copy.deepcopy(net), batches, generator)
         except Exception as error:
@@ -244,7 +244,7 @@ def _alike(scores: Mapping[str, Tensor], weights: dict[str, Tensor]) -> str:
 
 
 def _batches(images: Tensor, labels: Tensor, batch_size: int) -> Batches:
-    return list(zip(images.split(batch_size), labels.split(batch_size), strict=True))
+    return [(images[part], labels[part]) for part in parts(len(images), batch_size)]
 
 
 def _densities(final: float, steps: int, schedule: str) -> Iterator[float]:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from prunekit.batches import Batches, coarse_groups, per_class_indices, random_groups
+from prunekit.batches import Batches, coarse_groups, parts, per_class_indices, random_groups
 from prunekit.datasets import TRANSFORMS, Transform
 
 MEAN, STD = (0.1, 0.5, 0.9), (0.2, 0.3, 0.4)
@@ -179,3 +179,21 @@ def test_groups_change_labels_and_not_images():
     ):
         assert torch.equal(x, same) and torch.equal(groups[y], group)
     assert len(grouped.sample(3, seeded(), seeded())[1]) == 12
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "sizes"),
+    [(7, 3, [3, 4]), (7, 2, [2, 2, 3]), (8, 3, [3, 3, 2]), (6, 3, [3, 3]), (3, 1, [1, 1, 1]), (1, 3, [1]), (0, 3, [])],
+)
+def test_a_last_image_alone_joins_the_batch_before_it(count, size, sizes):
+    found = [range(count)[part] for part in parts(count, size)]
+    assert [len(part) for part in found] == sizes
+    assert [place for part in found for place in part] == list(range(count))
+
+
+def test_every_way_through_the_images_gives_no_batch_of_one():
+    images = torch.zeros(9, 1, 2, 2, dtype=torch.uint8)
+    some = Batches(images, torch.arange(9) % 3, Transform((0.5,), (0.5,)))
+    assert [len(labels) for _, labels in some.in_order(4)] == [4, 5]
+    streams = torch.Generator(), torch.Generator()
+    assert [len(labels) for _, labels in some.shuffled(2, *streams)] == [2, 2, 2, 3]

@@ -3,12 +3,15 @@
 import importlib
 import itertools
 import linecache
+import random
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
+import numpy
 import pytest
+import torch
 
 from prunekit import plugins
 from prunekit.errors import UserError
@@ -246,3 +249,32 @@ def test_what_cannot_travel_is_one_line(module, monkeypatch):
     monkeypatch.setattr(function, "lock", threading.Lock(), raising=False)
     with pytest.raises(UserError, match=f"{name}:second cannot be sent to another process .*--workers 1"):
         plugins.packed([("pruner", f"{name}:second")])
+
+
+@pytest.mark.parametrize("name", ["random", "statistics", "ourpackage.that"])
+def test_a_module_that_another_hides_is_named(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    file = Path(*name.split(".")).with_suffix(".py")
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("def mode(net, batches, generator): return {}\n")
+    if name == "ourpackage.that":  # a package of that name is imported already
+        (tmp_path / "elsewhere" / "ourpackage").mkdir(parents=True)
+        (tmp_path / "elsewhere" / "ourpackage" / "that.py").write_text("def mode(net, batches, generator): return {}\n")
+        monkeypatch.syspath_prepend(str(tmp_path / "elsewhere"))
+    with pytest.raises(UserError, match=f"{name}:mode: .*{file.name} is hidden by .*rename it"):
+        plugins.find("pruner", f"{name}:mode")
+
+
+def test_what_is_drawn_from_any_global_generator_is_seeded_and_leaves_them():
+    def draw():
+        return random.random(), float(numpy.random.rand()), float(torch.rand(()))
+
+    def seeded(seed):
+        with plugins.drawing_from(seed):
+            return draw()
+
+    states = random.getstate(), numpy.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    first, again, other = seeded(2**61), seeded(2**61), seeded(5)
+    assert first == again and not set(first) & set(other)
+    assert states == (random.getstate(), numpy.random.get_state()[1].tolist(), torch.get_rng_state().tolist())

@@ -23,8 +23,9 @@ def register(name: str) -> Callable[[Callable[..., nn.Module]], Callable[..., nn
 
     The function takes the shape of an image (channels, height, width), the number of classes and a width, by which it
     may multiply its layers'; and returns a network of convolutions, linear layers and normalisations on the CPU, whose
-    output for images [N, C, H, W] is logits [N, classes]. What it draws from torch's global generator is a trial's own,
-    and its source is part of a trial's id. Raises UserError for a name that is taken, and for what is not a function.
+    output for images [N, C, H, W] is logits [N, classes]. What it draws from the global generators of torch, numpy and
+    Python is a trial's own, and its source is part of a trial's id. Raises UserError for a name that is taken, and for
+    what is not a function.
     """
     return plugins.register("model", name)  # type: ignore[return-value]
 
@@ -84,8 +85,7 @@ def _built_by(
 ) -> nn.Module:
     """Return the network that a user's function makes, checked; raises ValueError with its name for what is wrong."""
     seed = int(torch.randint(2**62, (), generator=generator))
-    with torch.random.fork_rng([]):
-        torch.manual_seed(seed)
+    with plugins.drawing_from(seed):
         try:
             net = function(input_shape, num_classes, width)
         except Exception as error:

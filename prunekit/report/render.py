@@ -10,7 +10,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from ..errors import UserError, exception_summary
 from ..files import replace
+from ..names import listed
 from . import formatting
 from .shown import LONG_LINE, MIME, first_sentence
 
@@ -56,26 +58,28 @@ def render(profile: str, folder: Path, executed: Mapping[Path, str]) -> None:
     parts = [part for notebook, error in executed.items() for part in _parts(notebook, error, folder)]
     replace(folder / "report.md", _written(parts, _github).encode())
     common = [f"--columns={LONG_LINE}", "--standalone", "--toc", f"--metadata=pagetitle:prunekit, {profile}"]
-    common += ["--metadata=lang:en", f"--resource-path={folder}"]
-    html = pypandoc.convert_text(
-        _written(parts, _html),
-        "html5",
-        format="markdown",
-        extra_args=[*common, "--embed-resources", "--toc-depth=2", f"--css={_TEMPLATES / 'report.css'}"],
-    )
+    common += ["--metadata=lang:en", "--fail-if-warnings"]
+
+    def converted(flavour: _Flavour, kind: str, *more: str) -> str:
+        # In the folder, since a path with a colon would be two to pandoc.
+        words = {"format": "markdown", "extra_args": [*common, *more], "cworkdir": str(folder)}
+        try:
+            return str(pypandoc.convert_text(_written(parts, flavour), kind, **words))
+        except RuntimeError as error:
+            raise UserError(f"report.{kind} cannot be written: {exception_summary(error)}") from None
+
+    html = converted(_html, "html5", "--embed-resources", "--toc-depth=2", f"--css={_TEMPLATES / 'report.css'}")
     replace(folder / "report.html", html.encode())
-    source = pypandoc.convert_text(
-        _written(parts, _pdf),
-        "typst",
-        format="markdown",
-        extra_args=[*common, f"--template={_TEMPLATES / 'report.typ'}"],
-    )
+    source = converted(_pdf, "typst", f"--template={_TEMPLATES / 'report.typ'}")
     file = folder / ".report.typ"  # Typst finds pictures beside its source
     try:
         file.write_text(source, encoding="utf-8")
-        replace(folder / "report.pdf", typst.compile(file, root=folder))
+        pdf, warnings = typst.compile_with_warnings(file, root=folder)
     finally:
         file.unlink(missing_ok=True)
+    if warnings:
+        raise UserError(f"report.pdf cannot be written: {listed([exception_summary(one) for one in warnings])}")
+    replace(folder / "report.pdf", pdf)
 
 
 def _parts(notebook: Path, error: str, folder: Path) -> list[_Part]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import platform
 import subprocess
 import time
@@ -91,8 +90,10 @@ def _peak() -> int | None:
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many cores this process may use: a container's quota counts."""
+    from loky import cpu_count
+
+    return int(cpu_count())
 
 
 def device(wanted: str) -> str:
