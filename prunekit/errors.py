@@ -74,10 +74,7 @@ def describe(error: ValidationError, known: list[str]) -> str:
     message = first["msg"].replace("Input should be", "must be")
     for long, short in (("greater than or equal to", "at least"), ("less than or equal to", "at most")):
         message = message.replace(long, short)
-    hint = ""
-    if isinstance(first["input"], str) and first["type"] in {"float_type", "int_type"}:
-        hint = "; YAML reads this as text (1e-3 is text, 1.0e-3 a number)"
-    return f"{key}: {message}, not {safe_repr(first['input'])}{hint}"
+    return f"{key}: {message}, not {safe_repr(first['input'])}"
 
 
 def _printable(text: str) -> str:

@@ -10,6 +10,7 @@ import dis
 import hashlib
 import importlib.util
 import inspect
+import os
 import sys
 import sysconfig
 import textwrap
@@ -19,12 +20,35 @@ from functools import partial
 from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from .errors import UserError, shown
 
 _UNVERSIONED = {"prunekit", "torch", "torchvision", *sys.stdlib_module_names}
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, range, slice, type(...))
 _INSTALLED = [Path(sysconfig.get_path(key)).resolve() for key in ("stdlib", "purelib", "platlib")]
+
+
+_loaded: WeakKeyDictionary[ModuleType, tuple[int, int]] = WeakKeyDictionary()  # the state of their files, first seen
+
+
+def edited(module: ModuleType) -> bool:
+    """Whether a module's file has changed since the first of these calls for it."""
+    try:
+        found = os.stat(module.__file__ or "")
+    except (OSError, AttributeError):
+        return False
+    now = (found.st_mtime_ns, found.st_size)
+    return _loaded.setdefault(module, now) != now
+
+
+def reloaded(module: ModuleType) -> ModuleType:
+    """Return a module, read anew if its file has changed: what runs is to be what the digest tells."""
+    if edited(module):
+        _loaded.pop(module)
+        importlib.reload(module)
+    edited(module)
+    return module
 
 
 def digest(function: FunctionType) -> str:
@@ -162,8 +186,14 @@ class _Parts:
         self._keys[id(thing)] = key
         return key
 
-    def _owned(self, module: str | None) -> bool:
-        """Whether a module is the user's own: what is installed is known by its name."""
+    def _owned(self, name: str | None) -> bool:
+        """Whether a module is the user's own; raises UserError if so, and what runs is not what its file says."""
+        owned = self._is_own(name)
+        if owned and name in sys.modules and edited(sys.modules[name]):
+            raise UserError(f"{shown(sys.modules[name].__file__)}, which was edited since it was imported; start anew")
+        return owned
+
+    def _is_own(self, module: str | None) -> bool:
         if module == self.home or not module:
             return module == self.home
         top = module.partition(".")[0]

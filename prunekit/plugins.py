@@ -67,7 +67,7 @@ def find(kind: str, name: str) -> FunctionType:
     if folder not in sys.path:
         sys.path.append(folder)  # which worker processes inherit
     try:
-        made = importlib.import_module(module)
+        made = fingerprint.reloaded(importlib.import_module(module))
         there = Path(folder, *module.split(".")).with_suffix(".py")
         found = getattr(made, "__file__", None)
         if there.is_file() and not (found and there.samefile(found)):

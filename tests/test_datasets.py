@@ -62,9 +62,11 @@ def write_shard(file, columns, images, *labels):
     pyarrow.parquet.write_table(pyarrow.table(dict(zip(columns, (rows, *labels), strict=True))), file)
 
 
-def write_snapshot(root, name, form="PNG", train=50_000, test=10_000, shards=2, last=None, broken=None, mode="RGB"):
+def write_snapshot(
+    root, name, form="PNG", train=50_000, test=10_000, shards=2, last=None, broken=None, mode="RGB", image=None
+):
     """Write a snapshot whose image of row i is of colour i % 100 and whose labels count up (coarse: their group)."""
-    columns = [column for column in sources._COLUMNS[name] if column]
+    columns = [image or sources._IMAGES[name == "mnist"], *(column for column in sources._COLUMNS[name] if column)]
     classes = len(DATASETS[name].classes)
     images = [encoded(value, form=form, mode=mode) for value in range(100)]
     for part, count, parts in (("train", train, shards), ("test", test, 1)):
@@ -207,6 +209,68 @@ def test_images_with_a_palette_are_read_as_colours(tmp_path, monkeypatch):
     data = datasets.read("cifar10", write_snapshot(tmp_path, "cifar10", train=200, test=100, mode="P"))
     assert data.train.images.shape == (200, 3, 32, 32)
     assert data.train.images.max() > 99
+
+
+@pytest.fixture
+def small_cifar(monkeypatch):
+    monkeypatch.setitem(DATASETS, "cifar10", DATASETS["cifar10"]._replace(train=200, test=100))
+
+
+@pytest.mark.parametrize("layout", ["named image", "folders", "config's folders", "checkpoints", "linked", "circle"])
+def test_snapshots_as_people_have_them(tmp_path, small_cifar, layout):
+    write_snapshot(tmp_path, "cifar10", train=200, test=100, image="image" if layout == "named image" else None)
+    plain, folder = datasets.read("cifar10", tmp_path), tmp_path / "cifar10"
+    shards = sorted(folder.glob("*.parquet"))
+    if "folders" in layout:
+        for shard in shards:
+            which = shard.name.partition("-")[0]
+            place = folder / ("plain_text/partial-x" if "config" in layout else ".") / which
+            place.mkdir(parents=True, exist_ok=True)
+            shard.rename(place / f"{len(list(place.iterdir())):04d}.parquet")
+    elif layout == "checkpoints":
+        (folder / ".ipynb_checkpoints").mkdir()
+        for shard in shards:
+            (folder / ".ipynb_checkpoints" / f"{shard.stem}-checkpoint.parquet").write_bytes(shard.read_bytes())
+    elif layout == "linked":
+        folder.rename(tmp_path / "elsewhere")
+        folder.mkdir()
+        (folder / "plain_text").symlink_to(tmp_path / "elsewhere")
+    elif layout == "circle":
+        (folder / "again").symlink_to(folder)
+    data = datasets.read("cifar10", tmp_path)
+    assert np.array_equal(data.train.images, plain.train.images) and np.array_equal(data.test.labels, plain.test.labels)
+
+
+@pytest.mark.parametrize("kind", ["I;16", "RGBA", "LA", "RGB"])
+def test_greys_are_the_same_in_whatever_mode_they_are_written(kind):
+    """Of 16 bits 257 are one of 8."""
+    greys = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    image = Image.fromarray(greys.astype(np.uint16) * 257) if kind == "I;16" else Image.fromarray(greys).convert(kind)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    assert Image.open(io.BytesIO(buffer.getvalue())).mode == kind
+    for channels in (1, 3):
+        found = sources._decode(np.array([buffer.getvalue()]), channels, 16, 16)
+        assert np.array_equal(found, np.repeat(greys[None, None], channels, axis=1))
+
+
+def _written(mode, form, **more):
+    buffer = io.BytesIO()
+    Image.new(mode, (16, 16), *more.pop("colour", ())).save(buffer, form, **more)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (_written("CMYK", "JPEG"), "CMYK"),
+        (_written("RGBA", "PNG", colour=[(1, 2, 3, 4)]), "transparent.*RGBA"),
+        (_written("P", "PNG", transparency=0), r"transparent.*\(mode P\)"),
+    ],
+)
+def test_pixels_that_are_more_than_a_colour_are_refused_by_their_mode(content, words):
+    with pytest.raises(ValueError, match=words):
+        sources._decode(np.array([content]), 3, 16, 16)
 
 
 # What is wrong is said in one line

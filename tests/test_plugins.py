@@ -278,3 +278,26 @@ def test_what_is_drawn_from_any_global_generator_is_seeded_and_leaves_them():
     first, again, other = seeded(2**61), seeded(2**61), seeded(5)
     assert first == again and not set(first) & set(other)
     assert states == (random.getstate(), numpy.random.get_state()[1].tolist(), torch.get_rng_state().tolist())
+
+
+@pytest.mark.parametrize("where", ["its module", "a module that it uses"])
+def test_after_an_edit_what_runs_is_what_the_digest_tells(module, where):
+    name = module()
+    if where == "a module that it uses":
+        helper = name
+        Path(f"{name}_user.py").write_text(f"from {helper} import helper\ndef first(*_): return helper(3)\n")
+        name = f"{name}_user"
+        assert plugins.find("pruner", f"{name}:first")() == 9
+        file = Path(f"{helper}.py")
+    else:
+        assert plugins.find("pruner", f"{name}:first")({"w": 3}, 0, 0)[0] == {"w": 27}
+        file = Path(f"{name}.py")
+    before = plugins.digest("pruner", f"{name}:first")
+    file.write_text(file.read_text().replace("x ** POWER", "x ** 3 + POWER"))
+    linecache.checkcache()
+    if where == "its module":
+        assert plugins.digest("pruner", f"{name}:first") != before
+        assert plugins.find("pruner", f"{name}:first")({"w": 3}, 0, 0)[0] == {"w": 87}
+    else:
+        with pytest.raises(UserError, match=f"{name}:first uses .*{file.name}, which was edited"):
+            plugins.digest("pruner", f"{name}:first")

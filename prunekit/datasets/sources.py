@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -17,11 +18,13 @@ import numpy as np
 from ..errors import UserError, exception_summary
 from ..names import CIFAR100_SUPERCLASSES, DATASETS
 
-_COLUMNS = {  # of a Hugging Face snapshot: images, labels, coarse labels
-    "mnist": ("image", "label", None),
-    "cifar10": ("img", "label", None),
-    "cifar100": ("img", "fine_label", "coarse_label"),
+_COLUMNS = {  # of a Hugging Face snapshot: labels, coarse labels
+    "mnist": ("label", None),
+    "cifar10": ("label", None),
+    "cifar100": ("fine_label", "coarse_label"),
 }
+_IMAGES = ("img", "image")  # what its column of images is called
+_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA"}  # that Pillow makes RGB or grey of
 _FORMATS = ("PNG", "JPEG", "WEBP")  # of images in a snapshot; Pillow hands some of the others to other programs
 _TORCHVISION = {  # torchvision's class, and a file pattern of its layout under the data folder
     "mnist": ("MNIST", "MNIST/raw/*-ubyte*"),
@@ -62,7 +65,7 @@ def files(name: str, root: Path) -> list[Path]:
 
     Raises UserError for a link to a file that is not there, as half a snapshot has them.
     """
-    found = sorted((root / name).rglob("*.parquet")) or sorted(root.glob(_TORCHVISION[name][1]))
+    found = _shards(root / name) or sorted(root.glob(_TORCHVISION[name][1]))
     for file in found:
         if not file.is_file():
             what = f"links to {file.readlink()}, which is not there" if file.is_symlink() else "is not a file"
@@ -70,11 +73,24 @@ def files(name: str, root: Path) -> list[Path]:
     return found
 
 
+def _shards(folder: Path) -> list[Path]:
+    """Return the parquet files in and below a folder, through links too, but not those of hidden folders."""
+    found, seen = [], set()
+    for place, inner, names in os.walk(folder, followlinks=True):
+        inner[:] = [one for one in inner if not one.startswith(".")]
+        if (real := os.path.realpath(place)) in seen:  # links may lead in a circle
+            inner.clear()
+            continue
+        seen.add(real)
+        found += [Path(place, one) for one in (*names, *inner) if one.endswith(".parquet") and not one.startswith(".")]
+    return sorted(found)
+
+
 def read(name: str, root: Path) -> tuple[Part, Part]:
     """Return the named dataset's training and test part from `root`, downloaded there if it is missing."""
     if not root.is_dir() and root.exists():
         raise UserError(f"the data folder {root} is not a folder")
-    snapshot = sorted((root / name).rglob("*.parquet"))
+    snapshot = _shards(root / name)
     parts = _read_snapshot(name, root, snapshot) if snapshot else _read_torchvision(name, root)
     for part, count in zip(parts, _counts(name), strict=True):
         if part.images.dtype != np.uint8:
@@ -104,9 +120,10 @@ def _check_groups(root: Path, part: dict[str, np.ndarray]) -> None:
 
 def _read_snapshot(name: str, root: Path, shards: list[Path]) -> tuple[Part, Part]:
     def columns(which: str) -> dict[str, Any]:
-        chosen = [shard for shard in shards if shard.name.startswith(which)]
+        chosen = [shard for shard in shards if _split(shard.relative_to(root / name)) == which]
         if not chosen:
-            raise UserError(f"{name} in {root / name}: no {which}-*.parquet; copy the snapshot's {which} shards there")
+            files = f"{which}-*.parquet nor {which}/*.parquet"
+            raise UserError(f"{name} in {root / name}: no {files}; copy the snapshot's {which} shards there")
         tables = [_read_shard(name, shard) for shard in chosen]
         return {column: np.concatenate([table[column] for table in tables]) for column in tables[0]}
 
@@ -122,15 +139,22 @@ def _read_snapshot(name: str, root: Path, shards: list[Path]) -> tuple[Part, Par
     return train, test
 
 
+def _split(shard: Path) -> str | None:
+    """Return "train" or "test": as the file's name begins, or else that of the innermost folder that tells."""
+    names = (shard.name, *(folder.name for folder in shard.parents))
+    return next((which for name in names for which in ("train", "test") if name.startswith(which)), None)
+
+
 def _read_shard(name: str, shard: Path) -> dict[str, np.ndarray]:
     import pyarrow
     import pyarrow.compute
     import pyarrow.parquet
 
-    names = dict(zip(("images", "labels", "coarse_labels"), _COLUMNS[name], strict=True))
-    wanted = {field: column for field, column in names.items() if column}
     try:
-        table = pyarrow.parquet.read_table(shard)
+        table = pyarrow.parquet.ParquetFile(shard).read()  # read_table would take folders called a=b for columns
+        images = next((column for column in _IMAGES if column in table.column_names), _IMAGES[0])
+        names = dict(zip(("images", "labels", "coarse_labels"), (images, *_COLUMNS[name]), strict=True))
+        wanted = {field: column for field, column in names.items() if column}
         if missing := [column for column in wanted.values() if column not in table.column_names]:
             raise UserError(
                 f"{shard} has no column {', '.join(missing)} (it has {', '.join(table.column_names)}): not {name}; put "
@@ -156,6 +180,13 @@ def _decode(encoded: np.ndarray, channels: int, height: int, width: int) -> np.n
     def pixels_of(image: Any) -> np.ndarray:
         if image.size != (width, height):  # known before it is decoded: it may be huge
             raise ValueError(f"it has {image.width}x{image.height} pixels, not {width}x{height}")
+        if image.mode in {"I", "I;16", "I;16B"}:  # 16 bits of grey, which Pillow would cut off at 255
+            grey = np.rint(np.asarray(image) / 257).astype(np.uint8)
+            return grey if channels == 1 else np.repeat(grey[..., None], 3, axis=2)
+        if image.mode not in _MODES:
+            raise ValueError(f"its pixels are {image.mode}; write it as RGB or grey")
+        if image.has_transparency_data and image.convert("RGBA").getextrema()[3][0] < 255:
+            raise ValueError(f"it is transparent in places (mode {image.mode}); write it as RGB or grey")
         return np.asarray(image.convert("L" if channels == 1 else "RGB"))
 
     with warnings.catch_warnings(), ThreadPoolExecutor() as pool:  # Pillow decodes outside the interpreter's lock

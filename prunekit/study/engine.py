@@ -106,6 +106,9 @@ def _here(
     """Yield the records of the trials not `done`, stored, from this machine."""
     device = machine.device(device)
     workers = workers or _processes(device, [trial for trial in trials if trial.id not in alone])
+    if workers > 1 and not machine.processes_start():
+        print("prunekit: no semaphores here (/dev/shm), so no other processes; going on in this one", file=sys.stderr)
+        workers = 1
     config = WorkerConfig(device, workers, machine.threads(workers), data_dir, store.folder)
     unavailable = _unavailable({trial.dataset for trial in trials if trial.id not in done}, data_dir)
     for trial in trials:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import multiprocessing
 import platform
 import subprocess
 import time
@@ -132,6 +133,15 @@ def free_memory(device: str) -> int:
     import torch
 
     return torch.cuda.mem_get_info()[0] if device.startswith("cuda") else 0
+
+
+def processes_start() -> bool:
+    """Whether this machine has the semaphores that worker processes take: not without /dev/shm."""
+    try:
+        multiprocessing.Lock()
+    except (OSError, ImportError):
+        return False
+    return True
 
 
 def threads(workers: int) -> int:

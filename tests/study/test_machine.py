@@ -79,3 +79,13 @@ def test_a_gpu_has_as_many_processes_as_it_has_room_for(in_use, monkeypatch, dev
     in_use.append(int(device[-1]))
     fields = {"dataset": "cifar10", "model": "vgg16", "pruner": "snip", "compression": 1.0}
     assert engine._processes(device, [Trial(**fields, seed=seed) for seed in range(groups)]) == count
+
+
+@pytest.mark.parametrize("problem", [OSError(38, "Function not implemented"), OSError(28, "No space left on device")])
+def test_without_semaphores_no_process_is_started(monkeypatch, problem):
+    def none(*_):
+        raise problem
+
+    assert machine.processes_start()
+    monkeypatch.setattr("multiprocessing.Lock", none)
+    assert not machine.processes_start()
