@@ -218,7 +218,7 @@ def memory_trial(data_dir: str) -> None:
     """Print the peak, in bytes, of such a process."""
     machine.use_threads(machine.cores())
     whole = cifar10(data_dir, "cpu")
-    trial = Trial(dataset="cifar10", model="vgg16", pruner="grasp", compression=1.0, train_subset=512, post_epochs=1)
+    trial = Trial(dataset="cifar10", model="vgg16", pruner="grasp", compression=1.0, train_subset=500, post_epochs=1)
     record = runner.run_trial(trial, Artifacts(data_dir))
     assert len(whole) == 50_000  # it is held until here
     print(max(record.peak_memory.values()))

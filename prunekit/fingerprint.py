@@ -32,6 +32,14 @@ _INSTALLED = [Path(sysconfig.get_path(key)).resolve() for key in ("stdlib", "pur
 _loaded: WeakKeyDictionary[ModuleType, tuple[int, int]] = WeakKeyDictionary()  # the state of their files, first seen
 
 
+def installed(module: ModuleType) -> bool:
+    """Whether a module is Python's own, prunekit's, or of a package that was installed."""
+    file = getattr(module, "__file__", None)
+    if file is None or module.__name__.partition(".")[0] in _UNVERSIONED:
+        return True
+    return any(Path(file).resolve().is_relative_to(place) for place in _INSTALLED)
+
+
 def edited(module: ModuleType) -> bool:
     """Whether a module's file has changed since the first of these calls for it."""
     try:
@@ -196,11 +204,8 @@ class _Parts:
     def _is_own(self, module: str | None) -> bool:
         if module == self.home or not module:
             return module == self.home
-        top = module.partition(".")[0]
-        file = getattr(sys.modules.get(module), "__file__", None)
-        if top in _UNVERSIONED or top in sys.builtin_module_names or file is None:
-            return top == "__main__" or module == "__main__"
-        return not any(Path(file).resolve().is_relative_to(place) for place in _INSTALLED)
+        there = sys.modules.get(module)
+        return module == "__main__" or not (there is None or installed(there))
 
 
 def _enclosed(function: FunctionType) -> Iterator[tuple[str, Any]]:

@@ -21,8 +21,8 @@ from . import fingerprint
 from .errors import UserError, exception_summary, safe_repr, shown, suggestion
 from .names import BY_KIND
 
-_NAME = re.compile(r"[A-Za-z]\w{0,39}")
-_PATH = re.compile(r"(?=.{3,80}$)[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_NAME = re.compile(r"[^\W\d_]\w{0,39}")
+_PATH = re.compile(r"(?=.{3,80}$)[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")  # what Python takes for names
 _registered: dict[tuple[str, str], FunctionType] = {}
 
 
@@ -69,9 +69,9 @@ def find(kind: str, name: str) -> FunctionType:
     try:
         made = fingerprint.reloaded(importlib.import_module(module))
         there = Path(folder, *module.split(".")).with_suffix(".py")
-        found = getattr(made, "__file__", None)
-        if there.is_file() and not (found and there.samefile(found)):
-            problem = f"{shown(there)} is hidden by {found or 'a part of Python'}"
+        found = getattr(made, "__file__", None) or sys.executable
+        if there.is_file() and fingerprint.installed(made) and not there.samefile(found):
+            problem = f"{shown(there)} is hidden by Python's own or an installed module ({found})"
             raise UserError(f"{kind} {name}: {problem}, which has the same name; rename it")
         function = getattr(made, attribute)
     except UserError:

@@ -65,7 +65,9 @@ def read(file: Path | str, net: nn.Module | None = None) -> tuple[nn.Module, Mas
             net = models.build(about["model"], tuple(about["input_shape"]), about["num_classes"], about["width"])
         names = {f"{name}{_MASK}": name for name in models.prunable(net)}
         masks = {name: tensors.pop(key) for key, name in names.items()}
-        net.load_state_dict(tensors)
+        place = next(net.parameters()).device
+        # Assigned, not copied: a float64 or float16 network comes back as one.
+        net.load_state_dict({name: tensor.to(place) for name, tensor in tensors.items()}, assign=True)
     except UserError:
         raise
     except KeyError as error:

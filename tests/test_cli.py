@@ -88,6 +88,19 @@ def test_bad_usage_is_one_line_and_status_2(called, words, named):
     assert [word for word in named if word not in line] == [], line
 
 
+@pytest.mark.parametrize(
+    "words",
+    [["run", "demo"], ["report", "demo"], ["run", "demo", "--out", "new/out"], ["export", "demo", "--out", "new/a.pt"]],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("device", ["cuda:99", "abacus"])
+def test_a_wrong_device_leaves_nothing_behind(called, tmp_path, monkeypatch, words, device):
+    monkeypatch.chdir(tmp_path)
+    result = called(*words, "--device", device, "--runs-dir", "new/runs")
+    assert result.returncode == 2 and f"--device {device} is not here" in result.stderr
+    assert not (tmp_path / "new").exists()
+
+
 def test_python_m_is_the_same(tmp_path):
     line = [sys.executable, "-m", "prunekit", "--version"]
     done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True)

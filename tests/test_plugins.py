@@ -251,19 +251,24 @@ def test_what_cannot_travel_is_one_line(module, monkeypatch):
         plugins.packed([("pruner", f"{name}:second")])
 
 
-@pytest.mark.parametrize("name", ["random", "statistics", "ourpackage.that"])
-def test_a_module_that_another_hides_is_named(tmp_path, monkeypatch, name):
+@pytest.mark.parametrize("name", ["random", "statistics", "email.message", "tqdm.utils", "time"])
+def test_a_module_that_an_installed_one_hides_is_named(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     file = Path(*name.split(".")).with_suffix(".py")
     file.parent.mkdir(exist_ok=True)
     file.write_text("def mode(net, batches, generator): return {}\n")
-    if name == "ourpackage.that":  # a package of that name is imported already
-        (tmp_path / "elsewhere" / "ourpackage").mkdir(parents=True)
-        (tmp_path / "elsewhere" / "ourpackage" / "that.py").write_text("def mode(net, batches, generator): return {}\n")
-        monkeypatch.syspath_prepend(str(tmp_path / "elsewhere"))
     with pytest.raises(UserError, match=f"{name}:mode: .*{file.name} is hidden by .*rename it"):
         plugins.find("pruner", f"{name}:mode")
+
+
+@pytest.mark.parametrize("name", ["élagage:à_moi", "剪枝:分数", "_mine:_f1"])
+def test_names_are_those_that_python_takes(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    module, _, function = name.partition(":")
+    Path(f"{module}.py").write_text(f"def {function}(net, batches, generator): return 7\n", encoding="utf-8")
+    assert plugins.find("pruner", name)(0, 0, 0) == 7
 
 
 def test_what_is_drawn_from_any_global_generator_is_seeded_and_leaves_them():

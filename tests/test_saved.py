@@ -27,6 +27,19 @@ def logits(net):
         return net.eval()(torch.randn(4, *SHAPE, generator=torch.Generator().manual_seed(2)))
 
 
+@pytest.mark.parametrize("kind", [torch.float64, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("given", [False, True])
+def test_a_network_comes_back_in_its_own_precision(tmp_path, kind, given):
+    net, kept, about = pruned()
+    net = net.to(kind)
+    saved.write(tmp_path / "net.safetensors", net, kept, about)
+    back, *_ = saved.read(tmp_path / "net.safetensors", models.build("vgg11_bn", SHAPE, 7, 1 / 16) if given else None)
+    state, wanted = back.state_dict(), net.state_dict()
+    assert all(state[name].dtype == wanted[name].dtype for name in wanted)
+    assert all(torch.equal(state[name], wanted[name]) for name in wanted)
+    assert all(parameter.requires_grad for parameter in back.parameters())
+
+
 @pytest.mark.parametrize("name", ["fc", "vgg11_bn", "resnet20"])
 @pytest.mark.parametrize("given", [False, True])
 def test_safetensors_are_read_back(tmp_path, name, given):

@@ -74,6 +74,7 @@ def report(
     wanted = running.ids(whole, only)
     results = Results(whole.params.only(only), runs_dir) if only else whole
     places.check_data(data_dir)
+    running.check_machine(device, workers, cluster)
     folder = out or places.usual(results, profile)
     places.check_not_published(folder, results, profile)
     for part in ("", *build.PARTS):
@@ -104,6 +105,7 @@ def run(
     results = running.opened(profile, runs_dir, assignments)
     wanted = running.ids(results, only)
     places.check_data(data_dir)
+    running.check_machine(device, workers, cluster)
     if out:
         places.check_not_published(out, results, profile)
         places.check_writable("--out", out)
@@ -189,6 +191,7 @@ def export(
 
     saved.check(out)
     places.check_data(data_dir)
+    artifacts = Artifacts(data_dir, machine.device(device))
     places.check_writable("--out", out.parent)
     wanted = {"dataset": dataset, "model": model, "pruner": pruner, "compression": compression, "seed": seed}
     if params.is_profile(trial) or any(value is not None for value in wanted.values()):
@@ -200,7 +203,7 @@ def export(
         store = Store(runs_dir or project_root() / "runs")
         record = export_room.find(trial, store, sorted(project_root().glob("reports/*/trials.parquet")))
         one = record.trial
-    _finish([], export_room.export(one, record, out, Artifacts(data_dir, machine.device(device))))
+    _finish([], export_room.export(one, record, out, artifacts))
 
 
 @app.command()

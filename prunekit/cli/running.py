@@ -42,6 +42,16 @@ def only_show(results: Results) -> list[str]:
     return []
 
 
+def check_machine(device: str, workers: int | None, cluster: str | None) -> None:
+    """Raise UserError for a device that is not here, and options that exclude each other: before a folder is made."""
+    from ..study import machine
+
+    if cluster and workers:
+        raise UserError("--workers is of this machine; with --cluster, start as many dask workers as are wanted")
+    if device not in {"auto", "cpu"} and not cluster:
+        machine.device(device)
+
+
 def run_missing(
     results: Results,
     data_dir: Path | None,
@@ -51,12 +61,6 @@ def run_missing(
     wanted: Collection[str] | None = None,
 ) -> list[str]:
     """Run those of the study's trials that are missing, and if `wanted` are given, among these ids."""
-    from ..study import machine
-
-    if cluster and workers:
-        raise UserError("--workers is of this machine; with --cluster, start as many dask workers as are wanted")
-    if device not in {"auto", "cpu"} and not cluster:
-        machine.device(device)
     wanted = results.trials.keys() if wanted is None else wanted
     missing = [trial for trial in results.missing(results.store.load(results.trials)) if trial.id in wanted]
     done = len(wanted) - len(missing)

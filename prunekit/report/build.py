@@ -101,6 +101,7 @@ def _environment(results: Results, data_dir: Path | None) -> Iterator[None]:
         "PRUNEKIT_DATA": str(datasets.data_root(data_dir).resolve()),
         "PRUNEKIT_OWN": os.environ.get("PRUNEKIT_OWN") or os.getcwd(),
         ONLY_SHOW: "1",
+        "JUPYTER_PREFER_ENV_PATH": "1",  # a user's own kernel may be called python3 too
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
     before = {key: os.environ.get(key) for key in ours}

@@ -172,6 +172,9 @@ def _load(trial: Trial, artifacts: Artifacts) -> Data:
     if trial.train_subset:
         per_class = max(1, trial.train_subset // len(data.classes))
         chosen = batches.per_class_indices(labels, per_class, stream(trial.seed, "subset"))
+        if len(chosen) != trial.train_subset:
+            asked = f"train_subset {trial.train_subset:,}: it is of as many of each of {len(data.classes)} classes"
+            raise ValueError(f"{asked}, and {trial.dataset} gives {len(chosen):,} so; ask for these")
         images, labels = images[chosen], labels[chosen]
     train = batches.Batches(images, labels, data.transform, artifacts.device)
     test = batches.Batches(data.test.images, data.test.labels, data.transform, artifacts.device)

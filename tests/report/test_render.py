@@ -1,12 +1,15 @@
 """From executed notebooks to one report: what is left out, folded, cut, and where links lead."""
 
 import re
+import subprocess
+import sys
 from itertools import pairwise
 
 import nbformat
 import pandas as pd
 import pytest
 
+from prunekit.errors import UserError
 from prunekit.report import render
 from prunekit.report.shown import MIME, Table
 
@@ -120,3 +123,34 @@ def test_ticks_that_would_lie_on_each_other_are_left_out():
     usual = [0.05, 0.1, 0.2, 0.5, 1.0, 2.0]
     assert _apart(usual, room=10) == usual and _apart([1.0], room=4) == [1.0]
     assert all(b / a > 1.2 for a, b in pairwise(shown))
+
+
+@pytest.mark.parametrize("name", ["10:30", "a:b c", "x;y,z & #"])
+def test_pictures_are_held_whatever_the_folder_is_called(tmp_path, name):
+    folder = tmp_path / name
+    (folder / "figures").mkdir(parents=True)
+    svg = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>'
+    (folder / "figures" / "one.svg").write_text(svg)
+    bundle = {"figure": "one", "number": "Figure 1", "caption": "A square.", "alt": "a square"}
+    notebook = tmp_path / "00.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[markdown("# First"), code(bundle)]), notebook)
+    render.render("tiny", folder, {notebook: ""})
+    html = (folder / "report.html").read_text()
+    assert html.count("<img") + html.count("<svg") == 1 and 'src="figures' not in html
+
+
+def test_a_warning_of_pandoc_is_an_error_with_its_words(made, tmp_path):
+    """A picture that is not there."""
+    bundle = {"figure": "absent", "number": "Figure 1", "caption": "Nothing.", "alt": "nothing"}
+    with pytest.raises(UserError, match=r"report.html5 cannot be written: .*absent\.svg"):
+        made([markdown("# First"), code(bundle)])
+
+
+def test_a_matplotlibrc_changes_no_figure(tmp_path):
+    shows = "from prunekit.report import shown; import matplotlib; print(sorted(matplotlib.rcParams.items()))"
+    said = []
+    for lines in ("", "text.usetex: True\nfont.family: Comic Sans MS\nfigure.dpi: 33\naxes.grid: True\n"):
+        (tmp_path / "matplotlibrc").write_text(lines)
+        told = subprocess.run([sys.executable, "-c", shows], cwd=tmp_path, capture_output=True, text=True, check=True)
+        said.append(told.stdout)
+    assert said[0] == said[1]

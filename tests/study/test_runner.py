@@ -466,3 +466,9 @@ def test_a_trial_of_passes_has_its_network_s_forms(model):
     dense = runner.run_trial(trial(model=model, compression=0.0, post_epochs=0, passes=True))
     assert dense.flops_compacted == dense.flops
     assert (runner.run_trial(trial(post_epochs=0)).passes, record.latency) == ({}, None)
+
+
+@pytest.mark.parametrize("subset", [105, 99, 5, 5000, 1437])
+def test_no_other_number_of_images_is_used_than_is_recorded(subset):
+    with pytest.raises(ValueError, match=f"train_subset {subset:,}: it is of as many of each of 10 classes"):
+        runner.run_trial(trial(train_subset=subset))
