@@ -296,7 +296,12 @@ def _add_product(
     """Add to `products` the Hessian of the loss behind `gradients` times `slopes`."""
     inner = sum((g * s).sum() for g, s in zip(gradients, slopes, strict=True))
     assert isinstance(inner, Tensor)
-    torch._foreach_add_(products, torch.autograd.grad(inner, list(weights.values())))
+    try:
+        torch._foreach_add_(products, torch.autograd.grad(inner, list(weights.values())))
+    except RuntimeError as error:
+        if "not implemented" not in str(error):
+            raise
+        raise ValueError(f"grasp needs second derivatives, which torch lacks: {exception_summary(error)}") from None
 
 
 def _normalised(scores: Scores, eps: float) -> Scores:

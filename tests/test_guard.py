@@ -127,6 +127,17 @@ def test_grasp_takes_second_derivatives_of_fused_attention():
     assert all(bool(score.isfinite().all() and score.any()) for score in scores.values())
 
 
+@pytest.mark.parametrize("act", [nn.Hardsigmoid, nn.Hardswish])
+def test_grasp_names_what_has_no_second_derivative(act):
+    net = nn.Sequential(nn.Flatten(), nn.Linear(192, 6), act(), nn.Linear(6, 4))
+    try:
+        scores = pruners.score("grasp", net, X, Y)
+    except ValueError as error:
+        assert "second derivatives" in str(error)
+    else:
+        assert all(bool(score.isfinite().all() and score.any()) for score in scores.values())
+
+
 class Rows(nn.Module):
     """A linear layer over [images x tokens, features], [tokens, images, features], and behind squeeze()."""
 

@@ -81,7 +81,8 @@ def controls(frame: pd.DataFrame) -> pd.DataFrame:
     chosen = frame[~frame.pruner.isin([ERK, "random"])]
     for (pruner, compression), cell in chosen.groupby(["pruner", "compression"], sort=False):
         own = cell[cell.control == "none"]
-        if len(own) == len(cell):  # no control of it was run
+        known = cell[cell.control.isin(["none", "shuffled"]) & cell.top1.notna()]
+        if len(own) == len(cell) or known.empty:  # no control of it was run, or all of them failed
             continue
         row: dict[str, Any] = {"pruner": pruner, "compression": compression} | over_seeds("top1", own.top1)
         for control in CONTROLS:
@@ -90,7 +91,7 @@ def controls(frame: pd.DataFrame) -> pd.DataFrame:
         others = frame[(frame.pruner == ERK) & (frame.compression == compression)]
         leads = difference(pd.concat([own, others]), str(pruner), ERK) if len(others) else own.top1[:0]
         row |= over_seeds("erk", others.top1) | over_seeds("erk_gap", leads)
-        trained = cell[cell.control.isin(["none", "shuffled"])].started.any()
+        trained = known.started.any()
         rows.append(row | {"chooses": _chooses(row) if trained else UNTRAINED, "seeds": own.seed.nunique()})
     return pd.DataFrame(rows)
 

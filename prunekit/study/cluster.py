@@ -68,10 +68,13 @@ def _workers(client: Any, address: str) -> dict[str, dict[str, Any]]:
     """Return the cluster's workers as its scheduler tells of them, once there are any; each has this prunekit."""
     if not client.scheduler_info()["workers"]:
         print(f"prunekit: no workers at {address} yet; waiting {_JOIN} s for one", file=sys.stderr)
+        asked = client.submit(int, pure=False)  # an adaptive cluster starts workers for what waits for one
         try:
             client.wait_for_workers(1, timeout=_JOIN)
         except TimeoutError:
             raise UserError(f"no worker joined {address} in {_JOIN} s; start some: dask worker {address}") from None
+        finally:
+            asked.release()
     for worker, found in client.run(version, "prunekit", on_error="return").items():
         if found != __version__:
             has = "no prunekit" if isinstance(found, PackageNotFoundError) else f"prunekit {found}"

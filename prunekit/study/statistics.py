@@ -30,12 +30,13 @@ def over_seeds(name: str, values: pd.Series) -> dict[str, float]:
 def accuracies(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a row a trial and accuracy, top-1 and top-5: the trial's columns, accuracy, value (%), failed and counts.
 
-    failed: it never started to learn; counts: whether it belongs to its cell's mean, as those that started do, and
-    where none did, all. A dataset's rows lie together.
+    failed: it was trained and never started to learn; counts: whether it belongs to its cell's mean, as those that
+    started do, and where none did, all. A dataset's rows lie together.
     """
     counts = frame.started | ~frame.groupby(CELL).started.transform("any")
+    failed = ~frame.started & frame.top1.notna()
     parts = [
-        frame.assign(accuracy=label, value=frame[column].astype(float), failed=~frame.started, counts=counts)
+        frame.assign(accuracy=label, value=frame[column].astype(float), failed=failed, counts=counts)
         for label, column in {"top-1": "top1", "top-5": "top5"}.items()
     ]
     rows = pd.concat(parts, ignore_index=True)

@@ -1,5 +1,6 @@
 """What goes beyond the study, on cases worked by hand: what is kept, slopes, peaks, controls, steps, zeros."""
 
+import math
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -125,6 +126,12 @@ def test_a_random_mask_shuffled_is_no_control():
     frame["pruner"] = frame.pruner.replace("snip", "random")
     rows = beyond.controls(frame)
     assert rows.empty and sentences.controls(rows, "digits") == ""
+
+
+@pytest.mark.parametrize("left", [[math.nan], [math.nan, math.nan]])
+def test_controls_of_which_nothing_is_known_tell_nothing(left):
+    frame = controlled(left, left, left, [75.0, 77.0]).assign(started=lambda rows: rows.top1.notna())
+    assert beyond.controls(frame).empty
 
 
 def test_differences_to_controls_are_paired_on_seeds():

@@ -185,3 +185,12 @@ def test_interrupted_run_keeps_what_was_done(tmp_path, dask, scheduler, tiny_pro
     time.sleep(2)
     assert 0 < len(kept) < 3 * TINY_TRIALS and whole_records(tmp_path / "runs") == kept
     assert {record["status"] for record in kept.values()} == {"ok"}
+
+
+@pytest.mark.parametrize("maximum", [1, 2])
+def test_an_adaptive_cluster_without_workers_is_asked_for_one(maximum):
+    options = {"n_workers": 0, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as adaptive:
+        adaptive.adapt(minimum=0, maximum=maximum, interval="100 ms", wait_count=1000)
+        with cluster.connect(adaptive.scheduler_address, "cpu") as (executor, workers):
+            assert workers >= 1 and executor.submit(pow, 2, 5).result(timeout=30) == 32

@@ -111,3 +111,12 @@ def test_leaders_are_those_of_the_highest_mean_of_networks_that_started():
     assert found.lead_interval.tolist()[:2] == [0.0, pytest.approx(5.7, abs=0.05)]
     assert found.seeds.tolist() == [3, 3, 0]
     assert statistics.leaders(frame.assign(started=False)).empty
+
+
+@pytest.mark.parametrize(("status", "top1"), [("failed", None), ("ok", None)])
+def test_what_was_not_trained_is_not_said_to_have_failed_to_start(status, top1):
+    cell = {"dataset": "digits", "model": "fc", "compression": 1.0, "pruner": "snip"}
+    rows = [(status, top1, False), ("ok", 10.0, False), ("ok", 90.0, True)]
+    frame = pd.DataFrame([cell | {"status": s, "top1": v, "top5": v, "started": t} for s, v, t in rows])
+    found = statistics.accuracies(frame).query("accuracy == 'top-1'")
+    assert found.failed.tolist() == [False, True, False] and found.counts.tolist() == [False, False, True]
