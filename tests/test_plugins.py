@@ -155,7 +155,9 @@ def test_digest_tells_what_a_function_reaches(tmp_path, monkeypatch, text, one, 
         monkeypatch.delitem(sys.modules, "helper", raising=False)
         Path("helper.py").write_text(f"def P(): return {1 + number % 2}\n")
         now = text.replace("§", words)
-        Path(f"{name}.py").write_text(f"#{' ' * number}\n{now}{USES}")  # of another size, or the compiled one would do
+        Path(f"{name}.py").write_text(
+            f"#{' ' * 9 * number}\n{now}{USES}"
+        )  # of another size, or the compiled one would do
         importlib.invalidate_caches()
         linecache.clearcache()
         digests.append(plugins.digest("pruner", f"{name}:f"))

@@ -52,7 +52,7 @@ def scheduler(tmp_path, dask):
 
 
 OWN = {"pruner": ["synflow", "mine:steep"], "dataset": ["mine:bright"], "model": "mine:around"}
-OWN |= {"seeds": [0, 1], "post_epochs": 2}
+OWN |= {"seeds": [0, 1], "post_epochs": 2, "train_subset": None}
 
 
 def worker(dask, scheduler, *more, **options):

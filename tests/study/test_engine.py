@@ -463,7 +463,7 @@ def test_two_runs_at_once_in_one_folder(tmp_path, long_profile, called):
 
 
 def test_what_users_bring_runs_in_workers_and_again_only_when_edited(tmp_path, mine, prunekit):
-    own = {"pruner": ["random", "mine:steep"], "dataset": "mine:bright", "model": "mine:around"}
+    own = {"pruner": ["random", "mine:steep"], "dataset": "mine:bright", "model": "mine:around", "train_subset": None}
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(tiny_params(**own)))
     what = (tmp_path / "own.yaml", "--runs-dir", "runs")
     first = prunekit("run", *what, "--workers", 2)
