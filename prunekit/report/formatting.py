@@ -39,10 +39,11 @@ def style(pruners: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def cells(summary: pd.DataFrame, digits: int = 1, share: bool = False) -> list[str]:
-    """Return how each row of a summary over seeds is read: 81.4 ± 0.3 (2 of 3) [78.8] †.
+    """Return how each row of a summary over seeds is read: 81.4 ± 0.3 (2 of 3) [78.8] † ‡.
 
     That is the mean ± the standard deviation, how many it is of where not all started, how many trials failed, what is
-    published, and whether it collapsed. `share`: of a share, in percent, see `statistics.estimate`.
+    published, whether it collapsed, and whether most scores were equal. `share`: of a share, in percent, see
+    `statistics.estimate`.
     """
     return [_cell(row, digits, share) for row in summary.to_dict("records")]
 
@@ -58,6 +59,8 @@ def _cell(row: Mapping[Any, Any], digits: int, share: bool) -> str:
         text += f" [{row['published']:g}]"
     if row.get("collapsed"):
         text += " †" if row["collapsed"] >= runs else f" († {row['collapsed']} of {runs})"
+    if row.get("tied"):
+        text += " ‡" if row["tied"] >= runs else f" (‡ {row['tied']} of {runs})"
     return text
 
 
@@ -73,6 +76,8 @@ def reading(summary: pd.DataFrame) -> str:
         text += "; in brackets what is published"
     if summary.collapsed.any():
         text += "; † collapsed: nothing kept leads from input to output"
+    if summary.tied.any():
+        text += "; ‡ most of the pruner's scores are equal, and which of these go is drawn"
     return f"{text}."
 
 

@@ -40,6 +40,14 @@ class Data:
         return next(self.test.in_order(100))[0]
 
 
+@dataclass(frozen=True)
+class Ties:
+    """Of one-shot scores: how many of each layer are zero, and what share of all is equal to the most common one."""
+
+    zeros: dict[str, int]
+    share: float
+
+
 class Artifacts:
     """What trials have in common, made once: data on the device, pretrained networks, one-shot scores.
 
@@ -84,8 +92,8 @@ class Artifacts:
             "signal", self._network_key(trial), lambda: self.measured(lambda: metrics.signal(dense, data.few))
         )
 
-    def scores(self, trial: Trial) -> tuple[tuple[pruners.Scores, dict[str, int]], Cost]:
-        """The one-shot scores of the network as it stands before pruning, and how many of each layer are zero."""
+    def scores(self, trial: Trial) -> tuple[tuple[pruners.Scores, Ties], Cost]:
+        """The one-shot scores of the network as it stands before pruning, and which of them are equal."""
         images = (trial.scoring_images_per_class, trial.scoring_batch_size, trial.reaugmented)
         told = trial.density if pruners.takes_density(trial.pruner) else None
         key = (*self._network_key(trial), trial.pruner, trial.pruner_source, *images, told)
@@ -94,9 +102,9 @@ class Artifacts:
             size, again = trial.scoring_batch_size, self.augmented_anew(trial)
             return pruners.score(trial.pruner, *self.examples(trial), size, noise(trial), again, told)
 
-        def make() -> tuple[tuple[pruners.Scores, dict[str, int]], Cost]:
+        def make() -> tuple[tuple[pruners.Scores, Ties], Cost]:
             scores, cost = self.measured(score)
-            return (scores, {name: score.numel() - int(score.count_nonzero()) for name, score in scores.items()}), cost
+            return (scores, _ties(scores)), cost
 
         return self._once("scores", key, make)
 
@@ -151,6 +159,15 @@ class Artifacts:
 def noise(trial: Trial) -> torch.Generator:
     """Return what random scores are drawn from."""
     return stream(trial.seed, "random scores")
+
+
+def _ties(scores: pruners.Scores) -> Ties:
+    total = sum(score.numel() for score in scores.values())
+    apart = 97 if total > 100_000 else 1  # a prime, which falls in step with no shape
+    some = [score.flatten()[::apart] for score in scores.values()]  # enough to see what most are
+    common = torch.cat(some).mode().values
+    share = sum(int((score == common).sum()) for score in scores.values()) / total
+    return Ties({name: score.numel() - int(score.count_nonzero()) for name, score in scores.items()}, share)
 
 
 def _examples(trial: Trial, data: Data, augmentation: str) -> tuple[Tensor, Tensor]:

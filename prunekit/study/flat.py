@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from .trial import Record, Trial
 
 MAPS = ("seconds", "peak_memory", "where", "passes")  # of any keys: a column of JSON each
+_LATER = ("tied_scores",)  # columns that files of before do not have
 _ALSO_OF_TRIALS = {name: f"{name}_by_form" for name in Record.model_fields if name in Trial.model_fields}
 _TYPES = {str: "string", int: "int64", float: "double", bool: "bool"}
 
@@ -39,9 +40,9 @@ def row(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def content(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return the JSON object of a record whose row this is; raises ValueError for one of other columns."""
-    if lacking := [name for name in schema().names if name not in row and name != "checksum"]:
+    if lacking := [name for name in schema().names if name not in row and name not in (*_LATER, "checksum")]:
         raise ValueError(f"it has no column {lacking[0]}")
-    values = {name: row[_column(name)] for name in Record.model_fields if name != "trial"}
+    values: dict[str, Any] = {name: row.get(_column(name)) for name in Record.model_fields if name != "trial"}
     values |= {name: json.loads(values[name]) for name in MAPS}
     return values | {"trial": {name: row[name] for name in Trial.model_fields}, "checksum": row.get("checksum")}
 

@@ -28,7 +28,7 @@ SEVERED, VANISHED, EXPLODED, PASSES = "severed", "vanished", "exploded", "passes
 # Of the unpruned network's signal. Set where full-width VGG16 leaves room: random at c = 0.5 has 2e-4 of it, at 1 1e-7.
 LEAST_SIGNAL, MOST_SIGNAL = 1e-4, 1e2
 _CELL = ["dataset", "model", "pruner", "compression", "seed"]
-_OUTCOME = ["top1", "top5", "started", "at_init", "collapsed", "signal", "dense_signal", "density"]
+_OUTCOME = ["top1", "top5", "started", "at_init", "collapsed", "signal", "dense_signal", "tied_scores", "density"]
 _OUTCOME += ["effective_density", "flops", "flops_kept", "flops_compacted", "parameters", "parameters_kept", "seconds"]
 _OUTCOME += ["latency", "together", "alone", "threads", "machine", "status"]
 _STAGES = ("score", "train", "test")
@@ -102,10 +102,10 @@ class Results:
 
         dataset, model, pruner, compression, seed; top1, top5: %; started: did it learn anything, see `started`;
         at_init: severed, vanished, exploded or passes, see `at_init`; collapsed: no path of kept weights from input to
-        output; signal, dense_signal: see `Record`; density, effective_density: shares of the weights; flops,
-        flops_kept, flops_compacted: of an image; parameters, parameters_kept; seconds: of the whole trial; latency:
-        seconds an image; together: how many trained side by side; alone: no other ran beside it; threads; machine;
-        status: ok or failed; id; score_seconds, train_seconds, test_seconds: of these stages; masked_pass,
+        output; signal, dense_signal, tied_scores: see `Record`; density, effective_density: shares of the weights;
+        flops, flops_kept, flops_compacted: of an image; parameters, parameters_kept; seconds: of the whole trial;
+        latency: seconds an image; together: how many trained side by side; alone: no other ran beside it; threads;
+        machine; status: ok or failed; id; score_seconds, train_seconds, test_seconds: of these stages; masked_pass,
         compacted_pass, csr_pass: seconds an image in a batch of ten, where zeros were weighed; and the trial's other
         fields.
         """

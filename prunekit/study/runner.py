@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from .. import masks, metrics, models, pruners, training
-from .artifacts import Artifacts, Data, noise, stream
+from .artifacts import Artifacts, Data, Ties, noise, stream
 from .machine import Cost
 from .passes import measure
 from .trial import Epoch, Layer, Record, Trial
@@ -68,7 +68,7 @@ class _Pruned:
     data: Data
     net: nn.Module
     kept: masks.Masks
-    zero_scores: dict[str, int] | None
+    ties: Ties | None
     pre_curve: list[dict[str, float]]
     health: masks.Health
     flops: Any
@@ -80,7 +80,7 @@ class _Pruned:
 def _pruned(trial: Trial, artifacts: Artifacts) -> _Pruned:
     data, data_cost = artifacts.data(trial)
     (dense, pre_curve), pretrain_cost = artifacts.network(trial)
-    (kept, zero_scores), score_cost = prune(trial, artifacts)
+    (kept, ties), score_cost = prune(trial, artifacts)
     dense_signal, dense_cost = artifacts.signal(trial)
     net = artifacts.drawn(trial, "init, again") if trial.control == "reinitialised" else copy.deepcopy(dense)
     masks.apply(net, kept)
@@ -92,7 +92,7 @@ def _pruned(trial: Trial, artifacts: Artifacts) -> _Pruned:
         )
     )
     costs = {"data": data_cost, "pretrain": pretrain_cost, "score": score_cost, "measure": dense_cost + cost}
-    return _Pruned(trial, data, net, kept, zero_scores, pre_curve, health, flops, signal, dense_signal, costs)
+    return _Pruned(trial, data, net, kept, ties, pre_curve, health, flops, signal, dense_signal, costs)
 
 
 def _trained(pruned: list[_Pruned], artifacts: Artifacts) -> tuple[list[list[dict[str, float]]], int | None]:
@@ -141,11 +141,12 @@ def _record(
         collapsed=health.collapsed,
         signal=one.signal if math.isfinite(one.signal) else None,
         dense_signal=one.dense_signal if math.isfinite(one.dense_signal) else None,
+        tied_scores=one.ties.share if one.ties else None,
         flops=int(one.flops.flops.sum()),
         flops_kept=int(one.flops.flops_kept.sum()),
         parameters=int(one.flops.total.sum()),
         parameters_kept=int(one.flops.kept.sum()),
-        layers=_layers(health, one.flops.set_index("name"), histograms, one.zero_scores),
+        layers=_layers(health, one.flops.set_index("name"), histograms, one.ties),
         seconds={stage: seconds[stage] for stage in STAGES},
         peak_memory={stage: peak for stage in STAGES if (peak := peaks.get(stage)) is not None},
         latency=latency,
@@ -156,28 +157,28 @@ def _record(
     )
 
 
-def prune(trial: Trial, artifacts: Artifacts) -> tuple[tuple[masks.Masks, dict[str, int] | None], Cost]:
-    """Return the trial's masks, how many scores of each layer are zero (one-shot only), and what it cost.
+def prune(trial: Trial, artifacts: Artifacts) -> tuple[tuple[masks.Masks, Ties | None], Cost]:
+    """Return the trial's masks, which of its scores are equal (of pruning in one step only), and what it cost.
 
     Raises ValueError for a control of collapsed masks: what does not compute anything has no choice to be destroyed.
     """
-    (kept, zero_scores), cost = _chosen(trial, artifacts)
+    (kept, equal), cost = _chosen(trial, artifacts)
     if trial.control != "none":
         (data, _), ((dense, _), _) = artifacts.data(trial), artifacts.network(trial)
         if masks.health(dense, kept, data.image_shape).collapsed:
             raise ValueError("its own mask is collapsed, so a control of it would tell nothing; lower the compression")
     if trial.control == "shuffled":
         kept = masks.shuffled(kept, stream(trial.seed, "shuffle"))
-    return (kept, zero_scores), cost
+    return (kept, equal), cost
 
 
-def _chosen(trial: Trial, artifacts: Artifacts) -> tuple[tuple[masks.Masks, dict[str, int] | None], Cost]:
+def _chosen(trial: Trial, artifacts: Artifacts) -> tuple[tuple[masks.Masks, Ties | None], Cost]:
     """Return what `prune` does, before any control."""
     ties = stream(trial.seed, "ties")
     if trial.prune_steps == 1:  # one set of scores serves every compression
-        (scores, zero_scores), scored = artifacts.scores(trial)
+        (scores, equal), scored = artifacts.scores(trial)
         kept, ranked = artifacts.measured(lambda: masks.from_scores(scores, trial.density, trial.scope, ties=ties))
-        return (kept, zero_scores), scored + ranked
+        return (kept, equal), scored + ranked
     examples = artifacts.examples(trial)
     kept, cost = artifacts.measured(
         lambda: pruners.prune(
@@ -196,13 +197,11 @@ def _chosen(trial: Trial, artifacts: Artifacts) -> tuple[tuple[masks.Masks, dict
     return (kept, None), cost
 
 
-def _layers(
-    health: masks.Health, costs: Any, histograms: dict[str, list[int]], zero_scores: dict[str, int] | None
-) -> list[Layer]:
+def _layers(health: masks.Health, costs: Any, histograms: dict[str, list[int]], ties: Ties | None) -> list[Layer]:
     return [
         Layer(
             name=name,
-            zero_scores=None if zero_scores is None else zero_scores[name],
+            zero_scores=ties.zeros[name] if ties else None,
             flops=int(costs.flops[name]),
             flops_kept=int(costs.flops_kept[name]),
             histogram=histograms[name],

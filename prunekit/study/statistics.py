@@ -45,12 +45,12 @@ def accuracies(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def summary(frame: pd.DataFrame, value: str, by: list[str] | None = None) -> pd.DataFrame:
-    """Return one row a cell: `by` (CELL if None), mean, interval, spread, seeds, started, failed, collapsed, each.
+    """Return a row a cell: `by` (CELL if None), mean, interval, spread, seeds, started, failed, collapsed, tied, each.
 
     Cells keep the frame's order. interval: half-width, 95 %, t; spread: standard deviation; both NaN for one trial.
     `seeds` counts the trials that the mean rests on, whose values `each` lists: those of which `counts`, a column of
     `accuracies`, is true, where the frame has it, and then `runs` counts all that came to an end; started: how many of
-    a cell started. published: the frame's, NaN where it has none.
+    a cell started; tied: of how many most scores were equal. published: the frame's, NaN where it has none.
     """
     rows: list[dict[str, Any]] = []
     for key, group in frame.groupby(by or CELL, sort=False):
@@ -60,10 +60,13 @@ def summary(frame: pd.DataFrame, value: str, by: list[str] | None = None) -> pd.
         row |= {"mean": known.mean(), "interval": half_width(known)}
         row |= {"spread": float(known.std(ddof=1)) if len(known) > 1 else math.nan, "seeds": len(known)}
         row |= {"started": int(group.started.sum()), "failed": int((group.status != "ok").sum())}
-        row |= {"collapsed": int(group.collapsed.eq(True).sum()), "each": known.tolist()}
+        row |= {"collapsed": int(group.collapsed.eq(True).sum())}
+        row |= {"tied": int((group.tied_scores.astype(float) > 0.5).sum())}
+        row |= {"each": known.tolist()}
         row |= {"runs": len(every)} if "counts" in group else {}
         rows.append(row | {"published": group.published.iloc[0] if "published" in group else math.nan})
-    columns = ["mean", "interval", "spread", "seeds", "started", "failed", "collapsed", "each", "runs", "published"]
+    columns = ["mean", "interval", "spread", "seeds", "started", "failed", "collapsed", "tied", "each", "runs"]
+    columns.append("published")
     return pd.DataFrame(rows, columns=None if rows else [*(by or CELL), *columns])
 
 

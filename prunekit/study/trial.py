@@ -179,7 +179,8 @@ class Record(BaseModel):
     """What came out of a trial. Accuracies in percent, None where nothing was trained; times in seconds.
 
     `signal` tells how much the pruned network's logits depend on the image before it is trained, `dense_signal` the
-    same of the unpruned one: see `metrics.signal`; None where a logit overflowed. `latency` is the seconds that the
+    same of the unpruned one: see `metrics.signal`; None where a logit overflowed. `tied_scores` is the share of scores
+    that are equal to the most common one; None after several steps. `latency` is the seconds that the
     trained network takes a test image, see `metrics.latency`. `passes` are those that it takes in a batch of ten, by
     form: masked, compacted (`compaction`), csr (`sparse`); `flops_compacted` are the FLOPs of the compacted one.
     `peak_memory` is in bytes by stage, of the whole process on a CPU; without the stages where it is unknown.
@@ -201,6 +202,7 @@ class Record(BaseModel):
     collapsed: bool | None = None
     signal: float | None = None
     dense_signal: float | None = None
+    tied_scores: float | None = None
     flops: int | None = None
     flops_kept: int | None = None
     parameters: int | None = None

@@ -16,6 +16,7 @@ def frame(values, **columns):
     """Return a section's frame with one row a seed of each (pruner, values of its seeds)."""
     base = {"dataset": "cifar10", "model": "vgg16", "compression": 1.0, "width": 1.0, "train_subset": None}
     base |= {"pre_epochs": 0, "post_epochs": 10, "prune_steps": 1, "status": "ok", "collapsed": False, "top5": 90.0}
+    base |= {"tied_scores": None}
     rows = [
         base | {"pruner": pruner, "seed": seed, "top1": value} | columns
         for pruner, seeds in values.items()
@@ -51,6 +52,15 @@ def test_collapse_is_marked(collapsed, mark):
     told, caption = read(frame({"synflow": [10.0, 10.0]}).assign(collapsed=collapsed))
     assert told["synflow"] == f"10.0 ± 0.0 (0 of 2) [81.39]{mark}"
     assert ("† collapsed" in caption) == any(collapsed)
+
+
+@pytest.mark.parametrize(
+    ("shares", "mark"), [([0.9, 0.6], " ‡"), ([0.9, 0.2], " (‡ 1 of 2)"), ([0.5, 0.0], ""), ([None, None], "")]
+)
+def test_mostly_equal_scores_are_marked(shares, mark):
+    told, caption = read(frame({"synflow": [80.0, 82.0]}).assign(tied_scores=shares))
+    assert told["synflow"] == f"81.0 ± 1.4 [81.39]{mark}"
+    assert ("‡ most of the pruner's scores are equal" in caption) == bool(mark)
 
 
 def test_missing_and_failed_trials_leave_a_dash():

@@ -198,6 +198,13 @@ def test_record_adds_up():
     assert all(layer.zero_scores is not None for layer in record.layers)
 
 
+def test_what_share_of_the_scores_is_equal_is_recorded():
+    """Of a pruner that tells every third weight from the others; of one whose scores differ; of one in steps."""
+    assert runner.run_trial(trial(pruner="mine:signs")).tied_scores == pytest.approx(2 / 3, abs=1e-3)
+    assert runner.run_trial(trial(pruner="magnitude")).tied_scores < 1e-3
+    assert runner.run_trial(trial(pruner="synflow", prune_steps=2)).tied_scores is None
+
+
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="this system does not tell a process's peak")
 def test_peak_memory_of_each_stage():
     """A stage's own peak, in bytes: what another stage had and gave back does not count."""

@@ -18,9 +18,10 @@ def test_summary_counts_seeds_failures_and_collapses():
     cell = {"dataset": "cifar10", "model": "vgg16", "compression": 1.0, "pruner": "snip"}
     rows = [("ok", False, 50.0), ("failed", None, None), ("ok", True, 60.0)]
     data = pd.DataFrame([cell | {"status": s, "collapsed": c, "top1": value} for s, c, value in rows])
+    data["tied_scores"] = [0.9, None, 0.1]
     row = statistics.summary(data.assign(started=[True, False, True]), "top1").iloc[0]
     assert (row["mean"], row.seeds, row.failed, row.collapsed, row.each) == (55.0, 2, 1, 1, [50.0, 60.0])
-    assert (row.started, row.spread) == (2, pytest.approx(7.0711, abs=1e-4))
+    assert (row.started, row.tied, row.spread) == (2, 1, pytest.approx(7.0711, abs=1e-4))
 
 
 def test_values_over_seeds_are_named_alike():
@@ -38,6 +39,7 @@ def trials(values, **columns):
         "compression": 1.0,
         "status": "ok",
         "collapsed": False,
+        "tied_scores": None,
         "top5": 90.0,
     }
     rows = [

@@ -40,6 +40,7 @@ def record(compression=1.0, **fields):
         "density": 0.1,
         "effective_density": 0.1 / 3,
         "collapsed": False,
+        "tied_scores": 0.25,
         "signal": 1e-8,
         "dense_signal": 0.1,
         "flops": 313_478_154,
@@ -152,6 +153,21 @@ def test_every_publication_has_the_same_columns_and_reads_as_one_table_with_othe
     assert rows.train_subset.item() == 100 and rows.top1.item() == 100 / 3 and rows.passes.item() == False  # noqa: E712
     assert json.loads(rows.seconds.item()) == {"score": 0.1, "train": 2.0}
     assert [layer["kept"] for layer in rows.layers.item()] == [10, 10]
+
+
+def test_what_was_published_before_a_column_was_added_is_read(tmp_path):
+    """Without any other it is not: records would be of nothing."""
+    import pyarrow.parquet
+
+    file = tmp_path / "trials.parquet"
+    earlier = [record(compression, tied_scores=None) for compression in (1.0, 2.0)]
+    store.publish(earlier, file)
+    whole = pyarrow.parquet.read_table(file)
+    pyarrow.parquet.write_table(whole.drop_columns("tied_scores"), file)
+    assert store.committed_records(file) == {one.id: one for one in earlier}
+    pyarrow.parquet.write_table(whole.drop_columns("top1"), file)
+    with pytest.raises(UserError, match="it has no column top1"):
+        store.committed_records(file)
 
 
 def test_nothing_published_is_no_records(tmp_path):
