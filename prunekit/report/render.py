@@ -19,6 +19,7 @@ from .shown import LONG_LINE, MIME, first_sentence
 _TEMPLATES = Path(__file__).parent / "templates"
 _ROWS = {False: 30, True: 12}  # that a page of the PDF has room for; True: of a table of texts
 _LINE, _COLUMN = 140, 14  # characters of a table's line that it has room for; a longer cell takes several lines
+_CODE_OR_UNDERSCORE = re.compile(r"(`+).*?\1|\]\([^)]*\)|_", re.S)
 _BREAKS = re.compile(r"(?<=\w[_:/])(?=\w)")  # where a long name may go on in the next line
 
 
@@ -112,13 +113,18 @@ def _shown(output: Any, folder: Path) -> _Part:
     data = output.get("data", {})
     bundle = data.get(MIME)
     if bundle is None:
-        return str(data.get("text/markdown", ""))
+        return _literal(str(data.get("text/markdown", "")))
     if "table" in bundle:
         name = bundle["table"]
         caption, body = (folder / "tables" / f"{name}.md").read_text(encoding="utf-8").split("\n\n", 1)
-        return _Table(name, caption, body.strip(), bundle["keys"], bundle["texts"], bundle["folded"])
-    caption = f"**{bundle['number']}.** {bundle['caption']}"
+        return _Table(name, _literal(caption), body.strip(), bundle["keys"], bundle["texts"], bundle["folded"])
+    caption = _literal(f"**{bundle['number']}.** {bundle['caption']}")
     return _Figure(caption, bundle["alt"].replace('"', "'"), f"figures/{bundle['figure']}.svg")
+
+
+def _literal(text: str) -> str:
+    """Markdown whose underscores are no marks, as those of a user's names, but for code and links."""
+    return _CODE_OR_UNDERSCORE.sub(lambda found: r"\_" if found[0] == "_" else found[0], text)
 
 
 def _written(parts: list[_Part], flavour: _Flavour) -> str:
@@ -151,9 +157,8 @@ def _folded(table: _Table, body: str) -> str:
     first, rest = re.fullmatch(r"\*\*(.*?)\*\* (.*)", table.caption, re.S).groups()  # type: ignore[union-attr]
     title = first_sentence(rest)
     more = rest.removeprefix(title).strip()
-    return "\n\n".join(
-        ["<details>", f"<summary><b>{first}</b> {title}</summary>", *filter(None, [more]), body, "</details>"]
-    )
+    summary = f"<summary><b>{first}</b> {title}</summary>".replace(r"\_", "&#95;")  # GitHub reads no Markdown there
+    return "\n\n".join(["<details>", summary, *filter(None, [more]), body, "</details>"])
 
 
 def _pdf(part: _Part) -> str:
@@ -181,7 +186,7 @@ def _narrow(table: _Table) -> list[_Cells]:
     header, _, *rows = table.cells
     widths = [2 + max(map(_width, column)) for column in zip(header, *rows, strict=True)]
     keys, rest = table.keys, sum(widths[table.keys :])
-    count = 1 if table.texts else math.ceil(rest / max(1, _LINE - sum(widths[:keys])))
+    count = 1 if table.texts else math.ceil(max(1, rest) / max(1, _LINE - sum(widths[:keys])))
     cuts = [keys + round(i * (len(widths) - keys) / count) for i in range(count + 1)]
     return [[line[:keys] + line[start:end] for line in table.cells] for start, end in pairwise(cuts)]
 

@@ -114,6 +114,25 @@ def test_signs_of_markdown_in_cells_stay_in_them(tmp_path):
     assert [len(line) for line in found.cells] == [1, 1, 1]
 
 
+def test_a_name_with_underscores_stands_in_prose_as_it_is(made, tmp_path):
+    """Of a user's pruner, at whose ends they would be marks; code, links and pictures keep theirs."""
+    frame = pd.DataFrame({"c": ["1"]})
+    tables = [
+        Table(f"_t{folded:d}_", "Table _mod:_x_", "That of _mod:_x_. And __more__.", frame, frame, 1, (), None, folded)
+        for folded in (False, True)
+    ]
+    for one in tables:
+        one.save(tmp_path)
+    shown = [one._repr_mimebundle_()[MIME] for one in tables]
+    prose = "_steep_ and mod:_steep_ of `_code_`, see [_there_](#a_b_c)"
+    folder = made([markdown("# Names\n\n## a_b_c\n\nText."), code(prose, *shown)])
+    page = (folder / "report.html").read_text().split("<main", 1)[-1]
+    assert "_steep_ and mod:_steep_ of <code>_code_</code>" in page and "<em>" not in page
+    for text in ("Table _mod:_x_", "That of _mod:_x_.", "And __more__."):
+        assert re.sub("<[^>]*>", "", page).count(text) == 2, text
+    assert "\\_" not in re.sub("<summary>.*</summary>", "", page)
+
+
 def test_ticks_that_would_lie_on_each_other_are_left_out():
     from prunekit.report.curves import _apart
 

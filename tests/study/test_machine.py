@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.cuda._utils import _get_device_index
 
+from prunekit import batches, datasets, masks, metrics, models, plugins, pruners
 from prunekit.errors import UserError
 from prunekit.study import engine, machine
 from prunekit.study.artifacts import Artifacts
@@ -52,6 +54,47 @@ def test_a_gpu_by_any_name_is_known_by_its_number(in_use, name, number):
     assert machine.computes_in("bf16-mixed", device) == (number == 1)
     told = machine.where(device, 1)
     assert (told["device"], told["gpu"]) == (f"cuda:{number}", f"GPU {number}")
+
+
+def on_a_gpu(net):
+    """Put a network there: tensors without content, of which torch says where each lies and refuses two of two."""
+    for module in net.modules():
+        for tensors, make in ((module._parameters, torch.nn.Parameter), (module._buffers, torch.Tensor.detach)):
+            for name in [name for name, tensor in tensors.items() if tensor is not None]:
+                tensors[name] = make(torch.zeros(tensors[name].shape, device="cuda:1"))
+    return net
+
+
+def test_nothing_on_a_gpu_meets_what_lies_elsewhere(monkeypatch):
+    """What needs no content: none of it is there."""
+    waits = []
+    monkeypatch.setattr(torch.accelerator, "synchronize", lambda: waits.append(True))
+    data, random = datasets.load("digits"), torch.Generator().manual_seed(0)
+    net = models.build("vgg11", data.image_shape, 10, 0.125, random)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        net = on_a_gpu(net)
+        with pytest.raises(RuntimeError, match="on the same device"):
+            net(torch.zeros(2, *data.image_shape))
+        split = batches.Batches(data.test.images, data.test.labels, data.transform, "cuda:1")
+        images, labels = next(split.shuffled(20, random, random))
+        kept = {name: weight > 0 for name, weight in models.prunable(net).items()}
+        masks.apply(net, kept)
+        made = [images, labels, net(images), next(split.in_order(5))[0], *masks.shuffled(kept, random).values()]
+        for pruner in (pruners.random, pruners.magnitude):
+            made += pruner(net, [(images, labels)], random).values()
+        assert {str(one.device) for one in made} == {"cuda:1"}
+        assert metrics.latency(net, images) > 0 and len(waits) == 6
+
+
+def test_the_random_numbers_of_the_gpu_in_use_are_given_back(in_use, monkeypatch):
+    states = {0: "first", 1: "second"}
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: states[_get_device_index(device)])
+    monkeypatch.setattr(
+        torch.cuda, "set_rng_state", lambda state, device: states.update({_get_device_index(device): state})
+    )
+    with plugins.drawing_from(0, [torch.device("cuda:1")]):
+        states[1] = "drawn from"
+    assert states == {0: "first", 1: "second"}
 
 
 def test_what_is_not_here_is_refused(in_use):
