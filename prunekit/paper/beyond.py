@@ -92,7 +92,7 @@ def controls(frame: pd.DataFrame) -> pd.DataFrame:
         leads = difference(pd.concat([own, others]), str(pruner), ERK) if len(others) else own.top1[:0]
         row |= over_seeds("erk", others.top1) | over_seeds("erk_gap", leads)
         trained = known.started.any()
-        rows.append(row | {"chooses": _chooses(row) if trained else UNTRAINED, "seeds": own.seed.nunique()})
+        rows.append(row | {"chooses": _chooses(row) if trained else UNTRAINED, "seeds": int(own.top1.notna().sum())})
     return pd.DataFrame(rows)
 
 

@@ -27,7 +27,7 @@ def one_shot(results: Results) -> pd.DataFrame:
     published: the paper's FLOPs in percent of the unpruned network's; apart: the two differ by more than their
     intervals; nearer: print is nearer to one step.
     """
-    once, many = (results.frame(section) for section in ("flops", "described_flops"))
+    once, many = (results.frame(section).query("status == 'ok'") for section in ("flops", "described_flops"))
     trained = pd.concat([results.frame(section) for section in ("sweep", "described")]).drop_duplicates("id")
     rows = []
     for cell, group in _cells(many[many.pruner == "synflow"]):
@@ -54,7 +54,9 @@ def magnitude(results: Results) -> pd.DataFrame:
     """
     theirs = others()[(others().quantity == "flops_millions") & (others().pruner == "magnitude")]
     rows = []
-    for cell, group in _cells(_at(results.frame("flops"), {"pruner": "magnitude", "pre_epochs": 0})):
+    for cell, group in _cells(
+        _at(results.frame("flops").query("status == 'ok'"), {"pruner": "magnitude", "pre_epochs": 0})
+    ):
         if not math.isnan(number := _in_print(group, "IV")):
             same = _at(theirs, cell)
             means = {"untrained": same[same.pre_epochs == 0], "pretrained": same[same.pre_epochs > 0]}
@@ -67,7 +69,7 @@ def magnitude(results: Results) -> pd.DataFrame:
 def pretraining(results: Results) -> pd.DataFrame:
     """Return top-1 of magnitude pruning by epochs before it, where some were run, and the seconds of such trials."""
     frames = [results.frame(section) for section in ("comparison", "sweep", "described")]
-    frame = pd.concat(frames).drop_duplicates("id").query("pruner == 'magnitude'")
+    frame = pd.concat(frames).drop_duplicates("id").query("pruner == 'magnitude' and status == 'ok'")
     pretrained = set(map(tuple, frame.loc[frame.pre_epochs > 0, CELL].to_numpy()))
     rows = []
     for (*key, epochs), group in frame.groupby([*CELL, "pre_epochs"], sort=True):
@@ -153,7 +155,7 @@ def reaugmented(results: Results) -> pd.DataFrame:
 
     moved: anew less same, paired on seeds; others: the mean elsewhere.
     """
-    once, anew = results.frame("flops"), results.frame("reaugmented")
+    once, anew = (results.frame(section).query("status == 'ok'") for section in ("flops", "reaugmented"))
     theirs = elsewhere("flops_millions")
     rows = []
     for cell, group in _cells(anew):

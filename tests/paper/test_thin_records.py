@@ -2,10 +2,14 @@
 
 import warnings
 
+import pandas as pd
 import pytest
-from synthetic import paper, record, recorded, with_records
+from synthetic import paper, record, recorded, records, with_records
 
-from prunekit.paper import audit, claims, findings, variation
+from prunekit.paper import audit, beyond, claims, findings, page_one, sentences, variation
+from prunekit.study.params import load_params
+from prunekit.study.results import Results
+from prunekit.study.trial import failed
 
 EVERYTHING = [
     *(getattr(findings, name) for name in ("one_shot", "magnitude", "pretraining", "tied_zeros", "stages")),
@@ -66,6 +70,40 @@ def test_what_tells_little_is_said_and_breaks_nothing(made):
     if made in (one_seed, a_single_run):
         by_interval = rows[rows.half.notna() & (rows.table != "V")]
         assert by_interval.empty, "no cell has two runs"
+
+
+def evidence(results):
+    """All that prose is made of, and page one."""
+    judged, kept = audit.numbers(results), beyond.kept(results.frame("labels")).dropna(subset="kept")
+    tables = [one(results) for one in EVERYTHING] + [judged, claims.judged(results, judged), beyond.doubling(kept)]
+    tables += [getattr(beyond, name)(results.frame(name)) for name in ("controls", "steps")]
+    words = [page_one.findings(results, judged), sentences.collapses(results)]
+    words += [page_one.answer(results.frame("sweep"), results.frame("unpruned"), judged)]
+    return [*tables, beyond.zeros(results.frame("passes"))], words
+
+
+@pytest.mark.parametrize("profile", ["paper", "demo"])
+@pytest.mark.parametrize("lost", [lambda trial: trial.seed > 0, lambda trial: trial.pruner in ("snip", "synflow")])
+def test_a_failed_trial_says_no_more_than_a_missing_one(profile, lost):
+    """Of some seeds, and of whole cells."""
+    study = Results(load_params(profile))
+
+    def values(trial):
+        same = {"top1": 30.0 + 9 * trial.compression + trial.seed, "signal": 0.05, "dense_signal": 0.1}
+        same |= {"passes": {"masked": 0.010, "compacted": 0.004}, "flops_compacted": 400} if trial.passes else {}
+        return same | {"collapsed": trial.compression > 1.5 and trial.prune_steps == 1}
+
+    found = records(study, values)
+    failing = {id_: failed(one.trial, "it broke", {}) if lost(one.trial) else one for id_, one in found.items()}
+    missing = {id_: one for id_, one in found.items() if not lost(one.trial)}
+    (tables, words), (others, said) = (evidence(with_records(study, one)) for one in (failing, missing))
+    assert words == said
+    for table, other in zip(tables, others, strict=True):
+        if isinstance(table, pd.DataFrame):
+            why = [column for column in ("why", "evidence") if column in table]  # which may say that they failed
+            pd.testing.assert_frame_equal(table.drop(columns=why), other.drop(columns=why), check_dtype=False)
+        else:
+            assert table == other
 
 
 def test_two_runs_of_a_seed_count_as_one():

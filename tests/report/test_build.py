@@ -92,7 +92,12 @@ def copied(study, folder, whole):
 
 @pytest.fixture(scope="module")
 def first(study):
-    return command(BIN / "prunekit", "report", "--workers", 1, "--out", "reports/demo", cwd=study)
+    """A report by a user whose own kernel python3 starts nothing."""
+    kernel = study / "jupyter" / "kernels" / "python3" / "kernel.json"
+    kernel.parent.mkdir(parents=True)
+    kernel.write_text(json.dumps({"argv": ["false"], "display_name": "Mine", "language": "python"}))
+    words = ("report", "--workers", 1, "--out", "reports/demo")
+    return command(BIN / "prunekit", *words, cwd=study, JUPYTER_DATA_DIR=str(study / "jupyter"))
 
 
 @pytest.fixture(scope="module")
