@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import re
 from typing import TYPE_CHECKING
@@ -51,6 +50,8 @@ def advice(problem: OSError) -> str:
 
 def suggestion(word: str, known: list[str]) -> str:
     """Return what to write for a misspelt `word`: its nearest neighbour in `known`, or all of them."""
+    import difflib
+
     near = difflib.get_close_matches(word, known, n=1)
     return f"did you mean {near[0]}?" if near else f"choose from {', '.join(known)}"
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
-
-_HOST = re.sub(r"[^\w-]", "", platform.node())[:40]  # several machines may share a folder
-_TEMPORARY = re.compile(rf"\..+\.{_HOST}\.(\d+)\.tmp")
 
 
 def replace(file: Path, content: bytes | Callable[[BinaryIO], object], durable: bool = False) -> None:
@@ -20,7 +16,7 @@ def replace(file: Path, content: bytes | Callable[[BinaryIO], object], durable: 
 
     `content` is what to write, or writes it. If `durable`, it is on the disk when this returns, whatever comes then.
     """
-    temporary = file.with_name(f".{file.name}.{_HOST}.{os.getpid()}.tmp")
+    temporary = file.with_name(f".{file.name}.{_host()}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as sink:
             sink.write(content) if isinstance(content, bytes) else content(sink)
@@ -37,6 +33,8 @@ def replace(file: Path, content: bytes | Callable[[BinaryIO], object], durable: 
 
 def probe(folder: Path) -> None:
     """Make `folder`, and write a megabyte there that is gone at once; raises OSError where that cannot be."""
+    import tempfile  # here, and others too: --help need not wait for it
+
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder) as file:
         file.write(bytes(2**20))
@@ -44,11 +42,20 @@ def probe(folder: Path) -> None:
 
 def sweep(*folders: Path) -> None:
     """Delete what processes of this machine that are gone left of files they did not finish."""
+    temporary = re.compile(rf"\..+\.{_host()}\.(\d+)\.tmp")
     for folder in folders:
         with suppress(OSError):  # of a folder that is not there, or not ours: litter harms nothing
             for file in folder.iterdir():
-                if (left := _TEMPORARY.fullmatch(file.name)) and _gone(int(left[1])):
+                if (left := temporary.fullmatch(file.name)) and _gone(int(left[1])):
                     file.unlink(missing_ok=True)
+
+
+@cache
+def _host() -> str:
+    """Return this machine's name, for files' names: several machines may share a folder."""
+    import platform
+
+    return re.sub(r"[^\w-]", "", platform.node())[:40]
 
 
 def _gone(process: int) -> bool:

@@ -12,8 +12,8 @@ from prunekit import files
 def test_what_gone_processes_left_is_swept_and_nothing_else(tmp_path):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    kept = [f".a.json.{files._HOST}.{os.getpid()}.tmp", f".a.json.elsewhere.{gone.pid}.tmp", "a.json", ".mine.tmp"]
-    for name in (*kept, f".a.json.{files._HOST}.{gone.pid}.tmp"):
+    kept = [f".a.json.{files._host()}.{os.getpid()}.tmp", f".a.json.elsewhere.{gone.pid}.tmp", "a.json", ".mine.tmp"]
+    for name in (*kept, f".a.json.{files._host()}.{gone.pid}.tmp"):
         (tmp_path / name).touch()
     files.sweep(tmp_path, tmp_path / "absent", tmp_path / "a.json")
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted(kept)
