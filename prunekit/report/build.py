@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import contextmanager, suppress
@@ -16,6 +17,7 @@ import yaml
 from .. import datasets
 from ..errors import UserError, exception_summary
 from ..files import replace, sweep
+from ..study import machine
 from ..study.params import Params, standing
 from ..study.progress import Progress
 from ..study.project import in_force
@@ -31,6 +33,11 @@ OURS = (
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 PARTS = ("tables", "figures", "notebooks")  # folders of a report
 PARAMS = "params.yaml"
+_AS_NEW = """
+from prunekit.report import shown
+shown.plain_style()
+get_ipython().reset()
+"""
 
 
 def check_notebooks() -> None:
@@ -68,9 +75,10 @@ def build(results: Results, folder: Path, data_dir: Path | None = None) -> list[
     sweep(folder, *(folder / part for part in PARTS))
     results.publish(folder)
     parameters = {"out": "..", "profile": _told(results.params, folder)}
-    with _environment(results, data_dir), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with _environment(results, data_dir), _Kernels() as kernels, ThreadPoolExecutor(machine.cores()) as pool:
         futures = {
-            pool.submit(_execute, notebook, folder / "notebooks", parameters): notebook.name for notebook in notebooks()
+            pool.submit(_execute, notebook, folder / "notebooks", parameters, kernels): notebook.name
+            for notebook in notebooks()
         }
         try:
             with Progress(len(futures), unit="notebook") as advance:
@@ -113,6 +121,40 @@ def _environment(results: Results, data_dir: Path | None) -> Iterator[None]:
             os.environ.pop(key) if value is None else os.environ.update({key: value})
 
 
+class _Kernels:
+    """A kernel for each thread that executes notebooks, one after another: to start one takes longer than most."""
+
+    def __init__(self) -> None:
+        self._of_thread = threading.local()
+        self._started: list[Any] = []
+
+    def __enter__(self) -> _Kernels:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        from jupyter_core.utils import run_sync
+
+        for kernel in self._started:
+            if kernel.has_kernel:
+                run_sync(kernel.shutdown_kernel)(now=True)
+
+    def fresh(self) -> Any:
+        """Return this thread's kernel, without what a notebook before left: names, numbers of cells, figures' style."""
+        import nbclient
+        import nbformat
+        from jupyter_client.manager import AsyncKernelManager
+
+        kernel = getattr(self._of_thread, "kernel", None)
+        if kernel:
+            cell = nbformat.v4.new_code_cell(_AS_NEW)
+            with suppress(Exception):  # dead: of what it died, its notebook has said
+                nbclient.NotebookClient(nbformat.v4.new_notebook(cells=[cell]), kernel).execute()
+                return kernel
+        self._of_thread.kernel = AsyncKernelManager(kernel_name="python3")
+        self._started.append(self._of_thread.kernel)
+        return self._of_thread.kernel
+
+
 def _end(futures: list[Future[str]]) -> None:
     """Have notebooks executed no further: none begins, and the kernels of those under way are killed."""
     import psutil
@@ -142,7 +184,7 @@ def _taken(notebook: Path) -> tuple[set[str], str]:
         )
 
 
-def _execute(notebook: Path, folder: Path, parameters: dict[str, Any]) -> str:
+def _execute(notebook: Path, folder: Path, parameters: dict[str, Any], kernels: _Kernels) -> str:
     """Execute `notebook` into `folder`, there; return one line if it stopped, "" else."""
     import nbformat
     import papermill
@@ -159,6 +201,7 @@ def _execute(notebook: Path, folder: Path, parameters: dict[str, Any]) -> str:
             {name: value for name, value in parameters.items() if name in taken},
             progress_bar=False,
             kernel_name="python3",
+            km=kernels.fresh(),
             extra_arguments=["--log-level=CRITICAL"],
             resources={"metadata": {"path": str(folder)}},  # papermill's `cwd` moves this process, threads and all
         )

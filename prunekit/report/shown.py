@@ -21,18 +21,24 @@ _TEX = {"±": r"$\pm$", "–": "--", "−": "$-$", "†": r"$\dagger$", "%": r"\
 _TEX |= {"$": r"\$", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _TEX |= {"\\": r"\textbackslash{}", "<": "$<$", ">": "$>$", "≤": r"$\le$", "≥": r"$\ge$"}
 _NO_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
-matplotlib.rcdefaults()  # whatever a user's matplotlibrc says
-matplotlib.rcParams.update(
-    {
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.axisbelow": True,
-        "font.size": 10,
-        "legend.frameon": False,
-        "pdf.fonttype": 42,
-        "svg.hashsalt": "prunekit",  # the same drawing gives the same file
-    }
-)
+_STYLE = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "font.size": 10,
+    "legend.frameon": False,
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "prunekit",  # the same drawing gives the same file
+}
+
+
+def plain_style() -> None:
+    """Let figures look as ours do, whatever a user's matplotlibrc or a notebook before says."""
+    matplotlib.rcdefaults()
+    matplotlib.rcParams.update(_STYLE)
+
+
+plain_style()
 
 
 @dataclass(frozen=True)
@@ -117,12 +123,16 @@ class Figure:
     def png(self) -> bytes:
         return self._drawn("png")
 
+    @cached_property
+    def _bounds(self) -> Any:
+        """What is drawn on, in inches; laid out and measured once, and so the same in every file and on screen."""
+        self.drawing.draw_without_rendering()
+        self.drawing.set_layout_engine("none")
+        return self.drawing.get_tightbbox().padded(matplotlib.rcParams["savefig.pad_inches"])
+
     def _drawn(self, kind: str) -> bytes:
         buffer = io.BytesIO()
-        if self.drawing.get_layout_engine():  # laid out once; every file and screen gets the same
-            self.drawing.draw_without_rendering()
-            self.drawing.set_layout_engine("none")
-        self.drawing.savefig(buffer, format=kind, dpi=110, bbox_inches="tight", metadata=_NO_DATE[kind])
+        self.drawing.savefig(buffer, format=kind, dpi=110, bbox_inches=self._bounds, metadata=_NO_DATE[kind])
         return buffer.getvalue()
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:

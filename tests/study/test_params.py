@@ -279,7 +279,7 @@ def test_profiles_say_what_they_ran_in_the_words_of_their_first_tables():
     assert {t.post_epochs for t in paper["sweep"]} == {10} and {t.post_epochs for t in paper["passes"]} == {0}
     assert all(t.timed for t in paper["timing"]) and {t.density for t in paper["unpruned"]} == {1.0}
     cpu = load_params("cpu").trials
-    assert {(t.width, t.train_subset) for t in cpu["sweep"]} == {(0.25, 10_000)}
+    assert {(t.width, t.train_subset) for t in cpu["sweep"]} == {(0.1875, 14_000)}
     assert {(t.width, t.train_subset, t.post_epochs) for t in cpu["flops"]} == {(1.0, None, 0)}
     labels = {t.labels for t in cpu["labels"] if t.compression == 0}
     assert labels == {"2", "5", "10", "coarse", "50", "fine"} == {t.labels for t in cpu["labels"] if t.compression}
