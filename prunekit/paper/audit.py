@@ -66,7 +66,7 @@ def numbers(results: Results) -> pd.DataFrame:
     started, s pooled; half: of the prediction interval, rounding in it; p: of a number so far off or farther; verdict;
     by: what explains it, FAILED_START, READING or ELSEWHERE, else ""; why: in words, "" where the verdict says all.
     """
-    return pd.DataFrame([row for part in PARTS for row in _judged(part, results)])
+    return results.once("numbers", lambda: pd.DataFrame([row for part in PARTS for row in _judged(part, results)]))
 
 
 def once(rows: pd.DataFrame) -> pd.DataFrame:

@@ -19,11 +19,11 @@ def shared() -> tuple[tuple[int, int], pd.DataFrame]:
     Of these a row an image and dataset: image (from 1), dataset, split, position, class. Raises UserError without data.
     """
     first, second = map(_distinct, _PAIR)
+    there = {name: datasets.read(name) for name in _PAIR}
     rows = []
     for number, image in enumerate((image for image in first if image in second), start=1):
         for name, (split, position) in zip(_PAIR, (first[image], second[image]), strict=True):
-            arrays = datasets.read(name)
-            label = arrays.classes[getattr(arrays, split).labels[position]].replace("_", " ")
+            label = there[name].classes[getattr(there[name], split).labels[position]].replace("_", " ")
             rows.append((number, name, split, position, label))
     return (len(first), len(second)), pd.DataFrame(rows, columns=["image", "dataset", "split", "position", "class"])
 

@@ -49,6 +49,10 @@ def runs(results: Results, part: Part) -> pd.DataFrame:
 
     Beside a section's frame: unlike, see `protocol.unlike`; cell; cluster; pool, which is of a column for accuracies.
     """
+    return results.once(f"runs of Table {part.table}", lambda: _runs(results, part))
+
+
+def _runs(results: Results, part: Part) -> pd.DataFrame:
     sections: list[Section] = [part.section, "described"] if part.table != "III" else [part.section]
     if part.trained and part.table != "III":
         sections += ["comparison", "sweep", "unpruned"]  # which all tell how runs vary

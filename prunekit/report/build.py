@@ -42,6 +42,8 @@ get_ipython().reset()
 
 def check_notebooks() -> None:
     """Check, before anything runs, that notebooks take parameters and no unknown ones; raises UserError for others."""
+    # jsonschema would compile its grammars, for seconds, of which no notebook has need.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     try:
         import papermill  # noqa: F401
         import pypandoc

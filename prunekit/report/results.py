@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ..study.trial import Trial
 from . import formatting
 from .shown import Figure, Table
 
+_opened: dict[Hashable, Results] = {}  # the latest, for notebooks that share a kernel
 ONLY_SHOW = "PRUNEKIT_ONLY_SHOW"  # set where the report's own run has tried every trial
 
 
@@ -30,7 +32,8 @@ def open(profile: str = "demo", out: str | None = None, **changes: Any) -> Run:
     `sections={"sweep": {"compression": [0.5, 1]}}` of all grids of a section. What is None stays the profile's. Words,
     which papermill's -p gives, are read as YAML. Raises UserError, one line, for a wrong profile, place or value.
     """
-    values = load_params(str(profile)).model_dump()
+    params = load_params(str(profile))
+    before = values = params.model_dump()
     where = f"results.open({str(profile)!r})"
     for place, value in _places(changes):
         _check(place, where)
@@ -40,7 +43,19 @@ def open(profile: str = "demo", out: str | None = None, **changes: Any) -> Run:
             values = assigned(values, place, plain_yaml.load(value) if isinstance(value, str) else value)
         except ValueError as error:
             raise UserError(f"{where}: {'.'.join(place)}: {error}") from None
-    return Run(Results(validated(values, where)), out)
+    return Run(_results(params if values == before else validated(values, where)), out)
+
+
+def _results(params: Params) -> Results:
+    """Return a profile's results; the same as before where neither its trials nor any record has changed."""
+    results = Results(params)
+    files = [file for file in (results.committed_file, results.store.folder) if file.exists()]
+    times = tuple((file, file.stat().st_mtime_ns) for file in files)
+    key = params.model_dump_json(), times, tuple(map(tuple, params.trials.values()))
+    if key not in _opened:
+        _opened.clear()
+        _opened[key] = results
+    return _opened[key]
 
 
 class Run:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -43,6 +43,7 @@ class Results:
         self.params = params
         self.sections = params.trials
         self.store = store.Store(runs_dir or os.environ.get("PRUNEKIT_RUNS") or project_root() / "runs")
+        self._made: tuple[Mapping[str, Record] | None, dict[str, pd.DataFrame]] = None, {}
 
     @cached_property
     def trials(self) -> dict[str, Trial]:
@@ -83,6 +84,15 @@ class Results:
         """Read the records anew when they are next asked for."""
         self.__dict__.pop("records", None)
 
+    def once(self, what: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        """Return a copy of the frame of that name that `make` makes of these records: once, as long as they stand."""
+        if self._made[0] is not self.records:
+            self._made = self.records, {}
+        made = self._made[1]
+        if what not in made:
+            made[what] = make()
+        return made[what].copy()
+
     def missing(self, records: Mapping[str, Record]) -> list[Trial]:
         """Return the trials without a record among `records`, or with that of a failure."""
         done = {id_ for id_, record in records.items() if record.status == "ok"}
@@ -109,6 +119,9 @@ class Results:
         compacted_pass, csr_pass: seconds an image in a batch of ten, where zeros were weighed; and the trial's other
         fields.
         """
+        return self.once(f"frame of {section}", lambda: self._frame(section))
+
+    def _frame(self, section: Section) -> pd.DataFrame:
         import pandas as pd
 
         rows = [
