@@ -68,8 +68,12 @@ def run_missing(
     if not missing:
         results.store.sweep()
         return []
-    from ..study import engine
+    from ..study import engine, estimate, machine
 
+    among = {trial.id for trial in missing}
+    left = None if cluster else estimate.time_left(results, machine.device(device), among)
+    if left and left.seconds > 60:
+        print(f"prunekit: about {left.time} to go, by what like trials took ({left.machines})", file=sys.stderr)
     trials, others = results.trials.values(), results.trials.keys() - wanted
     options: dict[str, Any] = {"done": others, "alone": results.alone, "ranks": results.ranks}
     errors = engine.run(trials, results.store, data_dir, device, workers, cluster, **options)

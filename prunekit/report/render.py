@@ -19,7 +19,7 @@ from .shown import LONG_LINE, MIME, first_sentence
 _TEMPLATES = Path(__file__).parent / "templates"
 _ROWS = {False: 30, True: 12}  # that a page of the PDF has room for; True: of a table of texts
 _LINE, _COLUMN = 140, 14  # characters of a table's line that it has room for; a longer cell takes several lines
-_CODE_OR_UNDERSCORE = re.compile(r"(`+).*?\1|\]\([^)]*\)|_", re.S)
+_CODE_OR_UNDERSCORE = re.compile(r"(`+).*?\1|\]\([^)]*\)|(?<![^\W_])_|_(?![^\W_])", re.S)
 _BREAKS = re.compile(r"(?<=\w[_:/])(?=\w)")  # where a long name may go on in the next line
 
 
@@ -123,7 +123,7 @@ def _shown(output: Any, folder: Path) -> _Part:
 
 
 def _literal(text: str) -> str:
-    """Markdown whose underscores are no marks, as those of a user's names, but for code and links."""
+    """Markdown in which underscores at the ends of words, as in a user's names, are no marks; but for code and links."""
     return _CODE_OR_UNDERSCORE.sub(lambda found: r"\_" if found[0] == "_" else found[0], text)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from itertools import chain
 from statistics import mean
 from typing import NamedTuple
 
@@ -34,17 +35,18 @@ class Estimate(NamedTuple):
         return f"{self.seconds / 86400:.0f} days"
 
 
-def time_left(results: Results, device: str = "auto") -> Estimate | None:
-    """Return about how long what is missing here will take; None if nothing is missing or known.
+def time_left(results: Results, device: str = "auto", among: Container[str] | None = None) -> Estimate | None:
+    """Return about how long what is missing here, `among` these ids if given, takes; None if nothing is or is known.
 
     A trial takes as long as those run here that differ in seed and compression alone took, or published with the
     profile where none was run here; one of no known kind, what its size tells. For a `device` by name those of its
     kind count alone, a GPU or a processor, and where there are none, those published with other profiles.
     """
     here = results.store.load(results.trials)
-    left = results.missing(here)
+    left = [trial for trial in results.missing(here) if among is None or trial.id in among]
     published = [results.committed_file, *sorted(project_root().glob("reports/*/trials.parquet"))]
-    sources = [here, *(store.committed_records(file) for file in published[: 1 if device == "auto" else None])]
+    files = published[: 1 if device == "auto" else None]
+    sources = chain([here], map(store.committed_records, files))  # of which the first that knows any are read
     found = ([one for one in source.values() if one.status == "ok" and _is_of(one, device)] for source in sources)
     known = next(filter(None, found), [])
     if not left or not known:

@@ -45,6 +45,9 @@ def test_time_left_is_that_of_like_trials(tiny):
     tiny.store.save(ok(random, seconds={"train": 20.0}, where={"workers": 1, "cpu": "A", "cores": 2}))
     assert estimate.time_left(tiny).seconds == pytest.approx(2 * 2.5 + 3 * 20)
     assert estimate.time_left(tiny, "cuda") is None, "no GPU has been seen"
+    missing = [trial for trial in tiny.trials.values() if trial.seed == 1 and trial.pruner == "synflow"]
+    assert estimate.time_left(tiny, among={missing[0].id}).seconds == pytest.approx(2.5)
+    assert estimate.time_left(tiny, among={random.id}) is None, "it is done"
     for trial in tiny.trials.values():
         tiny.store.save(ok(trial, seconds=SECONDS))
     assert estimate.time_left(tiny) is None, "nothing is left"
