@@ -137,7 +137,7 @@ def test_folders_are_tried_before_anything_runs(called, tiny_profile, places, tm
     (line,) = result.stderr.splitlines()
     assert result.returncode == 2 and line.startswith(f"prunekit: {option} ") and "cannot be written to (" in line
     assert line.endswith(advice) and len(line) < 250, line
-    assert not list(tmp_path.rglob("*.json"))
+    assert not [file for file in tmp_path.rglob("*.json") if tmp_path / "cache" not in file.parents]
 
 
 @pytest.mark.parametrize("place", ["in a file", "long"])

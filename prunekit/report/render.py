@@ -123,7 +123,7 @@ def _shown(output: Any, folder: Path) -> _Part:
 
 
 def _literal(text: str) -> str:
-    """Markdown in which underscores at the ends of words, as in a user's names, are no marks; but for code and links."""
+    """Markdown in which underscores at the ends of words, as names of a user's may have, are no marks."""
     return _CODE_OR_UNDERSCORE.sub(lambda found: r"\_" if found[0] == "_" else found[0], text)
 
 
