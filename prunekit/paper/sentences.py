@@ -196,6 +196,22 @@ def rankings(ranks: dict[str, int]) -> str:
     )
 
 
+def reduced(rows: pd.DataFrame) -> str:
+    """Whether a reduced run orders pruners as the full protocol does; from `statistics.orders`."""
+    if rows.empty or not rows.pairs.sum():
+        return ""
+    pairs, alike, told, told_alike = (rows[key].sum() for key in ("pairs", "alike", "told", "told_alike"))
+    said = f"Of {pairs} pairs of pruners, at one dataset and compression each, {alike} are ordered here as in the full protocol."
+    if not told:
+        return f"{said} None of them do the seeds of both tell apart."
+    if told_alike == told:
+        return f"{said} Of the {told} that the seeds of both tell apart all are: what both tell, they tell alike."
+    return (
+        f"{said} Of the {told} that the seeds of both tell apart {told_alike} are: a reduced run may order two pruners "
+        "with confidence, and otherwise than the full one."
+    )
+
+
 def needed(counts: pd.DataFrame) -> str:
     """How many runs tell two pruners apart; from `variation.needed`."""
     return "\n\n".join(

@@ -108,6 +108,39 @@ def leaders(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def orders(frame: pd.DataFrame, full: pd.DataFrame) -> pd.DataFrame:
+    """Return how two studies order pruners, a row a dataset, model and compression: here, in_full, pairs, alike.
+
+    `full` has one model a dataset, which need not be that of `frame`. here, in_full: lists of pruners of both by mean top-1 (of a cell's networks that started, or all where none did),
+    the best first; pairs of them, and how many the means order alike; told: pairs that both tell apart, by seeds in
+    common, beyond the 95 % t interval, and told_alike of them.
+    """
+    rows: list[dict[str, Any]] = []
+    by = ["dataset", "model", "compression"]
+    trained, theirs = (accuracies(one.dropna(subset="top1")).query("accuracy == 'top-1'") for one in (frame, full))
+    for key, cell in trained.groupby(by, sort=False):
+        both = [cell, theirs[(theirs.dataset == key[0]) & (theirs.compression == key[2])]]
+        if both[1].empty:
+            continue
+        means = [cell[cell.counts].groupby("pruner", sort=False).value.mean() for cell in both]
+        shared = [pruner for pruner in means[0].index if pruner in means[1].index]
+        lists = [list(mean[shared].sort_values(ascending=False, kind="stable").index) for mean in means]
+        row: dict[str, Any] = dict(zip(by, key, strict=True)) | {"here": lists[0], "in_full": lists[1]}
+        row |= {"pairs": 0, "alike": 0, "told": 0, "told_alike": 0}
+        for first, second in combinations(shared, 2):
+            gaps = [difference(cell, first, second) for cell in both]
+            told = all(abs(gap.mean()) > half_width(gap) for gap in gaps)
+            ahead = [mean[first] > mean[second] for mean in means]
+            row["pairs"] += 1
+            row["told"] += told
+            row["alike"] += ahead[0] == ahead[1]
+            row["told_alike"] += told and gaps[0].mean() * gaps[1].mean() > 0
+        rows.append(row)
+    return pd.DataFrame(
+        rows, columns=None if rows else [*by, "here", "in_full", "pairs", "alike", "told", "told_alike"]
+    )
+
+
 def difference(cell: pd.DataFrame, first: str, second: str, by: str = "pruner") -> pd.Series:
     """Return by how much the top-1 of pruner `first` exceeds that of `second`, in points, seed by seed.
 

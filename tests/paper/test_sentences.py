@@ -102,6 +102,21 @@ def test_gains_are_told_where_they_exceed_their_interval():
     assert sentences.gains(told).endswith("with a tenth of the weights SNIP 73.1 % (+12.4 ± 4.8 points).")
 
 
+@pytest.mark.parametrize(
+    ("told", "alike", "said"),
+    [
+        (0, 0, "None of them do the seeds"),
+        (5, 5, "Of the 5 that the seeds of both tell apart all are"),
+        (5, 4, "4 are"),
+    ],
+)
+def test_a_reduced_run_is_told_beside_the_full_one(told, alike, said):
+    rows = pd.DataFrame({"pairs": [10, 10], "alike": [9, 6], "told": [told, 0], "told_alike": [alike, 0]})
+    text = sentences.reduced(rows)
+    assert text.startswith("Of 20 pairs of pruners") and "15 are ordered here" in text and said in text
+    assert sentences.reduced(rows[:0]) == sentences.reduced(rows * 0) == ""
+
+
 def test_ours_and_another_groups_means_are_told_apart_from_grasps():
     """Two cells differ by 1 and -1: a root mean square of 1, a mean of 0; of one cell nothing is said."""
     base = {"least": 50.0, "most": 55.0, "ours": 40.0}

@@ -122,3 +122,19 @@ def test_what_was_not_trained_is_not_said_to_have_failed_to_start(status, top1):
     frame = pd.DataFrame([cell | {"status": s, "top1": v, "top5": v, "started": t} for s, v, t in rows])
     found = statistics.accuracies(frame).query("accuracy == 'top-1'")
     assert found.failed.tolist() == [False, True, False] and found.counts.tolist() == [False, False, True]
+
+
+def test_two_studies_order_pruners_alike_or_not():
+    """Both see SNIP above random at each seed; GraSP, at chance here, is the best in full, by less than its spread."""
+    here = trials({"snip": [40.0, 41.0, 42.0], "grasp": [10.0] * 3, "random": [30.0, 31.5, 31.0], "erk": [50.0] * 3})
+    full = trials({"random": [70.0, 71.0, 70.0], "snip": [80.0, 81.5, 81.0], "grasp": [60.0, 99.0, 99.0]})
+    full = pd.concat([full, trials({"snip": [1.0]}, compression=2.0)])
+    (row,) = statistics.orders(here, full).to_dict("records")
+    assert (row["dataset"], row["compression"]) == ("cifar10", 1.0)
+    assert (row["here"], row["in_full"]) == (["snip", "random", "grasp"], ["grasp", "snip", "random"])
+    assert (row["pairs"], row["alike"], row["told"], row["told_alike"]) == (3, 1, 1, 1)
+    turned = statistics.orders(here.assign(top1=100 - here.top1), full).iloc[0]
+    assert (turned.told, turned.told_alike) == (1, 0)
+    assert statistics.orders(here, full[:0]).empty
+    two = pd.concat([here.assign(model="vgg11"), here.assign(model="fc")])
+    assert statistics.orders(two, full).model.tolist() == ["vgg11", "fc"]
