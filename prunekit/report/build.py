@@ -21,9 +21,7 @@ from ..study import machine
 from ..study.params import Params, standing
 from ..study.progress import Progress
 from ..study.project import in_force
-from ..study.results import Results
-from .render import render
-from .results import ONLY_SHOW
+from ..study.results import ONLY_SHOW, Results
 
 OURS = (
     *("00_findings.ipynb", "01_dataset_comparison.ipynb", "02_compression_sweep.ipynb", "03_timing.ipynb"),
@@ -75,7 +73,6 @@ def build(results: Results, folder: Path, data_dir: Path | None = None) -> list[
     for part in PARTS:
         (folder / part).mkdir(parents=True, exist_ok=True)
     sweep(folder, *(folder / part for part in PARTS))
-    results.publish(folder)
     parameters = {"out": "..", "profile": _told(results.params, folder)}
     with _environment(results, data_dir), _Kernels() as kernels, ThreadPoolExecutor(machine.cores()) as pool:
         futures = {
@@ -83,6 +80,9 @@ def build(results: Results, folder: Path, data_dir: Path | None = None) -> list[
             for notebook in notebooks()
         }
         try:
+            results.publish(folder)
+            from .render import render  # here: while kernels start
+
             with Progress(len(futures), unit="notebook") as advance:
                 for future in as_completed(futures):
                     advance(futures[future], future.result() or None)

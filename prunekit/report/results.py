@@ -16,13 +16,12 @@ from ..datasets.sources import Arrays
 from ..errors import UserError, shown, suggestion
 from ..study import plain_yaml
 from ..study.params import SECTIONS, Params, Section, assigned, load_params, validated
-from ..study.results import Results
+from ..study.results import ONLY_SHOW, Results
 from ..study.trial import Trial
 from . import formatting
 from .shown import Figure, Table
 
 _opened: dict[Hashable, Results] = {}  # the latest, for notebooks that share a kernel
-ONLY_SHOW = "PRUNEKIT_ONLY_SHOW"  # set where the report's own run has tried every trial
 
 
 def open(profile: str = "demo", out: str | None = None, **changes: Any) -> Run:

@@ -27,6 +27,7 @@ _FIRST: tuple[Section, ...] = ("comparison", "sweep", "unpruned", "flops", "laye
 SEVERED, VANISHED, EXPLODED, PASSES = "severed", "vanished", "exploded", "passes"
 # Of the unpruned network's signal. Set where full-width VGG16 leaves room: random at c = 0.5 has 2e-4 of it, at 1 1e-7.
 LEAST_SIGNAL, MOST_SIGNAL = 1e-4, 1e2
+ONLY_SHOW = "PRUNEKIT_ONLY_SHOW"  # set where a report's run has tried every trial
 _CELL = ["dataset", "model", "pruner", "compression", "seed"]
 _OUTCOME = ["top1", "top5", "started", "at_init", "collapsed", "signal", "dense_signal", "tied_scores", "density"]
 _OUTCOME += ["effective_density", "flops", "flops_kept", "flops_compacted", "parameters", "parameters_kept", "seconds"]

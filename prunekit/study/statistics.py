@@ -111,9 +111,10 @@ def leaders(frame: pd.DataFrame) -> pd.DataFrame:
 def orders(frame: pd.DataFrame, full: pd.DataFrame) -> pd.DataFrame:
     """Return how two studies order pruners, a row a dataset, model and compression: here, in_full, pairs, alike.
 
-    `full` has one model a dataset, which need not be that of `frame`. here, in_full: lists of pruners of both by mean top-1 (of a cell's networks that started, or all where none did),
-    the best first; pairs of them, and how many the means order alike; told: pairs that both tell apart, by seeds in
-    common, beyond the 95 % t interval, and told_alike of them.
+    `full` has one model a dataset, which need not be that of `frame`. here, in_full: lists of pruners of both by mean
+    top-1 (of a cell's networks that started, or all where none did), the best first; pairs of them, and how many the
+    means order alike; told: pairs that both tell apart, by seeds in common, beyond the 95 % t interval, and told_alike
+    of them.
     """
     rows: list[dict[str, Any]] = []
     by = ["dataset", "model", "compression"]
