@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..study.results import chance
+from ..study.params import Section, standing
+from ..study.results import Results, chance
 from ..study.trial import Trial
 from . import numbers
 
@@ -71,6 +72,17 @@ def beside(frame: pd.DataFrame, table: str) -> pd.DataFrame:
     """
     like = unlike(frame, trained=table in ("I", "II", "III")).isin(["", FAILED])
     return numbers.beside(frame, table).assign(published=lambda rows: rows.published.where(like))
+
+
+def in_full(results: Results, section: Section) -> pd.DataFrame:
+    """Return a section's frame of the profile `paper` as published, to stand beside that of another profile.
+
+    Of no rows where `results` are of that profile, or it is not in params/.
+    """
+    params = standing("paper")
+    if params is None or results.params.profile == params.profile:
+        return results.frame(section)[:0]
+    return Results(params).frame(section)
 
 
 def as_printed(frame: pd.DataFrame) -> pd.Series:

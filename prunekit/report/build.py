@@ -74,18 +74,21 @@ def build(results: Results, folder: Path, data_dir: Path | None = None) -> list[
         (folder / part).mkdir(parents=True, exist_ok=True)
     sweep(folder, *(folder / part for part in PARTS))
     parameters = {"out": "..", "profile": _told(results.params, folder)}
-    with _environment(results, data_dir), _Kernels() as kernels, ThreadPoolExecutor(machine.cores()) as pool:
-        futures = {
-            pool.submit(_execute, notebook, folder / "notebooks", parameters, kernels): notebook.name
-            for notebook in notebooks()
-        }
+    count = len(todo := notebooks())
+    with (
+        _environment(results, data_dir),
+        Progress(count, unit="notebook") as advance,
+        _Kernels() as kernels,
+        ThreadPoolExecutor(min(count, machine.cores())) as pool,
+    ):
+        arguments = folder / "notebooks", parameters, kernels
+        futures = {pool.submit(_execute, notebook, *arguments): notebook.name for notebook in todo}
         try:
             results.publish(folder)
             from .render import render  # here: while kernels start
 
-            with Progress(len(futures), unit="notebook") as advance:
-                for future in as_completed(futures):
-                    advance(futures[future], future.result() or None)
+            for future in as_completed(futures):
+                advance(futures[future], future.result() or None)
         except BaseException:
             _end([*futures])
             raise
