@@ -32,7 +32,9 @@ _WIDGET = "application/vnd.jupyter.widget-view+json"
 PARTS = ("tables", "figures", "notebooks")  # folders of a report
 PARAMS = "params.yaml"
 _AS_NEW = """
+import os
 from prunekit.report import shown
+os.chdir({folder!r})
 shown.plain_style()
 get_ipython().reset()
 """
@@ -78,7 +80,7 @@ def build(results: Results, folder: Path, data_dir: Path | None = None) -> list[
     with (
         _environment(results, data_dir),
         Progress(count, unit="notebook") as advance,
-        _Kernels() as kernels,
+        _Kernels(folder / "notebooks") as kernels,
         ThreadPoolExecutor(min(count, machine.cores())) as pool,
     ):
         arguments = folder / "notebooks", parameters, kernels
@@ -127,9 +129,10 @@ def _environment(results: Results, data_dir: Path | None) -> Iterator[None]:
 
 
 class _Kernels:
-    """A kernel for each thread that executes notebooks, one after another: to start one takes longer than most."""
+    """A kernel for each thread that executes notebooks in `folder`, one after another: to start one takes a while."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path):
+        self._as_new = _AS_NEW.format(folder=str(folder))
         self._of_thread = threading.local()
         self._started: list[Any] = []
 
@@ -144,17 +147,17 @@ class _Kernels:
                 run_sync(kernel.shutdown_kernel)(now=True)
 
     def fresh(self) -> Any:
-        """Return this thread's kernel, without what a notebook before left: names, numbers of cells, figures' style."""
+        """Return this thread's kernel, in its folder, without names, style and numbers of a notebook before."""
         import nbclient
         import nbformat
         from jupyter_client.manager import AsyncKernelManager
+        from jupyter_core.utils import run_sync
 
         kernel = getattr(self._of_thread, "kernel", None)
-        if kernel:
-            cell = nbformat.v4.new_code_cell(_AS_NEW)
-            with suppress(Exception):  # dead: of what it died, its notebook has said
-                nbclient.NotebookClient(nbformat.v4.new_notebook(cells=[cell]), kernel).execute()
-                return kernel
+        if kernel and run_sync(kernel.is_alive)():  # of what it died, its notebook has said
+            cell = nbformat.v4.new_code_cell(self._as_new)
+            nbclient.NotebookClient(nbformat.v4.new_notebook(cells=[cell]), kernel).execute()
+            return kernel
         self._of_thread.kernel = AsyncKernelManager(kernel_name="python3")
         self._started.append(self._of_thread.kernel)
         return self._of_thread.kernel

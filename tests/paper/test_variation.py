@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 from synthetic import paper, record, recorded, with_records
 
-from prunekit.paper import audit, variation
+from prunekit.paper import audit, protocol, variation
+from prunekit.study.params import load_params
+from prunekit.study.results import Results
 
 ORDER = {"synflow": 80.0, "magnitude": 79.0, "snip": 78.0, "grasp": 20.0, "random": 77.0}
 
@@ -117,3 +119,12 @@ def test_another_protocol_tells_nothing():
     other = recorded(paper(post_epochs=3))
     assert variation.accuracies(other).empty and variation.beside_others(other).empty
     assert isinstance(variation.sources_of_spread(other), pd.DataFrame)
+
+
+def test_the_full_protocol_stands_beside_others_alone(monkeypatch):
+    mine = Results(load_params("demo"))
+    full = protocol.in_full(mine, "sweep")
+    assert set(full.model) == {"vgg16"} and full.post_epochs.eq(10).all() and full.seed.nunique() == 3
+    assert protocol.in_full(Results(load_params("paper")), "sweep").empty, "not beside itself"
+    monkeypatch.setattr(protocol, "standing", lambda name: None)
+    assert protocol.in_full(mine, "sweep").empty and list(full) == list(protocol.in_full(mine, "sweep"))

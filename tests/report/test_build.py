@@ -20,6 +20,7 @@ import psutil
 import pytest
 import yaml
 
+from prunekit.report import build
 from prunekit.study import store
 
 ROOT = Path(__file__).parents[2]
@@ -156,6 +157,31 @@ def test_executed_notebooks_are_clean(folder):
         nb = nbformat.read(notebook, as_version=4)
         assert "papermill" not in nb.metadata
         assert all(cell.execution_count for cell in nb.cells if cell.cell_type == "code"), notebook.name
+
+
+def test_a_kernel_is_as_new_for_each_notebook_and_a_dead_one_is_replaced(tmp_path):
+    """Names, figures' style and numbers of cells of one notebook are nothing to the next."""
+    (tmp_path / "out").mkdir()
+    texts = [
+        "left = 1; import os, matplotlib; os.chdir('/'); matplotlib.rcParams['font.size'] = 33",
+        "import os, matplotlib; assert 'left' not in globals() and os.getcwd() != '/'; assert matplotlib.rcParams['font.size'] == 10",
+        "import os; os._exit(1)",
+        "import matplotlib; 1 / 0",
+        "2",
+    ]
+    errors = []
+    with build._Kernels(tmp_path / "out") as kernels:
+        for number, text in enumerate(texts):
+            cells = [nbformat.v4.new_code_cell("profile = ''", metadata={"tags": ["parameters"]})]
+            cells.append(nbformat.v4.new_code_cell(f"from prunekit.report import shown\n{text}"))
+            file = tmp_path / f"{number}.ipynb"
+            spec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+            nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=spec), file)
+            errors.append(build._execute(file, tmp_path / "out", {"profile": "demo"}, kernels))
+    assert [error.split(":")[0] for error in errors] == ["", "", "DeadKernelError", "ZeroDivisionError", ""]
+    for number in (0, 1, 4):
+        cells = nbformat.read(tmp_path / "out" / f"{number}.ipynb", 4).cells
+        assert [cell.execution_count for cell in cells] == [1, 2, 3], number
 
 
 def test_plain_papermill_gives_the_same_table(folder, study):
