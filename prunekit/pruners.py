@@ -151,9 +151,11 @@ def score(
     net.eval()
     try:
         if name in _PRUNERS:
-            weights = models.prunable(net)
+            weights, state = models.prunable(net), torch.get_rng_state()
             with torch.inference_mode(False), torch.enable_grad(), _PLAIN_ATTENTION():
                 scores = pruner(net, batches, generator, *second)
+            if name != "random" and not torch.equal(state, torch.get_rng_state()):
+                raise ValueError(f"the network {models.RANDOM}")
             if problem := _alike(scores, weights):
                 raise ValueError(f"{name} gives {problem}: it cannot rank those of this network")
             return scores

@@ -35,6 +35,29 @@ def small_conv(seed=0):
     return net.double(), images, torch.tensor([0, 1, 2, 2, 1, 0])
 
 
+class Noisy(nn.Sequential):
+    """Random in evaluation mode too, as functional dropout is that is not told the mode."""
+
+    def __init__(self, noise):
+        super().__init__(nn.Flatten(), nn.Linear(4, 3))
+        self.noise = noise
+
+    def forward(self, images):
+        return super().forward(self.noise(images))
+
+
+@pytest.mark.parametrize("noise", [F.dropout, lambda x: x + torch.randn_like(x), F.relu])
+def test_a_network_that_is_random_in_evaluation_mode_has_no_scores_of_its_own(noise):
+    net, images, labels = Noisy(noise), torch.ones(4, 1, 2, 2), torch.tensor([0, 1, 2, 0])
+    for pruner in ("snip", "grasp"):
+        if noise is F.relu:
+            pruners.score(pruner, net, images, labels)
+        else:
+            with pytest.raises(ValueError, match="each time in evaluation mode; give dropout training=self.training"):
+                pruners.score(pruner, net, images, labels)
+    assert pruners.score("random", net, images, labels)  # which draws, and computes nothing
+
+
 def test_magnitude_by_hand():
     net = linear_net([[1.0, -2.0], [0.0, 0.5]])
     assert_scores(pruners.score("magnitude", net, torch.ones(1, 2), LABEL), [[1.0, 2.0], [0.0, 0.5]])

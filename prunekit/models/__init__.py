@@ -16,6 +16,7 @@ from .together import side_by_side, tear_apart
 __all__ = ["NAMES", "PRUNABLE", "build", "chosen", "prunable", "register", "side_by_side", "tear_apart", "unknown"]
 
 NAMES = tuple(MODELS)
+RANDOM = "computes something else each time in evaluation mode; give dropout training=self.training"
 
 
 def register(name: str) -> Callable[[Callable[..., nn.Module]], Callable[..., nn.Module]]:
@@ -126,5 +127,5 @@ def _wrong(net: nn.Module, used: set[nn.Module], output: Any, again: Any, num_cl
     if not weights(net):
         return "has nothing to prune, neither a Conv2d nor a Linear"
     if not torch.equal(output, again):
-        return "computes something else each time in evaluation mode; give dropout training=self.training"
+        return RANDOM
     return ""

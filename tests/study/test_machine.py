@@ -103,6 +103,12 @@ def test_what_is_not_here_is_refused(in_use):
     assert machine.device("cpu") == "cpu" and not in_use
 
 
+def test_a_quota_counts(monkeypatch):
+    """loky reads those of cgroups; this is the one that can be set from here."""
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    assert machine.cores() == machine.threads(1) == 1
+
+
 def test_apples_gpu_by_either_name(monkeypatch):
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("mps"))
