@@ -146,21 +146,27 @@ class _Kernels:
             if kernel.has_kernel:
                 run_sync(kernel.shutdown_kernel)(now=True)
 
-    def fresh(self) -> Any:
-        """Return this thread's kernel, in its folder, without names, style and numbers of a notebook before."""
+    def execute(self, nb: Any) -> None:
+        """Execute `nb` in this thread's kernel, in its folder, without names, style and numbers of a notebook before.
+
+        Raises nbclient's errors for a cell that raises and for a kernel that dies.
+        """
         import nbclient
         import nbformat
         from jupyter_client.manager import AsyncKernelManager
         from jupyter_core.utils import run_sync
 
-        kernel = getattr(self._of_thread, "kernel", None)
-        if kernel and run_sync(kernel.is_alive)():  # of what it died, its notebook has said
-            cell = nbformat.v4.new_code_cell(self._as_new)
-            nbclient.NotebookClient(nbformat.v4.new_notebook(cells=[cell]), kernel).execute()
-            return kernel
-        self._of_thread.kernel = AsyncKernelManager(kernel_name="python3")
-        self._started.append(self._of_thread.kernel)
-        return self._of_thread.kernel
+        client = getattr(self._of_thread, "client", None)
+        if client is None or not run_sync(client.km.is_alive)():  # of what it died, its notebook has said
+            kernel = AsyncKernelManager(kernel_name="python3")
+            client = nbclient.NotebookClient(nb, kernel, extra_arguments=["--log-level=CRITICAL"])
+            self._of_thread.client = client
+            self._started.append(kernel)
+        for client.nb in nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(self._as_new)]), nb:
+            client.reset_execution_trackers()
+            with client.setup_kernel():
+                for index, cell in enumerate(client.nb.cells):
+                    client.execute_cell(cell, index)
 
 
 def _end(futures: list[Future[str]]) -> None:
@@ -195,37 +201,30 @@ def _taken(notebook: Path) -> tuple[set[str], str]:
 def _execute(notebook: Path, folder: Path, parameters: dict[str, Any], kernels: _Kernels) -> str:
     """Execute `notebook` into `folder`, there; return one line if it stopped, "" else."""
     import nbformat
-    import papermill
+    from nbclient.exceptions import CellExecutionError
+    from papermill.iorw import load_notebook_node
+    from papermill.parameterize import parameterize_notebook
 
     output = folder / notebook.name
     output.unlink(missing_ok=True)
     taken, error = _taken(notebook)
     if error:
         return error
+    given = {name: value for name, value in parameters.items() if name in taken}
+    nb = parameterize_notebook(load_notebook_node(str(notebook)), given, kernel_name="python3", language="python")
     try:
-        papermill.execute_notebook(
-            str(notebook),
-            str(output),
-            {name: value for name, value in parameters.items() if name in taken},
-            progress_bar=False,
-            kernel_name="python3",
-            km=kernels.fresh(),
-            extra_arguments=["--log-level=CRITICAL"],
-            resources={"metadata": {"path": str(folder)}},  # papermill's `cwd` moves this process, threads and all
-        )
-    except papermill.PapermillExecutionError as problem:
+        kernels.execute(nb)
+    except CellExecutionError as problem:
         error = problem.evalue if problem.ename == UserError.__name__ else f"{problem.ename}: {problem.evalue}"
     except Exception as problem:  # a kernel that cannot start or dies costs its own section
         error = f"{type(problem).__name__}: {problem}"
-    if output.exists():
-        nb = nbformat.read(output, as_version=4)
-        strip(nb)
-        replace(output, nbformat.writes(nb).encode())
+    strip(nb)
+    replace(output, nbformat.writes(nb).encode())
     return " ".join(error.split())[:300]
 
 
 def strip(nb: Any) -> None:
-    """Remove from a notebook, in place, what changes from run to run: papermill's notes and times."""
+    """Remove from a notebook, in place, what changes from run to run: notes of papermill's, times, widgets."""
     nb.metadata.pop("papermill", None)
     nb.metadata.pop("widgets", None)
     nb.cells = [cell for cell in nb.cells if not any("papermill-error" in tag for tag in cell.metadata.get("tags", []))]

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import seaborn
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator
 
 from ..names import share, title
 from ..study.statistics import CELL
@@ -65,6 +66,15 @@ def curves(
     if len(dense):
         lines["not pruned"] = Line2D([], [], color="0.5")
     _label(grid, lines)
+    return grid
+
+
+def logarithmic(grid: Any) -> Any:
+    """Make the y of a seaborn grid logarithmic, with 1, 2 and 5 of each decade as plain numbers; return the grid."""
+    for ax in grid.set(yscale="log").axes.flat:
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.minorticks_off()
     return grid
 
 

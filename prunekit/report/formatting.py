@@ -178,8 +178,3 @@ def machines(frame: pd.DataFrame) -> str:
     threads = " or ".join(map(str, sorted(set(known.threads.dropna().astype(int)))))
     more = "; networks trained side by side share theirs equally" if known.together.max() > 1 else ""
     return f"on {' and '.join(dict.fromkeys(known.machine))}, {how}, threads of each: {threads}{more}"
-
-
-def verbatim(text: str) -> str:
-    """A message as one line of code, which no reader of Markdown takes for anything else."""
-    return f"`{' '.join(text.split()).replace('`', chr(39))}`"

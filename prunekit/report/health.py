@@ -14,6 +14,7 @@ from ..study.params import Section
 from ..study.results import EXPLODED, VANISHED, Results, at_init
 from ..study.trial import Record, Trial
 from . import formatting
+from .markup import verbatim
 
 _TITLES: dict[Section, str] = {
     "comparison": "Table I",
@@ -121,7 +122,7 @@ def table(results: Results) -> pd.DataFrame:
 def failures(results: Results) -> str:
     """Return the trials that failed, as a Markdown list, or a sentence that there are none."""
     failed = [record for id_ in results.trials if (record := results.records.get(id_)) and record.status == "failed"]
-    lines = [f"- {record.trial.label}: {formatting.verbatim(record.error or '')}" for record in failed]
+    lines = [f"- {record.trial.label}: {verbatim(record.error or '')}" for record in failed]
     lacking_ = len(results.trials.keys() - results.records.keys())
     missing = f"{lacking_} have not been run" if lacking_ else "none is missing"
     return "\n".join(lines) or f"No trial failed and {missing}."

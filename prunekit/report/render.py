@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import chdir
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -13,8 +15,7 @@ from typing import Any
 from ..errors import UserError, exception_summary
 from ..files import replace
 from ..names import listed
-from . import formatting
-from .shown import LONG_LINE, MIME, first_sentence
+from .markup import LONG_LINE, MIME, first_sentence, verbatim
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _ROWS = {False: 30, True: 12}  # that a page of the PDF has room for; True: of a table of texts
@@ -62,16 +63,19 @@ def render(profile: str, folder: Path, executed: Mapping[Path, str]) -> None:
     common += ["--metadata=lang:en", "--fail-if-warnings"]
 
     def converted(flavour: _Flavour, kind: str, *more: str) -> str:
-        # In the folder, since a path with a colon would be two to pandoc.
-        words = {"format": "markdown", "extra_args": [*common, *more], "cworkdir": str(folder)}
         try:
-            return str(pypandoc.convert_text(_written(parts, flavour), kind, **words))
+            return str(pypandoc.convert_text(_written(parts, flavour), kind, "markdown", [*common, *more]))
         except RuntimeError as error:
             raise UserError(f"report.{kind} cannot be written: {exception_summary(error)}") from None
 
-    html = converted(_html, "html5", "--embed-resources", "--toc-depth=2", f"--css={_TEMPLATES / 'report.css'}")
-    replace(folder / "report.html", html.encode())
-    source = converted(_pdf, "typst", f"--template={_TEMPLATES / 'report.typ'}")
+    css, template = (
+        f"--{kind}={_TEMPLATES / name}" for kind, name in (("css", "report.css"), ("template", "report.typ"))
+    )
+    # In the folder, since a path with a colon would be two to pandoc.
+    with chdir(folder), ThreadPoolExecutor() as pool:
+        html = pool.submit(converted, _html, "html5", "--embed-resources", "--toc-depth=2", css)
+        source = pool.submit(converted, _pdf, "typst", template).result()
+        replace(folder / "report.html", html.result().encode())
     file = folder / ".report.typ"  # Typst finds pictures beside its source
     try:
         file.write_text(source, encoding="utf-8")
@@ -105,7 +109,7 @@ def _parts(notebook: Path, error: str, folder: Path) -> list[_Part]:
         return []
     first = groups[0][0] if groups else f"# {notebook.stem}"
     told = [part for prose, below, code in groups[1:] if below or not code for part in (prose, *below)]
-    stopped = [f"**This section stopped:** {formatting.verbatim(error)}"] if error else []
+    stopped = [f"**This section stopped:** {verbatim(error)}"] if error else []
     return [first, *(groups[0][1] if groups else []), *told, *stopped]
 
 

@@ -19,6 +19,7 @@ from ..study.params import SECTIONS, Params, Section, assigned, load_params, val
 from ..study.results import ONLY_SHOW, Results
 from ..study.trial import Trial
 from . import formatting
+from .markup import verbatim
 from .shown import Figure, Table
 
 _opened: dict[Hashable, Results] = {}  # the latest, for notebooks that share a kernel
@@ -99,7 +100,7 @@ class Run:
         except UserError as problem:
             if not os.environ.get(ONLY_SHOW):
                 raise
-            self.say(f"Its images cannot be shown: {formatting.verbatim(str(problem))}")
+            self.say(f"Its images cannot be shown: {verbatim(str(problem))}")
             return None
 
     def table(

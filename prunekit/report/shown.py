@@ -14,9 +14,8 @@ import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
 from ..files import replace
+from .markup import LONG_LINE, MIME, first_sentence
 
-MIME = "application/vnd.prunekit+json"  # tells the report which file an output stands for
-LONG_LINE = 1000  # characters: pandoc gives tables with a longer line the column widths of their dashes
 _TEX = {"±": r"$\pm$", "–": "--", "−": "$-$", "†": r"$\dagger$", "%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#"}
 _TEX |= {"$": r"\$", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _TEX |= {"\\": r"\textbackslash{}", "<": "$<$", ">": "$>$", "≤": r"$\le$", "≥": r"$\ge$"}
@@ -98,10 +97,6 @@ class Table:
         }
 
 
-def first_sentence(text: str) -> str:
-    return text.split(". ")[0].removesuffix(".") + "."
-
-
 @dataclass(frozen=True)
 class Figure:
     """A numbered figure: its drawing, what it shows as a table (`data`), a caption, and a text for the blind."""
@@ -126,8 +121,9 @@ class Figure:
     @cached_property
     def _bounds(self) -> Any:
         """What is drawn on, in inches; laid out and measured once, and so the same in every file and on screen."""
-        self.drawing.draw_without_rendering()
-        self.drawing.set_layout_engine("none")
+        if layout := self.drawing.get_layout_engine():
+            layout.execute(self.drawing)
+            self.drawing.set_layout_engine(None)  # with any, even one that does nothing, all is drawn twice
         return self.drawing.get_tightbbox().padded(matplotlib.rcParams["savefig.pad_inches"])
 
     def _drawn(self, kind: str) -> bytes:

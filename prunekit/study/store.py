@@ -5,7 +5,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -82,22 +82,28 @@ def committed_records(file: Path) -> dict[str, Record]:
     """Return the records of a parquet file by id, {} if there is none of this version; raises UserError for damage."""
     if not file.exists():
         return {}
-    import pyarrow
-    import pyarrow.parquet
-
     try:
-        table = pyarrow.parquet.read_table(file)
-        rows = table.to_pylist()
-        checksum = _of_rows(row.get("checksum") for row in rows)
-        records = [_unsealed(flat.content(row)) for row in rows]
-        if (table.schema.metadata or {}).get(_ROWS) != checksum:
-            raise ValueError("its rows are not those that were written")
+        records = _read(file.read_bytes())
     except _OtherVersionError:
         _say_once(f"{file} is of another version of prunekit and counts as not there")
         return {}
     except Exception as error:  # of damaged bytes any kind comes
         raise UserError(f"{file} {_unusable(error)}; delete it or fetch it again") from error
     return {record.id: record for record in records}
+
+
+@lru_cache(maxsize=1)
+def _read(content: bytes) -> list[Record]:
+    """Return the records in the bytes of a parquet file; raises whatever damaged ones bring about."""
+    import pyarrow
+    import pyarrow.parquet
+
+    table = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(content)).read()
+    rows = table.to_pylist()
+    records = [_unsealed(flat.content(row)) for row in rows]
+    if (table.schema.metadata or {}).get(_ROWS) != _of_rows(row.get("checksum") for row in rows):
+        raise ValueError("its rows are not those that were written")
+    return records
 
 
 class _OtherVersionError(ValueError):

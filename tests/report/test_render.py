@@ -11,7 +11,8 @@ import pytest
 
 from prunekit.errors import UserError
 from prunekit.report import render
-from prunekit.report.shown import MIME, Table
+from prunekit.report.markup import MIME
+from prunekit.report.shown import Table
 
 
 def markdown(text):

@@ -1,0 +1,13 @@
+"""What notebooks and the report that is made of them have in common, without what it takes to draw."""
+
+MIME = "application/vnd.prunekit+json"  # tells the report which file an output stands for
+LONG_LINE = 1000  # characters: pandoc gives tables with a longer line the column widths of their dashes
+
+
+def first_sentence(text: str) -> str:
+    return text.split(". ")[0].removesuffix(".") + "."
+
+
+def verbatim(text: str) -> str:
+    """A message as one line of code, which no reader of Markdown takes for anything else."""
+    return f"`{' '.join(text.split()).replace('`', chr(39))}`"
