@@ -4,7 +4,7 @@
 
 Rows: fc, step, flops, synflow, threshold, zeros, report, help, memory, epoch and paper; all if none is named. What
 needs a GPU or data that are not there is left out, with a line. Writes bench.csv, a row a measurement, and bench.md,
-medians and ratios to be read.
+medians and ratios to be read. What was measured before on such a machine, and is not now, stays.
 """
 
 import argparse
@@ -365,6 +365,16 @@ def summary(samples: pd.DataFrame) -> pd.DataFrame:
     return text.assign(ratio=ratio.map("{:.2f}".format, na_action="ignore")).fillna("").reset_index()
 
 
+def with_earlier(table: pd.DataFrame, file: Path) -> pd.DataFrame:
+    """Return measurements, and those in `file` of other rows from such a machine, in the order of ROWS."""
+    if file.exists():
+        earlier, alike = pd.read_csv(file), table.columns.difference(["row", *Sample._fields, "commit"])
+        of_rows = ~earlier.row.isin(table.row)
+        of_machines = earlier[alike].fillna("").astype(str).eq(table[alike].fillna("").astype(str).iloc[0]).all(axis=1)
+        table = pd.concat([earlier[of_rows & of_machines], table])
+    return table.sort_values("row", key=lambda rows: rows.map(list(ROWS).index), kind="stable")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", nargs="*", metavar="ROW")
@@ -386,14 +396,19 @@ def main() -> None:
             bench = Bench(given.data_dir.resolve(), Path(scratch), given.quick)
             samples += [{"row": name, **sample._asdict()} for sample in ROWS[name][0](bench)]
     here = machine.where("cuda" if torch.cuda.is_available() else "cpu", workers=1)
-    table = pd.DataFrame(samples, columns=["row", *Sample._fields])
+    table = pd.DataFrame(samples, columns=["row", *Sample._fields]).assign(**here)
+    if samples:
+        table = with_earlier(table, given.out / "bench.csv")
     where = f"{here['cpu']}, {here['cores']} cores, {here['gpu'] or 'no GPU'}, {here['system']}"
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "torchvision", "prunekit"))
-    text = [f"{datetime.now(UTC):%Y-%m-%d}: {where}; Python {here['python']}, {packages} ({here['commit']})."]
-    text += [summary(table).to_markdown(index=False, disable_numparse=True)] if samples else []
+    text = [f"{datetime.now(UTC):%Y-%m-%d}: {where}; Python {here['python']}, {packages}."]
+    if samples:
+        told = summary(table)
+        told["commit"] = told.row.map(table.drop_duplicates("row").set_index("row").commit)
+        text.append(told.to_markdown(index=False, disable_numparse=True))
     text += [f"Not measured: {'; '.join(missing)}."] if missing else []
     given.out.mkdir(parents=True, exist_ok=True)
-    table.assign(**here).to_csv(given.out / "bench.csv", index=False, lineterminator="\n")
+    table.to_csv(given.out / "bench.csv", index=False, lineterminator="\n")
     (given.out / "bench.md").write_text("\n\n".join(["# Benchmarks", *text]) + "\n", encoding="utf-8")
     print("\n\n".join(text))
 

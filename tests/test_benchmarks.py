@@ -197,6 +197,21 @@ def command(*words):
     return subprocess.run(line, capture_output=True, text=True, timeout=300)
 
 
+def test_what_was_measured_before_on_such_a_machine_stays(tmp_path):
+    columns = ["row", "work", "who", "value", "unit", "cpu", "gpu", "commit"]
+
+    def measured(*rows):
+        return pd.DataFrame(
+            [(row, "trial", "prunekit", value, "s", *where) for row, value, *where in rows], columns=columns
+        )
+
+    here, there = ("a", None), ("b", None)
+    file = tmp_path / "bench.csv"
+    measured(("help", 1, *here, "old"), ("fc", 2, *here, "old"), ("report", 3, *there, "old")).to_csv(file, index=False)
+    whole = run.with_earlier(measured(("help", 9, *here, "new")), file)
+    assert whole[["row", "value", "commit"]].to_numpy().tolist() == [["fc", 2, "old"], ["help", 9, "new"]]
+
+
 @pytest.mark.long
 def test_command_measures_what_it_can_and_says_the_rest(tmp_path):
     done = command("threshold", "fc", "report", "epoch", "--quick", "--data-dir", tmp_path, "--out", tmp_path / "out")

@@ -23,7 +23,7 @@ def multiplied(grid, **changes):
     return make(sections={"sweep": [grid]}, **changes).sections["sweep"]
 
 
-@pytest.mark.parametrize(("name", "trials"), [("demo", 484), ("cpu", 650), ("paper", 984)])
+@pytest.mark.parametrize(("name", "trials"), [("demo", 484), ("cpu", 620), ("paper", 984)])
 def test_profiles_load_and_name_their_trials(name, trials):
     loaded = Results(load_params(name))
     empty = {
