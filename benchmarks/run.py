@@ -370,7 +370,8 @@ def with_earlier(table: pd.DataFrame, file: Path) -> pd.DataFrame:
     if file.exists():
         earlier, alike = pd.read_csv(file), table.columns.difference(["row", *Sample._fields, "commit"])
         of_rows = ~earlier.row.isin(table.row)
-        of_machines = earlier[alike].fillna("").astype(str).eq(table[alike].fillna("").astype(str).iloc[0]).all(axis=1)
+        machines, here = (rows[alike].astype(object).fillna("").astype(str) for rows in (earlier, table))
+        of_machines = machines.eq(here.iloc[0]).all(axis=1)
         table = pd.concat([earlier[of_rows & of_machines], table])
     return table.sort_values("row", key=lambda rows: rows.map(list(ROWS).index), kind="stable")
 

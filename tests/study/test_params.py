@@ -33,7 +33,7 @@ def test_profiles_load_and_name_their_trials(name, trials):
     }
     assert {section for section, trials in loaded.sections.items() if not trials} == empty[name]
     assert len(loaded.sections["comparison"]) == 3 * 5 * 3
-    assert len(loaded.sections["sweep"]) == 2 * 5 * {"demo": 4, "cpu": 4, "paper": 6}[name] * 3
+    assert len(loaded.sections["sweep"]) == 2 * 5 * {"demo": 4, "cpu": 3, "paper": 6}[name] * 3
     assert len(loaded.trials) == trials
 
 
