@@ -373,7 +373,7 @@ def with_earlier(table: pd.DataFrame, file: Path) -> pd.DataFrame:
         machines, here = (rows[alike].astype(object).fillna("").astype(str) for rows in (earlier, table))
         of_machines = machines.eq(here.iloc[0]).all(axis=1)
         table = pd.concat([earlier[of_rows & of_machines], table])
-    return table.sort_values("row", key=lambda rows: rows.map(list(ROWS).index), kind="stable")
+    return table.sort_values("row", key=lambda rows: rows.map(list(ROWS).index), kind="stable", ignore_index=True)
 
 
 def main() -> None:

@@ -210,6 +210,7 @@ def test_what_was_measured_before_on_such_a_machine_stays(tmp_path):
     measured(("help", 1, *here, "old"), ("fc", 2, *here, "old"), ("report", 3, *there, "old")).to_csv(file, index=False)
     whole = run.with_earlier(measured(("help", 9, *here, "new")), file)
     assert whole[["row", "value", "commit"]].to_numpy().tolist() == [["fc", 2, "old"], ["help", 9, "new"]]
+    assert run.summary(whole).prunekit.tolist() == ["2 s (n = 1)", "9 s (n = 1)"]
 
 
 @pytest.mark.long
