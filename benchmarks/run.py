@@ -362,7 +362,7 @@ def summary(samples: pd.DataFrame) -> pd.DataFrame:
     seconds = samples.groupby(["row", "work"], sort=False).unit.first() == "s"
     text = cells.apply(told).unstack("who").reindex(index=medians.index, columns=[PRUNEKIT, BASELINE])
     ratio = (medians[BASELINE] / medians[PRUNEKIT]).where(seconds)
-    return text.assign(ratio=ratio.map("{:.2f}".format, na_action="ignore")).fillna("").reset_index()
+    return text.assign(ratio=ratio.map("{:.2f}".format, na_action="ignore")).astype(object).fillna("").reset_index()
 
 
 def with_earlier(table: pd.DataFrame, file: Path) -> pd.DataFrame:
