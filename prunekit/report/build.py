@@ -224,11 +224,13 @@ def _execute(notebook: Path, folder: Path, parameters: dict[str, Any], kernels: 
 
 
 def strip(nb: Any) -> None:
-    """Remove from a notebook, in place, what changes from run to run: notes of papermill's, times, widgets."""
+    """Remove from a notebook, in place, what changes from run to run: notes of papermill's, times, widgets, an id."""
     nb.metadata.pop("papermill", None)
     nb.metadata.pop("widgets", None)
     nb.cells = [cell for cell in nb.cells if not any("papermill-error" in tag for tag in cell.metadata.get("tags", []))]
     for cell in nb.cells:
+        if (tag := "injected-parameters") in cell.metadata.get("tags", []):
+            cell.id = tag  # papermill draws one
         for key in ("papermill", "execution"):
             cell.metadata.pop(key, None)
         if "outputs" in cell:

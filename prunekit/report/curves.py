@@ -70,9 +70,10 @@ def curves(
 
 
 def logarithmic(grid: Any) -> Any:
-    """Make the y of a seaborn grid logarithmic, with 1, 2 and 5 of each decade as plain numbers; return the grid."""
+    """Make the y of a seaborn grid logarithmic, with plain numbers at 1, 2 and 5 of each decade, of many at 1 alone."""
     for ax in grid.set(yscale="log").axes.flat:
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        least, most = ax.get_ylim()
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if most < 1000 * least else (1,)))
         ax.yaxis.set_major_formatter("{x:g}")
         ax.minorticks_off()
     return grid
