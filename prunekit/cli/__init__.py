@@ -80,10 +80,9 @@ def report(
     for part in ("", *build.PARTS):
         places.check_writable("--out", folder / part)
     places.check_writable("--runs-dir", results.store.folder)
-    build.check_notebooks()
-    if no_run:
-        errors = running.only_show(results)
-    else:
+    errors: list[str] = []
+    if not no_run:
+        build.check_notebooks()  # before what may take hours
         errors = running.run_missing(whole, data_dir, device, workers, cluster, wanted)
     errors += build.build(results, folder, data_dir)
     _finish(errors, f"report in {folder}/report.html, .pdf and .md")

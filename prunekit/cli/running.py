@@ -32,16 +32,6 @@ def ids(results: Results, only: list[str] | None) -> Collection[str]:
     return {trial.id for trials in wanted for trial in trials}
 
 
-def only_show(results: Results) -> list[str]:
-    """Say how many records there are; raises UserError where there are none."""
-    there = sum(id_ in results.trials for id_ in results.records)
-    if not there:
-        lacks = f"no record of {results.params.profile} in {results.store.folder}, and none is published"
-        raise UserError(f"{lacks}; run some first, or prunekit merge FOLDER")
-    print(f"prunekit: {len(results.trials)} trials, {there} have a record, none is run", file=sys.stderr)
-    return []
-
-
 def check_machine(device: str, workers: int | None, cluster: str | None) -> None:
     """Raise UserError for a device that is not here, and options that exclude each other: before a folder is made."""
     from ..study import machine

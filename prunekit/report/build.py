@@ -37,6 +37,9 @@ from prunekit.report import shown
 os.chdir({folder!r})
 shown.plain_style()
 get_ipython().reset()
+import gc
+gc.freeze()  # or each reset would search all that was imported for garbage, for a tenth of a second
+del gc
 """
 
 
@@ -70,34 +73,57 @@ def notebooks() -> list[Path]:
 
 
 def build(results: Results, folder: Path, data_dir: Path | None = None) -> list[str]:
-    """Write the study's whole report into `folder`; return a line for each notebook that failed."""
-    folder = folder.resolve()
+    """Write the study's whole report into `folder`; return a line for each notebook that failed.
+
+    Raises UserError where no trial has a record, and as `check_notebooks` does.
+    """
+    folder, todo = folder.resolve(), notebooks()
+    count = min(len(todo), machine.cores())
+    with (
+        _environment(results, data_dir),
+        _Kernels(folder / "notebooks") as kernels,
+        ThreadPoolExecutor(count) as pool,
+    ):
+        for _ in range(count):  # kernels start while notebooks and records are read
+            pool.submit(kernels.start)
+        check_notebooks()
+        _check_records(results)
+        errors = _executed(todo, results, folder, kernels, pool)
+    print("prunekit: making report.html, .pdf and .md of them", file=sys.stderr)
+    from .render import render
+
+    render(results.params.profile, folder, {folder / "notebooks" / name: error for name, error in errors.items()})
+    return [f"{name}: {error}" for name, error in errors.items() if error]
+
+
+def _check_records(results: Results) -> None:
+    """Say how many trials have a record, if not all do; raises UserError where none does."""
+    there = sum(id_ in results.trials for id_ in results.records)
+    if not there:
+        lacks = f"no record of {results.params.profile} in {results.store.folder}, and none is published"
+        raise UserError(f"{lacks}; run some first, or prunekit merge FOLDER")
+    if there < len(results.trials):
+        print(f"prunekit: {len(results.trials)} trials, {there} have a record", file=sys.stderr)
+
+
+def _executed(
+    todo: list[Path], results: Results, folder: Path, kernels: _Kernels, pool: ThreadPoolExecutor
+) -> dict[str, str]:
+    """Execute notebooks into `folder`, publish the records there; return by name why each stopped, "" if it did not."""
     for part in PARTS:
         (folder / part).mkdir(parents=True, exist_ok=True)
     sweep(folder, *(folder / part for part in PARTS))
-    parameters = {"out": "..", "profile": _told(results.params, folder)}
-    count = len(todo := notebooks())
-    with (
-        _environment(results, data_dir),
-        Progress(count, unit="notebook") as advance,
-        _Kernels(folder / "notebooks") as kernels,
-        ThreadPoolExecutor(min(count, machine.cores())) as pool,
-    ):
-        arguments = folder / "notebooks", parameters, kernels
+    arguments = folder / "notebooks", {"out": "..", "profile": _told(results.params, folder)}, kernels
+    with Progress(len(todo), unit="notebook") as advance:
         futures = {pool.submit(_execute, notebook, *arguments): notebook.name for notebook in todo}
         try:
             results.publish(folder)
-            from .render import render  # here: while kernels start
-
             for future in as_completed(futures):
                 advance(futures[future], future.result() or None)
         except BaseException:
             _end([*futures])
             raise
-    print("prunekit: making report.html, .pdf and .md of them", file=sys.stderr)
-    errors = {name: future.result() for future, name in futures.items()}
-    render(results.params.profile, folder, {folder / "notebooks" / name: error for name, error in errors.items()})
-    return [f"{name}: {error}" for name, error in errors.items() if error]
+    return {name: future.result() for future, name in futures.items()}
 
 
 def _told(params: Params, folder: Path) -> str:
@@ -146,13 +172,20 @@ class _Kernels:
             if kernel.has_kernel:
                 run_sync(kernel.shutdown_kernel)(now=True)
 
+    def start(self) -> None:
+        """Start this thread's kernel, and have it import what every notebook does."""
+        self._run(_cell("import seaborn; from prunekit.report import results"))
+
     def execute(self, nb: Any) -> None:
         """Execute `nb` in this thread's kernel, in its folder, without names, style and numbers of a notebook before.
 
         Raises nbclient's errors for a cell that raises and for a kernel that dies.
         """
+        self._run(_cell(self._as_new))
+        self._run(nb)
+
+    def _run(self, nb: Any) -> None:
         import nbclient
-        import nbformat
         from jupyter_client.manager import AsyncKernelManager
         from jupyter_core.utils import run_sync
 
@@ -162,11 +195,18 @@ class _Kernels:
             client = nbclient.NotebookClient(nb, kernel, extra_arguments=["--log-level=CRITICAL"])
             self._of_thread.client = client
             self._started.append(kernel)
-        for client.nb in nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(self._as_new)]), nb:
-            client.reset_execution_trackers()
-            with client.setup_kernel():
-                for index, cell in enumerate(client.nb.cells):
-                    client.execute_cell(cell, index)
+        client.nb = nb
+        client.reset_execution_trackers()
+        with client.setup_kernel():
+            for index, cell in enumerate(nb.cells):
+                client.execute_cell(cell, index)
+
+
+def _cell(source: str) -> Any:
+    """Return a notebook of one cell."""
+    import nbformat
+
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
 
 
 def _end(futures: list[Future[str]]) -> None:

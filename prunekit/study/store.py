@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import to_json
 
 from ..errors import UserError, exception_summary
 from ..files import replace, sweep
@@ -122,7 +123,7 @@ def _unsealed(content: Any) -> Record:
     if content["schema_version"] != SCHEMA_VERSION:
         raise _OtherVersionError
     rest = {key: value for key, value in content.items() if key != "checksum"}
-    record = Record.model_validate_json(json.dumps(rest))
+    record = Record.model_validate_json(to_json(rest))
     if record.id != record.trial.id:
         raise ValueError("it describes another trial")
     if content.get("checksum") != _checksum(record):
