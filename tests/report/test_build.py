@@ -269,7 +269,9 @@ def test_second_report_runs_no_trial_and_a_notebook_that_raises_costs_only_its_s
     assert all(f"**This section stopped:** `{name}" in text for name in (missing, damaged))
 
 
-def test_a_signal_ends_a_report_and_its_kernels_in_one_line(folder, study):
+@pytest.mark.parametrize("done", [0, 1])
+def test_a_signal_ends_a_report_and_its_kernels_in_one_line(folder, study, done):
+    """While kernels start, and while notebooks are executed."""
     words = [BIN / "prunekit", "report", "--out", "stopped"]
     report = subprocess.Popen(
         words,
@@ -288,14 +290,18 @@ def test_a_signal_ends_a_report_and_its_kernels_in_one_line(folder, study):
                 found += [child] if "ipykernel_launcher" in child.cmdline() else []
         return found if len(found) > 1 else []
 
+    lines = []
+    while len(lines) <= done:
+        lines.append(report.stderr.readline())
+        assert lines[-1], lines
     while not (alive := kernels()):
         assert report.poll() is None
         time.sleep(0.1)
     os.killpg(report.pid, signal.SIGINT)
-    _, printed = report.communicate(timeout=60)
-    start, *some, end = printed.splitlines()
-    assert report.returncode == 130 and all(re.fullmatch(r"\[\d+/13\] \w+.ipynb: done", line) for line in some), printed
-    assert "0 to run" in start and end == "prunekit: interrupted; run the same command again to go on"
+    start, *some, end = [*lines, *report.communicate(timeout=60)[1].splitlines(keepends=True)]
+    assert report.returncode == 130
+    assert all(re.fullmatch(r"\[\d+/13\] \w+.ipynb: done\n", line) for line in some) and len(some) >= done, some
+    assert "0 to run" in start and end == "prunekit: interrupted; run the same command again to go on\n"
     assert not psutil.wait_procs(alive, timeout=10)[1]
 
 
