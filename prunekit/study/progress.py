@@ -20,8 +20,8 @@ class Progress:
     def __init__(self, count: int, unit: str = "trial", so_far: Callable[[], int] = lambda: 0):
         self._count, self._so_far = count, so_far
         self._done = 0
-        ipython = sys.modules.get("IPython")  # in a notebook, and where notebooks are executed from
-        self._interactive = sys.stderr.isatty() or bool(ipython and ipython.get_ipython())
+        in_kernel = "ipykernel.kernelapp" in sys.modules  # where kernels are started from, ipykernel is there too
+        self._interactive = sys.stderr.isatty() or in_kernel
         self._bar = tqdm(total=count, unit=unit, disable=not self._interactive, smoothing=0.1)
         self._ended = Event()
         self._clock = Thread(target=self._tick, daemon=True)

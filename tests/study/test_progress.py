@@ -31,6 +31,7 @@ def test_a_bar_moves_with_what_is_done_before_it_is_told(monkeypatch):
 def test_a_file_gets_a_line_each(monkeypatch):
     """As it does where kernels were started, which imports parts of theirs."""
     pytest.importorskip("ipykernel.kernelspec")
+    monkeypatch.delitem(sys.modules, "ipykernel.kernelapp", raising=False)
     monkeypatch.setattr(sys, "stderr", file := io.StringIO())
     with Progress(2) as advance:
         advance("one")
