@@ -105,7 +105,6 @@ class Results:
         others: dict[str, Record] = {}
         with suppress(UserError):  # a damaged file holds none
             others = store.committed_records(file)
-        self.reread()
         store.publish((others | self.records).values(), file)
 
     def frame(self, section: Section) -> pd.DataFrame:
