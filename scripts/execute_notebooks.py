@@ -1,4 +1,4 @@
-"""Execute the committed notebooks in place, from the records published with the demo profile.
+"""Execute the committed notebooks in place, each from the published records of its profile.
 
 Those beside the report's run what no record is published of.
 """
@@ -9,8 +9,8 @@ import tempfile
 import nbclient
 import nbformat
 
+from prunekit.files import replace
 from prunekit.report import build
-from prunekit.study import store
 
 with tempfile.TemporaryDirectory() as runs:
     os.environ["PRUNEKIT_RUNS"] = runs
@@ -20,5 +20,5 @@ with tempfile.TemporaryDirectory() as runs:
             notebook, extra_arguments=["--log-level=CRITICAL"], resources={"metadata": {"path": str(path.parent)}}
         ).execute()
         build.strip(notebook)
-        store.replace(path, nbformat.writes(notebook).encode())
+        replace(path, nbformat.writes(notebook).encode())
         print(path.name)

@@ -24,7 +24,7 @@ def mirror(path):
         return path
     if room != "prunekit":
         return Path("tests/test_project.py")
-    storey = rest[:1] if rest[0] in {"study", "report"} else []
+    storey = rest[:1] if rest[0] in {"analysis", "study", "published", "report"} else []
     return Path("tests", *storey, f"test_{rest[len(storey)]}.py")
 
 

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,11 +23,11 @@ from ..study.progress import Progress
 from ..study.project import in_force
 from ..study.results import ONLY_SHOW, Results
 
-OURS = (
-    *("00_findings.ipynb", "01_dataset_comparison.ipynb", "02_compression_sweep.ipynb", "03_timing.ipynb"),
-    *("04_flops.ipynb", "05_layers_and_histograms.ipynb", "06_audit.ipynb", "06_numbers.ipynb"),
-    *("07_labels.ipynb", "08_controls.ipynb", "09_speed.ipynb", "10_seeds.ipynb", "11_runs.ipynb"),
+PAGES = (  # of a report whose profile names none
+    *("00_overview", "01_dataset_comparison", "02_compression_sweep", "03_timing", "04_flops"),
+    *("05_layers_and_histograms", "07_labels", "08_controls", "09_speed", "10_seeds", "11_runs"),
 )
+AUDIT = ("00_paper", "06_audit", "06_claims", "06_numbers")  # written by hand for the profile `paper`
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 PARTS = ("tables", "figures", "notebooks")  # folders of a report
 PARAMS = "params.yaml"
@@ -43,7 +43,7 @@ del gc
 """
 
 
-def check_notebooks() -> None:
+def check_notebooks(pages: Sequence[str] = ()) -> None:
     """Check, before anything runs, that notebooks take parameters and no unknown ones; raises UserError for others."""
     # jsonschema would compile its grammars, for seconds, of which no notebook has need.
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
@@ -55,7 +55,7 @@ def check_notebooks() -> None:
         raise UserError(f"a report needs {error.name}; install the extra: pip install 'prunekit[report]'") from None
     if not pypandoc.get_pandoc_path():
         raise UserError("a report needs pandoc; install the extra: pip install 'prunekit[report]'")
-    for notebook in notebooks():
+    for notebook in notebooks(pages):
         own, problem = _taken(notebook)
         if problem:  # which its section is to say
             continue
@@ -63,13 +63,15 @@ def check_notebooks() -> None:
             raise UserError(f"{notebook}: its parameters cell lacks {', '.join(missing)}; add it as in the others")
 
 
-def notebooks() -> list[Path]:
-    """Return the report's notebooks in order, ours and the user's; raises UserError where there are none."""
+def notebooks(pages: Sequence[str] = ()) -> list[Path]:
+    """Return a report's notebooks in order: a profile's `pages`, else PAGES and a user's; raises UserError if none."""
     folder = in_force("notebooks")
     found = {path.name for path in folder.glob("[0-9][0-9]_*.ipynb")}
     if not found:
         raise UserError(f"no notebooks in {folder}; prunekit init copies its own to a folder")
-    return [folder / name for name in sorted(found.union(OURS))]
+    ours = {f"{name}.ipynb" for name in PAGES}
+    named = [f"{name}.ipynb" for name in pages]
+    return [folder / name for name in named or sorted((found | ours) - {f"{name}.ipynb" for name in AUDIT})]
 
 
 def build(results: Results, folder: Path, data_dir: Path | None = None) -> list[str]:
@@ -77,7 +79,7 @@ def build(results: Results, folder: Path, data_dir: Path | None = None) -> list[
 
     Raises UserError where no trial has a record, and as `check_notebooks` does.
     """
-    folder, todo = folder.resolve(), notebooks()
+    folder, todo = folder.resolve(), notebooks(results.params.pages)
     count = min(len(todo), machine.cores())
     with (
         _environment(results, data_dir),
@@ -86,7 +88,7 @@ def build(results: Results, folder: Path, data_dir: Path | None = None) -> list[
     ):
         for _ in range(count):  # kernels start while notebooks and records are read
             pool.submit(kernels.start)
-        check_notebooks()
+        check_notebooks(results.params.pages)
         _check_records(results)
         errors = _executed(todo, results, folder, kernels, pool)
     print("prunekit: making report.html, .pdf and .md of them", file=sys.stderr)

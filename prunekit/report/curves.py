@@ -10,13 +10,13 @@ import seaborn
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
+from ..analysis.cells import CELL
 from ..names import share, title
-from ..study.statistics import CELL
 from .formatting import named, style
 
 SIZE = (7.2, 2.7)  # inches, without the legend
 _LINE = 105  # characters of a legend's line
-_FAILED = "failed to start"
+_AT_CHANCE = "at chance"
 
 
 def curves(
@@ -30,18 +30,18 @@ def curves(
 ) -> Any:
     """Return a seaborn grid, a panel a `col`: `trials` as points, a line a pruner through their means, x logarithmic.
 
-    Where trials have these columns: failed, which are crosses; counts, of which the means are; published, a hollow mark
-    a cell. The mean of `unpruned` trials is a grey line, `others` are small grey marks, by the same columns. `palette`:
-    colours of pruners in place of the usual.
+    Where trials have these columns: at_chance, which are crosses; counts, of which the means are; published, a hollow
+    mark a cell. The mean of `unpruned` trials is a grey line, `others` are small grey marks, by the same columns.
+    `palette`: colours of pruners in place of the usual.
     """
     rows = named(trials).reset_index(drop=True)
-    rows["failed"], rows["counts"] = rows.get("failed", False), rows.get("counts", True)
-    rows["mark"] = rows.pruner.where(~rows.failed, _FAILED)
+    rows["at_chance"], rows["counts"] = rows.get("at_chance", False), rows.get("counts", True)
+    rows["mark"] = rows.pruner.where(~rows.at_chance, _AT_CHANCE)
     colours, marks = style(rows.pruner)
     colours |= {title("pruner", one): colour for one, colour in (palette or {}).items()}
     used = {one: colours[one] for one in dict.fromkeys(rows.pruner)}
     look: dict[str, Any] = {"x": x, "y": y, "hue": "pruner", "hue_order": list(used), "palette": used, "legend": False}
-    points = {"style": "mark", "markers": marks | {_FAILED: "X"}, "s": 16, "alpha": 0.75, "linewidth": 0}
+    points = {"style": "mark", "markers": marks | {_AT_CHANCE: "X"}, "s": 16, "alpha": 0.75, "linewidth": 0}
     dense: Any = named(unpruned).groupby(col)[y].mean() if unpruned is not None else {}
     grid = seaborn.FacetGrid(rows, col=col)
     for panel, ax in grid.axes_dict.items():
@@ -57,14 +57,14 @@ def curves(
             ax.axhline(dense[panel], color="0.5", lw=1.3, zorder=1)
     _finish(grid, rows, x)
     lines = {one: Line2D([], [], color=colour, marker=marks[one], ms=4) for one, colour in used.items()}
-    if rows.failed.any():
-        lines[_FAILED] = Line2D([], [], color="0.5", ls="none", marker="X", ms=5)
+    if rows.at_chance.any():
+        lines[_AT_CHANCE] = Line2D([], [], color="0.5", ls="none", marker="X", ms=5)
     if "published" in rows and rows.published.notna().any():
         lines["published"] = Line2D([], [], color="0.5", ls="none", marker="o", mfc="none", ms=6)
     if others is not None and len(others):
         lines["another group"] = Line2D([], [], color="0.6", ls="none", marker="o", ms=3)
     if len(dense):
-        lines["not pruned"] = Line2D([], [], color="0.5")
+        lines["unpruned"] = Line2D([], [], color="0.5")
     _label(grid, lines)
     return grid
 
@@ -81,18 +81,18 @@ def logarithmic(grid: Any) -> Any:
 
 def marks(trials: pd.DataFrame, unpruned: pd.DataFrame | None = None) -> str:
     """Return what a caption says of such curves beside what their legend says, in a sentence or two."""
-    failed = "failed" in trials and trials.failed.any()
-    text = f"Points are seeds, lines {'the means of those that started to learn' if failed else 'their means'}."
+    stayed = "at_chance" in trials and trials.at_chance.any()
+    text = f"Points are seeds, lines {'the means of those that learned' if stayed else 'their means'}."
     if unpruned is None or unpruned.empty:
         return text
     counts = unpruned.groupby("dataset", sort=False).seed.nunique()
     runs = ", ".join(f"{title('dataset', str(name))} {count}" for name, count in counts.items())
-    return f"{text} Grey line: unpruned networks that started ({runs})."
+    return f"{text} Grey line: unpruned networks that learned ({runs})."
 
 
 def _finish(grid: Any, rows: pd.DataFrame, x: str) -> None:
     compressions = x == "compression"
-    ticks = _apart(sorted(set(rows[x])), room=2 + 8 // len(grid.axes.flat))
+    ticks = _apart(sorted(set(rows[x])), room=2 + 12 // len(grid.axes.flat))
     labels = [f"{tick:g}\n{share(tick)} %" if compressions else f"{tick:g}" for tick in ticks]
     grid.set_titles("{col_name}").set(xscale="log" if min(rows[x]) > 0 else "linear", xlabel="")
     for ax in grid.axes.flat[1:]:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from ..analysis.cells import CELL, estimate
 from ..names import PRUNERS, compression, listed, title
-from ..study.statistics import CELL, estimate
+from .markup import PUBLISHED
 
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7")  # Okabe-Ito: of the study's pruners
 _OWN_COLOURS = ("#000000", "#56b4e9", "#8c6d31", "#7f7f7f")  # of a user's own, as they appear
@@ -39,10 +40,10 @@ def style(pruners: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def cells(summary: pd.DataFrame, digits: int = 1, share: bool = False) -> list[str]:
-    """Return how each row of a summary over seeds is read: 81.4 ± 0.3 (2 of 3) [78.8] † ‡.
+    """Return how each row of a summary over seeds is read: 81.4 ± 0.3 (2 of 3) † ‡.
 
-    That is the mean ± the standard deviation, how many it is of where not all started, how many trials failed, what is
-    published, whether it collapsed, and whether most scores were equal. `share`: of a share, in percent, see
+    That is the mean ± the standard deviation, how many it is of where not all learned, how many trials failed,
+    whether it collapsed, and whether most scores were equal. `share`: of a share, in percent, see
     `statistics.estimate`.
     """
     return [_cell(row, digits, share) for row in summary.to_dict("records")]
@@ -51,12 +52,10 @@ def cells(summary: pd.DataFrame, digits: int = 1, share: bool = False) -> list[s
 def _cell(row: Mapping[Any, Any], digits: int, share: bool) -> str:
     text = estimate(row["mean"], row["spread"], digits, share)
     runs = row.get("runs", row["seeds"])
-    if "runs" in row and row["started"] < runs:
-        text += f" ({row['started']} of {runs})"
+    if "runs" in row and row["learned"] < runs:
+        text += f" ({row['learned']} of {runs})" if row["learned"] else " (at chance)"
     if row.get("failed"):
         text += f" ({row['failed']} failed)"
-    if not math.isnan(row.get("published", math.nan)):
-        text += f" [{row['published']:g}]"
     if row.get("collapsed"):
         text += " †" if row["collapsed"] >= runs else f" († {row['collapsed']} of {runs})"
     if row.get("tied"):
@@ -64,21 +63,38 @@ def _cell(row: Mapping[Any, Any], digits: int, share: bool) -> str:
     return text
 
 
-def reading(summary: pd.DataFrame) -> str:
-    """Return what a caption says of how `cells` are read: only of what these have."""
+def reading(summary: pd.DataFrame, published: pd.DataFrame | None = None) -> str:
+    """Return what a caption says of how `cells` are read, and the `published` below them: only of what there is."""
     trained = "runs" in summary
     counts = summary["runs" if trained else "seeds"]
     some = f"{counts.min()} to {counts.max()} seeds" if counts.min() < counts.max() else f"{counts.max()} seeds"
     text = f"Mean ± standard deviation over {some.replace('1 seeds', '1 seed')}"
-    if trained and (summary.started < summary.runs).any():
-        text += "; (2 of 3): so many networks started to learn, of which the mean is, or of all where none did"
-    if summary.published.notna().any():
-        text += "; in brackets what is published"
+    if trained and ((summary.learned > 0) & (summary.learned < summary.runs)).any():
+        text += "; (2 of 3): two of three networks learned, and the mean is over those two"
+    if trained and (summary.learned == 0).any():
+        text += "; (at chance): no network learned, and the mean is over all"
     if summary.collapsed.any():
         text += "; † collapsed: nothing kept leads from input to output"
     if summary.tied.any():
         text += "; ‡ most of the pruner's scores are equal, and which of these go is drawn"
+    if published is not None and len(published):
+        text += "; in grey what is published: ✓ reproduced, (✓) explained, ✗ contradicted, ? undecided by our runs"
     return f"{text}."
+
+
+def with_published(ours: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """Return a pivot with a row of what is published below each row that has any, told apart by a level more.
+
+    Both are pivots by the same levels; without any such row `ours` is returned as it is.
+    """
+    known = published.reindex(columns=ours.columns).astype(object)
+    known = known[known.index.isin(ours.index)].fillna("")
+    if known.empty:
+        return ours
+    there = set(known.index)
+    rows = [(key, row) for key in ours.index for row in ("ours", PUBLISHED) if row == "ours" or key in there]
+    index = pd.MultiIndex.from_tuples([(*key, row) for key, row in rows], names=[*ours.index.names, ""])
+    return pd.DataFrame([(ours if row == "ours" else known).loc[key] for key, row in rows]).set_axis(index)
 
 
 def readable(rows: pd.DataFrame, titles: Mapping[str, str], digits: int = 1) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """What notebooks and the report that is made of them have in common, without what it takes to draw."""
 
 MIME = "application/vnd.prunekit+json"  # tells the report which file an output stands for
+PUBLISHED = "published"  # in a key of a table's row: it is set small and grey
 LONG_LINE = 1000  # characters: pandoc gives tables with a longer line the column widths of their dashes
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import UserError, exception_summary
 from ..files import replace
 from ..names import listed
-from .markup import LONG_LINE, MIME, first_sentence, verbatim
+from .markup import LONG_LINE, MIME, PUBLISHED, first_sentence, verbatim
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _ROWS = {False: 30, True: 12}  # that a page of the PDF has room for; True: of a table of texts
@@ -37,7 +37,14 @@ class _Table:
     def cells(self) -> list[list[str]]:
         """The table's lines as cells, the header, dashes, and rows."""
         lines = [re.split(r"(?<!\\)\|", line.strip("|")) for line in self.body.splitlines()]
-        return [[_BREAKS.sub("\u200b", cell.strip()) for cell in line] for line in lines]
+        return [_muted([_BREAKS.sub("\u200b", cell.strip()) for cell in line], self.keys) for line in lines]
+
+
+def _muted(line: list[str], keys: int) -> list[str]:
+    """Cells of a row of what is published as spans that HTML and PDF set small and grey."""
+    if PUBLISHED not in line[:keys]:
+        return line
+    return [f"[{cell}]{{.{PUBLISHED} typst:text:fill=gray typst:text:size=0.85em}}" if cell else "" for cell in line]
 
 
 @dataclass(frozen=True)
@@ -197,6 +204,7 @@ def _narrow(table: _Table) -> list[_Cells]:
 
 def _width(cell: str) -> int:
     """How many characters wide a cell has to be: its longest word, and if it is short, all."""
+    cell = re.sub(r"^\[(.*)\]\{.*\}$", r"\1", cell)
     return max(min(len(cell), _COLUMN), *map(len, re.split("[ \u200b]", cell)))
 
 

@@ -81,6 +81,11 @@ class Run:
         self._ran.update(new)
         return self._results
 
+    @property
+    def study(self) -> Results:
+        """The profile's trials and the records that there are of them; nothing is run."""
+        return self._results
+
     def frame(self, section: Section) -> pd.DataFrame:
         """Return a section's trials, a row each; `help(run.results().frame)` lists the columns."""
         return self.results(section).frame(section)
@@ -116,16 +121,16 @@ class Run:
     ) -> None:
         """Display a table below its number and caption; write tables/NAME.csv (`data`, or what is shown), .md, .tex.
 
-        Of a table with a named index, say of a pivot, index and columns are given readers' names; see formatting.flat.
-        best: of the same rows and columns, what is set in bold; folded: a report shows it when it is asked for. Of no
-        rows nothing is displayed. The first sentence of the caption says what the table holds.
+        If the index is named, as after a pivot, levels become columns and names are made readable; see formatting.flat.
+        best: what is set in bold, True by the same rows and columns, of which some may lack; folded: a report shows it
+        when it is asked for. An empty table is not shown. The caption's first sentence says what the table holds.
         """
         wide = formatting.flat(shown)
         keys = wide.shape[1] - shown.shape[1]
         bold = None
         if best is not None:
             bold = wide.isna()  # nothing is
-            bold.iloc[:, keys:] = best.reindex_like(shown).fillna(False).to_numpy(dtype=bool)
+            bold.iloc[:, keys:] = _best(best, shown)
         tidy = wide if data is None else data
         table = Table(name, number, caption, tidy, wide, max(1, keys), widths, bold, folded)
         if len(shown):
@@ -182,3 +187,10 @@ def _places(changes: dict[str, Any]) -> list[tuple[list[str], Any]]:
         else:
             found.append(([key], value))
     return found
+
+
+def _best(best: pd.DataFrame, shown: pd.DataFrame) -> Any:
+    """What is set in bold, of the shape of `shown`; rows of what is published never are."""
+    if "" in shown.index.names:
+        best = best.set_axis(pd.MultiIndex.from_tuples([(*key, "ours") for key in best.index], names=shown.index.names))
+    return best.reindex_like(shown).eq(True).to_numpy(dtype=bool)

@@ -14,11 +14,19 @@ import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
 from ..files import replace
-from .markup import LONG_LINE, MIME, first_sentence
+from .markup import LONG_LINE, MIME, PUBLISHED, first_sentence
 
 _TEX = {"±": r"$\pm$", "–": "--", "−": "$-$", "†": r"$\dagger$", "%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#"}
 _TEX |= {"$": r"\$", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-_TEX |= {"\\": r"\textbackslash{}", "<": "$<$", ">": "$>$", "≤": r"$\le$", "≥": r"$\ge$"}
+_TEX |= {
+    "\\": r"\textbackslash{}",
+    "<": "$<$",
+    ">": "$>$",
+    "≤": r"$\le$",
+    "≥": r"$\ge$",
+    "✓": r"$\checkmark$",
+    "✗": r"$\times$",
+}
 _NO_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
 _STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
@@ -83,10 +91,14 @@ class Table:
     def _emphasised(self, cells: pd.DataFrame, how: str) -> pd.DataFrame:
         return cells if self.bold is None else cells.where(~self.bold.to_numpy(), cells.map(how.format))
 
+    def _muted(self, cells: Any) -> Any:
+        published = (cells.iloc[:, : self.keys] == PUBLISHED).any(axis=1)
+        return cells.where(~published, cells.map('<small style="color: gray">{}</small>'.format))
+
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         caption = f"<p><b>{self.number}.</b> {self.caption}</p>"
         body = (
-            self._emphasised(self.wide.map(escape), "<b>{}</b>")
+            self._emphasised(self._muted(self.wide.map(escape)), "<b>{}</b>")
             .rename(columns=escape)
             .to_html(index=False, border=0, escape=False)
         )

@@ -56,7 +56,8 @@ class Params(BaseModel):
 
     A grid gives a field one value or a list of them; of what it does not give, `defaults` count, and `seeds`. A value
     that depends on the pruner is a mapping: `pre_epochs: {magnitude: 10}`. The trials of the sections in `alone` run
-    one at a time. Those of "arithmetic" are never run, only shown where there are records of them.
+    one at a time. Those of "arithmetic" are never run, only shown where there are records of them. `pages`: the
+    notebooks of the report in their order, by name; if none, those of `report.build.PAGES` and the user's own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,6 +67,7 @@ class Params(BaseModel):
     defaults: Grid = {}
     sections: dict[Section, list[Grid]]
     alone: list[Section] = []
+    pages: list[str] = []
 
     @field_validator("profile")
     @classmethod

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import datasets, plugins
+from ..analysis import starts
 from ..errors import UserError
-from ..names import DATASETS
 from . import store
 from .params import Params, Section, standing
 from .project import project_root
@@ -24,12 +22,9 @@ if TYPE_CHECKING:
 
 ANALYSES: tuple[Section, ...] = ("initialisations", "labels", "controls", "steps", "passes", "arithmetic")
 _FIRST: tuple[Section, ...] = ("comparison", "sweep", "unpruned", "flops", "layers", "histograms")
-SEVERED, VANISHED, EXPLODED, PASSES = "severed", "vanished", "exploded", "passes"
-# Of the unpruned network's signal. Set where full-width VGG16 leaves room: random at c = 0.5 has 2e-4 of it, at 1 1e-7.
-LEAST_SIGNAL, MOST_SIGNAL = 1e-4, 1e2
 ONLY_SHOW = "PRUNEKIT_ONLY_SHOW"  # set where a report's run has tried every trial
 _CELL = ["dataset", "model", "pruner", "compression", "seed"]
-_OUTCOME = ["top1", "top5", "started", "at_init", "collapsed", "signal", "dense_signal", "tied_scores", "density"]
+_OUTCOME = ["top1", "top5", "learned", "at_init", "collapsed", "signal", "dense_signal", "tied_scores", "density"]
 _OUTCOME += ["effective_density", "flops", "flops_kept", "flops_compacted", "parameters", "parameters_kept", "seconds"]
 _OUTCOME += ["latency", "together", "alone", "threads", "machine", "status"]
 _STAGES = ("score", "train", "test")
@@ -110,14 +105,14 @@ class Results:
     def frame(self, section: Section) -> pd.DataFrame:
         """Return a section's trials that have a record, a row each, in their order.
 
-        dataset, model, pruner, compression, seed; top1, top5: %; started: did it learn anything, see `started`;
-        at_init: severed, vanished, exploded or passes, see `at_init`; collapsed: no path of kept weights from input to
-        output; signal, dense_signal, tied_scores: see `Record`; density, effective_density: shares of the weights;
-        flops, flops_kept, flops_compacted: of an image; parameters, parameters_kept; seconds: of the whole trial;
-        latency: seconds an image; together: how many trained side by side; alone: no other ran beside it; threads;
-        machine; status: ok or failed; id; score_seconds, train_seconds, test_seconds: of these stages; masked_pass,
-        compacted_pass, csr_pass: seconds an image in a batch of ten, where zeros were weighed; and the trial's other
-        fields.
+        dataset, model, pruner, compression, seed; top1, top5: %; learned: not at chance, see `learned`;
+        at_init: severed, vanished, exploded or passes, see `starts.at_init`; collapsed: no path of kept weights from
+        input to output; signal, dense_signal, tied_scores: see `Record`; density, effective_density: shares of the
+        weights; flops, flops_kept, flops_compacted: of an image; parameters, parameters_kept; seconds: of the whole
+        trial; latency: seconds an image; together: how many trained side by side; alone: no other ran beside it;
+        threads; machine; status: ok or failed; id; score_seconds, train_seconds, test_seconds: of these stages;
+        masked_pass, compacted_pass, csr_pass: seconds an image in a batch of ten, where zeros were weighed; and the
+        trial's other fields.
         """
         return self.once(f"frame of {section}", lambda: self._frame(section))
 
@@ -130,7 +125,7 @@ class Results:
             if trial.id in self.records
         ]
         rest = [field for field in Trial.model_fields if field not in _CELL]
-        return pd.DataFrame(rows, columns=[*_CELL, *_OUTCOME, "id", *_PARTS, *rest]).astype({"started": bool})
+        return pd.DataFrame(rows, columns=[*_CELL, *_OUTCOME, "id", *_PARTS, *rest]).astype({"learned": bool})
 
     def layers(self, section: Section) -> pd.DataFrame:
         """Return a row a trial of a section that came to an end and layer of it: a frame's columns and the layer's.
@@ -185,61 +180,21 @@ class Results:
         return self.committed_file.parent.parent / "own" / f"{self.params.profile}-{digest}"
 
 
-def chance(dataset: str, labels: str = "fine") -> float:
-    """Return the top-1 accuracy of guessing among a dataset's classes, or `labels` made of them, in percent."""
-    if labels.isdigit():
-        return 100 / int(labels)
-    if dataset in DATASETS:
-        return 100 / len(DATASETS[dataset].coarse_classes if labels == "coarse" else DATASETS[dataset].classes)
-    return 100 / len(_shares(dataset, plugins.digest("dataset", dataset)))
-
-
-@lru_cache
-def _shares(dataset: str, source: str) -> tuple[float, ...]:
-    """Return the share of each class among a dataset's test images, in percent; `source`: of a user's own."""
-    about = DATASETS.get(dataset)
-    if about:
-        counts = about.test_counts or (1,) * len(about.classes)
-    else:
-        arrays = datasets.read(dataset)
-        counts = tuple(int((arrays.test.labels == label).sum()) for label in range(len(arrays.classes)))
-    return tuple(100 * count / sum(counts) for count in counts)
-
-
-def started(record: Record) -> bool:
-    """Return whether a network started to learn: not collapsed, and its top-1 not exactly that of a constant output.
-
-    Which is the share of a class among the test images: of ten equally many 10 %, of MNIST's ones 11.35 %.
-    """
+def learned(record: Record) -> bool:
+    """Return whether a network was trained, did not collapse, and is not at chance: see `starts.at_chance`."""
     if record.top1 is None or record.collapsed:  # and so reads no data of a user's own
         return False
-    trial = record.trial
-    if trial.labels == "fine":
-        constant = _shares(trial.dataset, trial.dataset_source)
-    else:
-        constant = (chance(trial.dataset, trial.labels),)
-    return not any(math.isclose(record.top1, share, abs_tol=1e-4) for share in constant)
+    return not starts.at_chance(record.top1, record.top5, record.trial.dataset, record.trial.labels)
 
 
 def at_init(record: Record) -> str:
-    """Return how the signal of a pruned network fares before any training, "" where that was not recorded.
-
-    Severed: no path of kept weights from input to output; vanished or exploded: the logits depend on the image less
-    than LEAST_SIGNAL, more than MOST_SIGNAL, times as much as the unpruned network's; passes: else.
-    """
-    if record.collapsed:
-        return SEVERED
-    if not record.dense_signal:
-        return ""
-    if record.signal is None:
-        return EXPLODED
-    share = record.signal / record.dense_signal
-    return VANISHED if share < LEAST_SIGNAL else EXPLODED if share > MOST_SIGNAL else PASSES
+    """Return how the signal of a record's network fared before any training: see `starts.at_init`."""
+    return starts.at_init(record.collapsed, record.signal, record.dense_signal)
 
 
 def _outcome(record: Record) -> dict[str, Any]:
-    values = {key: getattr(record, key) for key in _OUTCOME if key not in ("started", "at_init", "seconds")}
+    values = {key: getattr(record, key) for key in _OUTCOME if key not in ("learned", "at_init", "seconds")}
     seconds = record.trial_seconds if record.status == "ok" else None
-    values |= {"id": record.id, "started": started(record), "at_init": at_init(record), "seconds": seconds}
+    values |= {"id": record.id, "learned": learned(record), "at_init": at_init(record), "seconds": seconds}
     values |= {f"{stage}_seconds": record.seconds.get(stage) for stage in _STAGES}
     return values | {f"{form}_pass": record.passes.get(form) for form in _FORMS}

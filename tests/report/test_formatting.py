@@ -5,11 +5,10 @@ import math
 import pandas as pd
 import pytest
 
-from prunekit.paper import numbers
+from prunekit.analysis.cells import CELL, accuracies, estimate, summary
 from prunekit.report import formatting
 from prunekit.report.curves import curves, marks
 from prunekit.report.shown import Table
-from prunekit.study.statistics import CELL, accuracies, estimate, summary
 
 
 def frame(values, **columns):
@@ -22,27 +21,38 @@ def frame(values, **columns):
         for pruner, seeds in values.items()
         for seed, value in enumerate(seeds)
     ]
-    return pd.DataFrame(rows).assign(started=lambda rows: ~rows.top1.isin([10.0, 1.0]) & rows.top1.notna())
+    return pd.DataFrame(rows).assign(learned=lambda rows: ~rows.top1.isin([10.0, 1.0]) & rows.top1.notna())
 
 
-def read(frame, table="I"):
-    """How the top-1 of a frame is read beside the paper's values, by pruner, and what its caption says."""
-    rows = accuracies(numbers.beside(frame, table)).query("accuracy == 'top-1'")
-    found = summary(rows, "value")
+def read(frame):
+    """How the top-1 of a frame is read, by pruner, and what its caption says."""
+    found = summary(accuracies(frame).query("accuracy == 'top-1'"), "value")
     return dict(zip(found.pruner, formatting.cells(found), strict=True)), formatting.reading(found)
 
 
-def test_a_cell_is_the_mean_of_what_started_its_spread_and_the_published_value():
-    """80 and 82 deviate by 1.4; of 10, 10, 83 one started."""
+def test_a_cell_is_the_mean_of_what_learned_and_its_spread():
+    """80 and 82 deviate by 1.4; of 10, 10, 83 one learned."""
     told, caption = read(frame({"synflow": [80.0, 82.0], "random": [10.0, 10.0], "snip": [10.0, 83.0]}))
     assert told == {
-        "synflow": "81.0 ± 1.4 [81.39]",
-        "random": "10.0 ± 0.0 (0 of 2) [10]",  # where none started, all
-        "snip": "83.0 (1 of 2) [76.98]",
+        "synflow": "81.0 ± 1.4",
+        "random": "10.0 ± 0.0 (at chance)",  # where none learned, all
+        "snip": "83.0 (1 of 2)",
     }
-    assert "(2 of 3)" in caption and "over 2 seeds" in caption and "in brackets" in caption
+    assert "(2 of 3)" in caption and "over 2 seeds" in caption and "(at chance)" in caption
     assert "(2 of 3)" not in read(frame({"synflow": [80.0, 82.0]}))[1]
-    assert "in brackets" not in read(frame({"synflow": [80.0, 82.0]}, dataset="digits"))[1]
+
+
+def test_what_is_published_stands_in_a_row_below():
+    """Of SNIP at c = 1 and 2, and at 2 alone there is a number; a row without one has none below it."""
+    index = pd.MultiIndex.from_product([[1.0, 2.0], ["cifar10"]], names=["compression", "dataset"])
+    ours = pd.DataFrame({"snip": ["76.2", "53.0"], "grasp": ["9.9", "13.5"]}, index)
+    theirs = pd.DataFrame({"snip": ["57.25 ✓"]}, index[1:])
+    both = formatting.with_published(ours, theirs)
+    assert both.index.tolist() == [(1.0, "cifar10", "ours"), (2.0, "cifar10", "ours"), (2.0, "cifar10", "published")]
+    assert both.values.tolist() == [["76.2", "9.9"], ["53.0", "13.5"], ["57.25 ✓", ""]]
+    assert formatting.with_published(ours, theirs[:0]) is ours
+    wide = formatting.flat(both)
+    assert wide.iloc[:, 1].tolist() == ["ours", "ours", "published"] and wide.iloc[2, 0] == ""
 
 
 @pytest.mark.parametrize(
@@ -50,7 +60,7 @@ def test_a_cell_is_the_mean_of_what_started_its_spread_and_the_published_value()
 )
 def test_collapse_is_marked(collapsed, mark):
     told, caption = read(frame({"synflow": [10.0, 10.0]}).assign(collapsed=collapsed))
-    assert told["synflow"] == f"10.0 ± 0.0 (0 of 2) [81.39]{mark}"
+    assert told["synflow"] == f"10.0 ± 0.0 (at chance){mark}"
     assert ("† collapsed" in caption) == any(collapsed)
 
 
@@ -59,12 +69,12 @@ def test_collapse_is_marked(collapsed, mark):
 )
 def test_mostly_equal_scores_are_marked(shares, mark):
     told, caption = read(frame({"synflow": [80.0, 82.0]}).assign(tied_scores=shares))
-    assert told["synflow"] == f"81.0 ± 1.4 [81.39]{mark}"
+    assert told["synflow"] == f"81.0 ± 1.4{mark}"
     assert ("‡ most of the pruner's scores are equal" in caption) == bool(mark)
 
 
 def test_missing_and_failed_trials_leave_a_dash():
-    assert read(frame({"synflow": [None, None]}, status="failed"))[0]["synflow"] == "– (2 failed) [81.39]"
+    assert read(frame({"synflow": [None, None]}, status="failed"))[0]["synflow"] == "– (2 failed)"
 
 
 @pytest.mark.parametrize(
@@ -153,14 +163,14 @@ def lines(grid):
     return [list(line.get_ydata()) for line in grid.axes.flat[0].lines if line.get_linestyle() == "-"]
 
 
-def test_lines_are_of_networks_that_started_and_the_unpruned_is_a_grey_one():
+def test_lines_are_of_networks_that_learned_and_the_unpruned_is_a_grey_one():
     """At each compression seeds reach 70 and 72, and one stays at 10.00; unpruned 80."""
     trials = accuracies(pd.concat([frame({"snip": [70.0, 72.0, 10.0]}, compression=c) for c in (0.5, 1.0)]))
     dense = accuracies(frame({"random": [80.0]}, compression=0.0)).query("accuracy == 'top-1'")
     grid = curves(trials.query("accuracy == 'top-1'"), y="value", unpruned=dense)
     assert lines(grid) == [[71.0, 71.0], [80.0, 80.0]]
     (legend,) = grid.figure.legends
-    assert [text.get_text() for text in legend.texts] == ["SNIP", "failed to start", "not pruned"]
+    assert [text.get_text() for text in legend.texts] == ["SNIP", "at chance", "unpruned"]
 
 
 def test_where_none_starts_the_line_is_at_chance():
@@ -175,9 +185,9 @@ def test_published_values_are_hollow_marks_and_colours_may_be_given():
     assert list(hollow.get_ydata()) == [76.0, 77.0] and hollow.get_markerfacecolor() == "none"
     assert {line.get_color() for line in grid.axes.flat[0].lines} == {"#123456"}
     assert marks(rows) == "Points are seeds, lines their means."
-    assert marks(rows.assign(failed=True)) == "Points are seeds, lines the means of those that started to learn."
+    assert marks(rows.assign(at_chance=True)) == "Points are seeds, lines the means of those that learned."
     dense = frame({"random": [80.0, 81.0]}, compression=0.0)
-    assert marks(rows, dense).endswith(" Grey line: unpruned networks that started (CIFAR-10 2).")
+    assert marks(rows, dense).endswith(" Grey line: unpruned networks that learned (CIFAR-10 2).")
 
 
 def test_a_users_own_pruner_has_a_colour_and_mark_of_its_own():

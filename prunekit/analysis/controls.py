@@ -1,0 +1,70 @@
+"""Controls of what a pruner chose, and pruning in steps; X_interval is half of the 95 % t interval of X over seeds."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from .cells import over_seeds
+from .pairs import difference
+
+ERK = "prunekit.baselines:erk_random"
+WEIGHTS, SIZES, WORSE = "weights", "layer sizes", "worse weights than at random"
+UNTOLD, UNTRAINED = "not told", "does not train"
+ALIKE = 0.5  # of a pruner's lead over ERK-random: a difference whose whole interval is smaller is none that matters
+CONTROLS = ("shuffled", "reinitialised")
+
+
+def controls(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a pruner and compression of "controls": top1, its controls', the gaps to them, and what it chooses.
+
+    After Frankle et al. 2021, arXiv:2009.08576: shuffled within layers, reinitialised; erk: random, its densities by
+    Erdős-Rényi-Kernel. chooses: weights, where its top-1 exceeds that of its shuffled mask beyond the interval; layer
+    sizes, where that whole interval is less than half of its lead over ERK-random.
+    """
+    rows: list[dict[str, Any]] = []
+    chosen = frame[~frame.pruner.isin([ERK, "random"])]
+    for (pruner, compression), cell in chosen.groupby(["pruner", "compression"], sort=False):
+        own = cell[cell.control == "none"]
+        known = cell[cell.control.isin(["none", "shuffled"]) & cell.top1.notna()]
+        if len(own) == len(cell) or known.empty:  # no control of it was run, or all of them failed
+            continue
+        row: dict[str, Any] = {"pruner": pruner, "compression": compression} | over_seeds("top1", own.top1)
+        for control in CONTROLS:
+            row |= over_seeds(control, cell[cell.control == control].top1)
+            row |= over_seeds(f"{control}_gap", difference(cell, "none", control, "control"))
+        others = frame[(frame.pruner == ERK) & (frame.compression == compression)]
+        leads = difference(pd.concat([own, others]), str(pruner), ERK) if len(others) else own.top1[:0]
+        row |= over_seeds("erk", others.top1) | over_seeds("erk_gap", leads)
+        trained = known.learned.any()
+        rows.append(row | {"chooses": _chooses(row) if trained else UNTRAINED, "seeds": int(own.top1.notna().sum())})
+    return pd.DataFrame(rows)
+
+
+def _chooses(row: dict[str, Any]) -> str:
+    gap, half = row["shuffled_gap"], row["shuffled_gap_interval"]
+    if math.isnan(half):
+        return "–"
+    if abs(gap) > half:
+        return WEIGHTS if gap > 0 else WORSE
+    lead = row["erk_gap"] if row["erk_gap"] > row["erk_gap_interval"] else 0.0
+    return SIZES if abs(gap) + half < ALIKE * lead else UNTOLD
+
+
+def steps(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a pruner, compression, number of steps and schedule of "steps": collapsed of seeds, live, flops.
+
+    live: weights on a path from input to output, of those kept; flops: kept of all; in percent; seconds of scoring.
+    """
+    rows: list[dict[str, Any]] = []
+    done = frame[frame.status == "ok"].sort_values("compression", kind="stable")
+    keys = ["pruner", "compression", "prune_steps", "schedule"]
+    for (pruner, compression, count, schedule), trials in done.groupby(keys, sort=False):
+        row: dict[str, Any] = {"pruner": pruner, "compression": compression, "steps": count, "schedule": schedule}
+        row |= {"seeds": len(trials), "collapsed": int(trials.collapsed.eq(True).sum())}
+        row |= over_seeds("live", 100 * trials.effective_density / trials.density)
+        row |= over_seeds("flops", 100 * trials.flops_kept / trials.flops)
+        rows.append(row | {"seconds": trials.score_seconds.mean()})
+    return pd.DataFrame(rows)

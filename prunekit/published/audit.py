@@ -1,0 +1,166 @@
+"""Every number that the study printed beside ours, with a verdict that its reader can check."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+import pandas as pd
+from scipy import stats
+
+from ..analysis import rule
+from ..analysis.cells import CELL
+from ..analysis.starts import classes
+from ..study.results import Results
+from . import printed
+from .protocol import DESCRIBED_PRE_EPOCHS
+from .readings import TABLES, PaperTable, runs, spread
+from .verdict import (
+    AT_CHANCE,
+    CONTRADICTED,
+    ELSEWHERE,
+    EXPLAINED,
+    NOT_RUN,
+    READING,
+    REPRODUCED,
+    UNDECIDED,
+    VERDICTS,
+    Beside,
+    Judged,
+    decisive,
+    judge,
+)
+
+__all__ = ["AT_CHANCE", "CONTRADICTED", "ELSEWHERE", "EXPLAINED", "NOT_RUN", "READING", "REPRODUCED", "TABLES"]
+__all__ += ["UNDECIDED", "VERDICTS", "at_chance", "by_chance", "counts", "numbers", "once", "runs", "spread"]
+MARKS = {REPRODUCED: "✓", EXPLAINED: "(✓)", CONTRADICTED: "✗", UNDECIDED: "?"}
+_PRE_EPOCHS = {DESCRIBED_PRE_EPOCHS: "", 0: "pruned at initialisation", 10: "pruned after 10 epochs"}
+_TITLES = {
+    "I": "Accuracy by dataset (Table I)",
+    "II": "Accuracy by compression (II)",
+    "III": "Seconds (III)",
+    "IV": "FLOPs (IV)",
+    "V": "Density (V)",
+}
+
+
+def numbers(results: Results) -> pd.DataFrame:
+    """Return one row per printed number, with our runs beside it and the verdict.
+
+    table, CELL, published; reading: how it is read where not as labelled; labelled: the verdict in the table's unit;
+    tried: how many readings there are runs for; read: the number so read; mean, s, learned, runs: ours, of those that
+    learned, s pooled; half: of the prediction interval, rounding in it; p: of a number so far off or farther; verdict;
+    by: what explains it, AT_CHANCE, READING or ELSEWHERE, else ""; why: in words, "" where the verdict says all.
+    """
+    return results.once(
+        "numbers", lambda: _after_many(pd.DataFrame([one for t in TABLES for one in _judged(t, results)]))
+    )
+
+
+def _after_many(rows: pd.DataFrame) -> pd.DataFrame:
+    """Leave undecided what lies outside its interval, and is no discovery among so many numbers, see `by_chance`."""
+    known = once(rows).pipe(lambda one: one[one.p.notna() & (one.s > 0)]).p
+    kept = known[stats.false_discovery_control(known) <= 1 - rule.LEVEL].max() if len(known) else math.nan
+    chance = (rows.verdict == CONTRADICTED) & (rows.s > 0) & (rows.p > kept if kept == kept else rows.p.notna())
+    told = "outside the interval (p = " + rows.p.map("{:.3f}".format) + "), as one in twenty is by chance"
+    why = told.where(rows.why == "", told + "; " + rows.why)
+    return rows.assign(verdict=rows.verdict.mask(chance, UNDECIDED), why=rows.why.mask(chance, why))
+
+
+def once(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `numbers` without those of Table II that repeat a number of Table I."""
+    return rows[~rows.assign(table=rows.table.replace("II", "I")).duplicated(["table", *CELL, "published"])]
+
+
+def beside(results: Results, table: str) -> pd.DataFrame:
+    """Return one row per printed number of a table, I to V, that our runs judge: CELL, accuracy, text (78.82 ✓).
+
+    The accuracy is that by which it was judged, top-1 or top-5, "" for other tables; of fewer than a hundred classes,
+    whose top-5 no table shows, it is said in the text.
+    """
+    rows = numbers(results)
+    rows = rows[(rows.table == table) & (rows.verdict != NOT_RUN)]
+    found = []
+    one: Any
+    for one in rows.itertuples():
+        accuracy = {"top1": "top-1", "top5": "top-5"}.get(one.column, "")
+        hidden = accuracy == "top-5" and classes(one.dataset) < 100
+        text = f"{one.published:g}{' as top-5' if hidden else ''} {MARKS[one.verdict]}"
+        found.append((*(getattr(one, key) for key in CELL), "top-1" if hidden else accuracy, text))
+    return pd.DataFrame(found, columns=[*CELL, "accuracy", "text"])
+
+
+def counts(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return how many numbers of each table came out how: published, numbers, a column per verdict."""
+    groups = {title: rows.verdict[rows.table == table] for table, title in _TITLES.items()}
+    return pd.DataFrame(
+        [
+            {"published": of, "numbers": len(found)} | {verdict: int((found == verdict).sum()) for verdict in VERDICTS}
+            for of, found in groups.items()
+        ]
+    )
+
+
+def by_chance(rows: pd.DataFrame) -> dict[str, float]:
+    """Return, of numbers judged by an interval: how many there are, are expected outside by chance, are, and stay.
+
+    Keys: judged, expected, outside, stay (after Benjamini and Hochberg 1995, at a rate of 5 % of false ones).
+    """
+    p = rows.p[rows.p.notna() & (rows.s > 0)]  # by an interval
+    stay = (stats.false_discovery_control(p) <= 1 - rule.LEVEL).sum() if len(p) else 0
+    outside = (p < 1 - rule.LEVEL).sum()
+    return {"judged": len(p), "expected": (1 - rule.LEVEL) * len(p), "outside": int(outside), "stay": int(stay)}
+
+
+def at_chance(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return how many networks stayed at chance, by dataset and by their signal at initialisation.
+
+    A row each: dataset, at_init, runs, stayed, rate, and its 95 % Jeffreys interval low to high; the unpruned counted
+    with those whose signal passes. `frame`: trained trials of one network a dataset.
+    """
+    known = frame[(frame.status == "ok") & frame.top1.notna() & (frame.at_init != "")]
+    rows = []
+    for (dataset, state), group in known.groupby(["dataset", "at_init"], sort=False):
+        stayed, of = int((~group.learned).sum()), len(group)
+        rows.append((dataset, state, of, stayed, stayed / of, *rule.jeffreys(stayed, of)))
+    return pd.DataFrame(rows, columns=["dataset", "at_init", "runs", "stayed", "rate", "low", "high"])
+
+
+def _judged(part: PaperTable, results: Results) -> Iterator[Judged]:
+    frame = runs(results, part)
+    spreads = {column: spread(frame, column, part) for column in part.readings}
+    at_once = frame[(frame.unlike == "") & (frame.pre_epochs == 0)]
+    rates = at_chance(at_once if part.trained else at_once[:0])
+    told_by = [*CELL, "seed", "pre_epochs", "unlike", "learned", "at_init", "pool", *part.readings]
+    by_cell = dict(list(frame[told_by].groupby(CELL, sort=False)))  # all columns would take thrice the time
+    inits = results.frame("initialisations")
+    table = cast(Mapping[tuple[Any, ...], float], printed(part.name).dropna().to_dict())
+    found: dict[tuple[Any, ...], list[Judged]] = {}
+    for key, number in table.items():
+        dataset, pruner = key[0], key[-1]
+        read = number / printed("III")[dataset].median() if part.name == "III" else number
+        found[key] = []
+        for pre_epochs, before in (_PRE_EPOCHS if pruner == "magnitude" else {0: ""}).items():
+            beside = by_cell.get(key, frame[:0])
+            beside = beside[beside.pre_epochs == pre_epochs]
+            for column, what in part.readings.items():
+                judged = judge(read, dataset, Beside(part, column, beside, spreads[column]), rates, inits)
+                told = {"reading": ", ".join(filter(None, [what, before])), "pre_epochs": pre_epochs}
+                found[key].append(told | judged)
+    units = {
+        dataset: _unit(part, [one for key in found if key[0] == dataset for one in found[key]]) for dataset, *_ in found
+    }
+    for key, readings in found.items():
+        cell = dict(zip(CELL, key, strict=True))
+        unit = next(iter(part.readings))
+        labelled = decisive([one for one in readings if one["column"] == unit], part, cell, unit)["verdict"]
+        tried = sum(one["verdict"] != NOT_RUN for one in readings)
+        about = {"table": part.name, **cell, "published": table[key], "labelled": labelled, "tried": tried}
+        yield about | decisive(readings, part, cell, units[key[0]])
+
+
+def _unit(part: PaperTable, found: list[Judged]) -> str:
+    """Return the column by which most numbers of a table and dataset agree, as labelled where two do equally."""
+    agree = [one["column"] for one in found if one["verdict"] == REPRODUCED]
+    return max(part.readings, key=agree.count)

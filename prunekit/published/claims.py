@@ -1,0 +1,89 @@
+"""What becomes of a claim: the margins by which it holds, point by point, and the verdict on them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..analysis import rule
+from ..analysis.cells import CELL
+from ..names import DATASETS, PRUNERS
+from .verdict import CONTRADICTED, NOT_RUN, REPRODUCED, UNDECIDED
+
+_TITLES: dict[Any, str] = PRUNERS | {name: about.title for name, about in DATASETS.items()}
+
+
+def cells(runs: pd.DataFrame, value: str, spreads: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per cell of the paper's protocol: mean, half, seeds, learned; by dataset, compression and pruner.
+
+    `runs` as `readings.runs` gives them; mean of `value` over those that learned, or over all where none did; half: the
+    half-width of its 95 % interval by the pooled spread of its pool, see `rule.pooled`; 0 where none learned, as what
+    stays at chance does not vary.
+    """
+    like = runs[runs.unlike == ""].dropna(subset=value)
+    rows: list[Any] = []
+    key: list[Any]
+    pool: Any
+    for (*key, pool), group in like.groupby([*CELL, "pool"], sort=False):
+        learned = group[group.learned]
+        half = 0.0
+        if len(learned):
+            known = pool in set(spreads.index)
+            half = rule.t(spreads.effective[pool]) * spreads.s[pool] / math.sqrt(len(learned)) if known else math.nan
+        shown = learned if len(learned) else group
+        rows.append((*key, shown[value].astype(float).mean(), half, len(group), len(learned)))
+    found = pd.DataFrame(rows, columns=[*CELL, "mean", "half", "seeds", "learned"])
+    return found.set_index(["dataset", "compression", "pruner"]).drop(columns="model")
+
+
+def minus(first: Any, second: Any) -> Any:
+    """Return the differences of two tables of cells, or of one and a number, index by index: mean and half.
+
+    The half-widths of independent means add as the root of their squares; of runs that share seeds that is too wide.
+    """
+    if not isinstance(second, pd.DataFrame):
+        return first[["mean", "half"]].assign(mean=first["mean"] - second)
+    first, second = first.align(second, join="inner", axis=0)
+    return pd.DataFrame({"mean": first["mean"] - second["mean"], "half": np.hypot(first.half, second.half)})
+
+
+def lead(found: Any, first: str) -> Any:
+    """Return by how much a pruner exceeds each other, at every place that the cells' index tells apart beside it."""
+    others = [name for name in found.index.unique("pruner") if name != first]
+    own = found.xs(first, level="pruner")
+    return pd.concat({name: minus(own, found.xs(name, level="pruner")) for name in others}, names=["pruner"])
+
+
+def verdict(margins: pd.DataFrame) -> str:
+    """Return reproduced, contradicted, undecided or not run, by the points at which a claim has to hold.
+
+    `margins`: mean, by how much it holds, and half of its 95 % interval. Reproduced: every interval lies above zero (no
+    correction is needed where all have to). Contradicted: one lies below, the intervals widened for as many points
+    (Bonferroni, as of normal means). Of exact numbers, half 0, a margin of zero holds.
+    """
+    if margins.empty or margins["mean"].isna().any():
+        return NOT_RUN
+    wider = rule.normal(1 - (1 - rule.LEVEL) / len(margins)) / rule.normal(rule.LEVEL)
+    exact = margins.half == 0
+    if ((margins["mean"] > margins.half) | (exact & (margins["mean"] >= 0))).all():
+        return REPRODUCED
+    if (margins["mean"] < -wider * margins.half).any():
+        return CONTRADICTED
+    return UNDECIDED
+
+
+def weakest(margins: pd.DataFrame) -> str:
+    """Return the margin that decides, with half of its 95 % interval and its place: +2.8 ± 1.7 (CIFAR-10, SNIP).
+
+    Of a contradicted claim that whose interval ends lowest, else that whose interval begins lowest.
+    """
+    sign = 1 if verdict(margins) == CONTRADICTED else -1
+    ends = margins.assign(end=margins["mean"] + sign * margins.half.fillna(0))
+    ranked: Any = ends.sort_values("end", kind="stable").iloc[0]
+    place = ranked.name if isinstance(ranked.name, tuple) else (ranked.name,)
+    told = ", ".join(_TITLES.get(one, f"{one:g}" if isinstance(one, float) else str(one)) for one in place)
+    where = f" ({told})" if len(margins) > 1 else ""
+    return f"{ranked['mean']:+.3g}" + (f" ± {ranked.half:.2g}" if ranked.half > 0 else "") + where

@@ -1,0 +1,118 @@
+"""What the paper's numbers turn out to be: the evidence, one row per cell. What it says is its reader's.
+
+Means over seeds have beside them X_interval, half of the 95 % t interval, and X_seeds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from ..analysis.cells import CELL, over_seeds
+from ..study.results import Results
+from . import UNPRUNED_MILLIONS, elsewhere, others, protocol
+
+
+def one_shot(results: Results) -> pd.DataFrame:
+    """Return SynFlow in one step beside many: FLOPs kept and live weights in percent, collapsed networks, top-1.
+
+    published: the paper's FLOPs in percent of the unpruned network's; apart: the two differ by more than their
+    intervals; nearer: print is nearer to one step.
+    """
+    once, many = (results.frame(section).query("status == 'ok'") for section in ("flops", "described_flops"))
+    trained = pd.concat([results.frame(section) for section in ("sweep", "described")]).drop_duplicates("id")
+    rows = []
+    for cell, group in _cells(many[many.pruner == "synflow"]):
+        unpruned = UNPRUNED_MILLIONS.get(cell["dataset"], math.nan)
+        row: dict[str, Any] = cell | {"steps": int(group.prune_steps.max())}
+        row |= {"published": 100 * _in_print(_at(once, cell), "IV") / unpruned}
+        for name, trials in {"one": _at(once, cell), "many": group}.items():
+            steps = _at(trained, cell)
+            steps = steps[(steps.prune_steps == 1) == (name == "one")]
+            row |= over_seeds(name, 100 * trials.flops_kept.astype(float) / trials.flops.astype(float))
+            row |= over_seeds(f"{name}_live", 100 * trials.effective_density.astype(float))
+            row |= {f"{name}_collapsed": int(trials.collapsed.eq(True).sum()), f"{name}_runs": len(trials)}
+            row |= over_seeds(f"{name}_top1", steps.top1)
+        row["apart"] = abs(row["one"] - row["many"]) > row["one_interval"] + row["many_interval"]
+        row["nearer"] = abs(row["published"] - row["one"]) < abs(row["published"] - row["many"])
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def magnitude(results: Results) -> pd.DataFrame:
+    """Return magnitude pruning's FLOPs on the CIFARs in millions: in print, ours at initialisation, and others'.
+
+    untrained, pretrained: the mean of what others had who pruned at initialisation, and after training.
+    """
+    theirs = others()[(others().quantity == "flops_millions") & (others().pruner == "magnitude")]
+    rows = []
+    for cell, group in _cells(
+        _at(results.frame("flops").query("status == 'ok'"), {"pruner": "magnitude", "pre_epochs": 0})
+    ):
+        if not math.isnan(number := _in_print(group, "IV")):
+            same = _at(theirs, cell)
+            means = {"untrained": same[same.pre_epochs == 0], "pretrained": same[same.pre_epochs > 0]}
+            row = cell | {"published": number}
+            row |= over_seeds("ours", group.flops_kept.astype(float) / 1e6)
+            rows.append(row | {name: found.value.mean() for name, found in means.items()})
+    return pd.DataFrame(rows)
+
+
+def tied_zeros(results: Results) -> pd.DataFrame:
+    """Return SNIP's scores of exactly zero beside the weights that the lowest compression removes, in percent.
+
+    A row a dataset and machine, on which rounding depends: more: seeds with more zeros than weights to go; FLOPs in
+    millions: ours, ties broken at random, and by_position, if those of the earliest layers went first.
+    """
+    layers = results.layers("flops").query("pruner == 'snip'").dropna(subset="layer_zero_scores")
+    layers = layers[layers.compression == results.frame("flops").compression.min()]
+    rows = []
+    for (*key, machine), group in layers.groupby([*CELL, "machine"], sort=False):
+        trials = pd.DataFrame([_ties(trial) for _, trial in group.groupby("id", sort=False)])
+        row = dict(zip(CELL, key, strict=True)) | {"machine": machine, "published": _in_print(group, "IV")}
+        row |= {"more": int((trials.zero > trials.removed).sum()), "runs": len(trials)}
+        rows.append(row | {k: v for name in trials for k, v in over_seeds(str(name), trials[name]).items()})
+    return pd.DataFrame(rows)
+
+
+def _ties(layers: pd.DataFrame) -> dict[str, float]:
+    """Of one trial's layers: scores of zero and weights removed, in percent; FLOPs as they are, and by position."""
+    total, zeros = layers.layer_total.sum(), layers.layer_zero_scores.astype(float)
+    removed = total - layers.layer_kept.sum()
+    gone = zeros.cumsum().clip(upper=removed).diff().fillna(min(zeros.iloc[0], removed))
+    left = layers.flops.iloc[0] - (layers.layer_flops * gone / layers.layer_total).sum()
+    row = {"zero": 100 * zeros.sum() / total, "removed": 100 * removed / total, "ours": layers.flops_kept.iloc[0] / 1e6}
+    return row | {"by_position": left / 1e6 if zeros.sum() > removed else math.nan}
+
+
+def reaugmented(results: Results) -> pd.DataFrame:
+    """Return GraSP's millions of FLOPs with the same images in both passes and with images augmented anew.
+
+    moved: anew less same, paired on seeds; others: the mean elsewhere.
+    """
+    once, anew = (results.frame(section).query("status == 'ok'") for section in ("flops", "reaugmented"))
+    theirs = elsewhere("flops_millions")
+    rows = []
+    for cell, group in _cells(anew):
+        same, other = (trials.set_index("seed").flops_kept.astype(float) / 1e6 for trials in (_at(once, cell), group))
+        row = cell | {"published": _in_print(_at(once, cell), "IV")}
+        row |= over_seeds("same", same) | over_seeds("anew", other) | over_seeds("moved", (other - same).dropna())
+        rows.append(row | {"others": _at(theirs, cell).value.mean()})
+    return pd.DataFrame(rows)
+
+
+def _cells(frame: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    for key, group in frame.groupby(CELL, sort=False):
+        yield dict(zip(CELL, key, strict=True)), group
+
+
+def _at(frame: pd.DataFrame, cell: dict[str, Any]) -> pd.DataFrame:
+    return frame[(frame[list(cell)] == pd.Series(cell)).all(axis=1)]
+
+
+def _in_print(group: pd.DataFrame, table: str) -> float:
+    """What the paper's table has for a cell of a section's frame, NaN where its runs are of another protocol."""
+    return float(protocol.beside(group, table).published.iloc[0]) if len(group) else math.nan

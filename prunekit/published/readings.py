@@ -1,0 +1,114 @@
+"""How the paper's tables can be read, and our runs that stand beside them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from ..analysis import rule
+from ..analysis.cells import CELL
+from ..names import PRUNERS, title
+from ..study.params import Section
+from ..study.results import Results
+from .protocol import unlike
+
+
+@dataclass(frozen=True)
+class PaperTable:
+    """A table of the paper: where our runs are, its readings (a value's column each, as labelled first), its unit.
+
+    Seconds are of another machine: they are read as shares of their dataset's median.
+    `rounding` is half a unit of its last digit; an interval wider than ± `widest` decides nothing. `elsewhere` are the
+    quantities that others published, by column.
+    """
+
+    name: str
+    section: Section
+    readings: dict[str, str]  # column -> what is read otherwise than labelled
+    rounding: float
+    widest: float
+    trained: bool = True
+    elsewhere: tuple[str, ...] = ()
+
+
+_ACCURACY: dict[str, Any] = {"readings": {"top1": "", "top5": "a top-5 value"}, "rounding": 0.005, "widest": 10}
+TABLES = (
+    PaperTable("I", "comparison", **_ACCURACY, elsewhere=("top1", "top5")),
+    PaperTable("II", "sweep", **_ACCURACY, elsewhere=("top1", "top5")),
+    PaperTable("III", "timing", {"relative": ""}, 0.0002, 0.1),
+    PaperTable(
+        "IV", "flops", {"flops_millions": ""}, 0.05, 31.3, False, ("flops_millions",)
+    ),  # a tenth of the unpruned
+    PaperTable("V", "layers", {"oddest": "", "all": "the density of all parameters"}, 0.005, 10, False),
+)
+
+
+def runs(results: Results, table: PaperTable) -> pd.DataFrame:
+    """Return our runs of a table, those of other epochs before pruning among them, with a column a reading.
+
+    Beside a section's frame: unlike, see `protocol.unlike`; cell; cluster; pool, which is of a column for accuracies.
+    """
+    return results.once(f"runs of Table {table.name}", lambda: _runs(results, table))
+
+
+def _runs(results: Results, table: PaperTable) -> pd.DataFrame:
+    sections: list[Section] = [table.section, "described"] if table.name != "III" else [table.section]
+    if table.trained and table.name != "III":
+        sections += ["comparison", "sweep", "unpruned"]  # which all tell how runs vary
+    frame = pd.concat([results.frame(one) for one in sections]).drop_duplicates("id")
+    frame = frame[frame.pruner.isin(PRUNERS)].reset_index(drop=True)  # a user's own say nothing of the paper's
+    why = unlike(frame, table.trained, timed=table.name == "III")
+    twice = frame[why == ""].duplicated([*CELL, "pre_epochs", "seed"])
+    why[twice.index[twice]] = "another run of its seed"
+    frame = frame.assign(
+        unlike=why,
+        flops_millions=frame.flops_kept.astype(float) / 1e6,
+        relative=frame.seconds.astype(float) / frame.groupby(["dataset", "seed"]).seconds.transform("median"),
+        all=100 * frame.parameters_kept.astype(float) / frame.parameters.astype(float),
+        oddest=_oddest(frame.id, pd.concat(map(results.layers, sections))) if table.name == "V" else math.nan,
+    )
+    shared = ~(frame.pruner.eq("grasp") & frame.model.ne("fc")) | (not table.trained)
+    return frame.assign(
+        cell=_joined(frame, [*CELL, "pre_epochs"]),
+        cluster=frame.seed.astype(str).where(shared, ""),
+        pool=_pool(frame) if table.trained else _joined(frame, ["model", "pruner", "compression", "pre_epochs"]),
+    )
+
+
+def spread(frame: pd.DataFrame, column: str, table: PaperTable) -> pd.DataFrame:
+    """Return how far runs vary, see `rule.pooled`: of `runs` that are the paper's protocol and learned.
+
+    Accuracies are pooled over a dataset's cells, but for GraSP's, whose signal explodes, and SNIP's on CIFAR-10, which
+    vary more; GraSP's of one seed have nothing in common. FLOPs are pooled over both CIFARs, a pruner and compression
+    at a time.
+    """
+    known = frame[(frame.unlike == "") & (frame.learned | (not table.trained))].rename(columns={column: "value"})
+    known = known.dropna(subset="value").astype({"value": float})
+    return rule.pooled(known[["pool", "cell", "cluster", "value"]])
+
+
+def _pool(frame: pd.DataFrame) -> pd.Series:
+    pool = frame.dataset.map(lambda name: title("dataset", name))
+    apart = {"grasp": frame.model != "fc", "snip": frame.dataset == "cifar10"}
+    for pruner, where in apart.items():
+        pool = pool.where(~((frame.pruner == pruner) & where), title("pruner", pruner) + " on " + pool)
+    return pool
+
+
+def _joined(frame: pd.DataFrame, columns: list[str]) -> pd.Series:
+    if frame.empty:
+        return pd.Series(dtype=str)
+    return frame[columns].astype(str).agg("/".join, axis=1)
+
+
+def _oddest(ids: pd.Series, layers: pd.DataFrame) -> pd.Series:
+    """The density of each trial's layer that is furthest from that of all its weights, in percent."""
+    layers = layers.drop_duplicates(["id", "layer"]).set_index("id")
+    share = layers.layer_kept / layers.layer_total
+    whole = layers.groupby("id")[["layer_kept", "layer_total"]].sum()
+    gap = (share - (whole.layer_kept / whole.layer_total).reindex(share.index)).abs()
+    furthest = gap.eq(gap.groupby("id").transform("max"))
+    return 100 * ids.map(share[furthest].groupby("id").first())
