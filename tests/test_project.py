@@ -129,7 +129,7 @@ def test_readme_says_what_the_published_report_of_the_paper_says():
     """The answer, what to use and what to remember of its page one, word for word but for links."""
     readme = (ROOT / "README.md").read_text()
     page = (ROOT / "reports" / "paper" / "report.md").read_text().split("\n# ")[0]
-    told = re.findall(r"^(?:\*\*Its|- \*\*|\d\. ).*", page, re.M)
+    told = re.findall(r"^(?:\*\*On the CIFARs|- \*\*|\d\. ).*", page, re.M)
     assert len(told) == 9
     plain = [re.sub(r" \[[^]]*\]\(#[^)]*\)$", "", one) for one in told]
     assert [one for one in plain if one not in " ".join(readme.split())] == []

@@ -60,7 +60,7 @@ def numbers(results: Results) -> pd.DataFrame:
 
 def _after_many(rows: pd.DataFrame) -> pd.DataFrame:
     """Leave undecided what lies outside its interval, and is no discovery among so many numbers, see `by_chance`."""
-    known = once(rows).pipe(lambda one: one[one.p.notna() & (one.s > 0)]).p
+    known = _by_interval(once(rows))
     kept = known[stats.false_discovery_control(known) <= 1 - rule.LEVEL].max() if len(known) else math.nan
     chance = (rows.verdict == CONTRADICTED) & (rows.s > 0) & (rows.p > kept if kept == kept else rows.p.notna())
     told = "outside the interval (p = " + rows.p.map("{:.3f}".format) + "), as one in twenty is by chance"
@@ -107,10 +107,15 @@ def by_chance(rows: pd.DataFrame) -> dict[str, float]:
 
     Keys: judged, expected, outside, stay (after Benjamini and Hochberg 1995, at a rate of 5 % of false ones).
     """
-    p = rows.p[rows.p.notna() & (rows.s > 0)]  # by an interval
+    p = _by_interval(rows)
     stay = (stats.false_discovery_control(p) <= 1 - rule.LEVEL).sum() if len(p) else 0
     outside = (p < 1 - rule.LEVEL).sum()
     return {"judged": len(p), "expected": (1 - rule.LEVEL) * len(p), "outside": int(outside), "stay": int(stay)}
+
+
+def _by_interval(rows: pd.DataFrame) -> pd.Series:
+    """The p of the numbers that an interval of runs that learned judges."""
+    return rows.p[rows.p.notna() & (rows.s > 0) & (rows.learned > 0)]
 
 
 def at_chance(frame: pd.DataFrame) -> pd.DataFrame:
