@@ -5,6 +5,7 @@ import json
 from datetime import UTC, datetime
 from functools import cache
 
+import pandas as pd
 from conftest import ROOT
 
 from prunekit.study.params import load_params
@@ -89,3 +90,22 @@ def with_records(results, found):
 def recorded(results, values=lambda trial: {}):
     """The same trials with a record of each, as `records` makes them."""
     return with_records(results, records(results, values))
+
+
+def trials(values, **columns):
+    """A row a seed of each pruner, of VGG16 on CIFAR-10; a top-1 of 10.00 is at chance."""
+    cell = {
+        "dataset": "cifar10",
+        "model": "vgg16",
+        "compression": 1.0,
+        "status": "ok",
+        "collapsed": False,
+        "tied_scores": None,
+        "top5": 90.0,
+    }
+    rows = [
+        cell | {"pruner": pruner, "seed": seed, "top1": top1} | columns
+        for pruner, seeds in values.items()
+        for seed, top1 in enumerate(seeds)
+    ]
+    return pd.DataFrame(rows).assign(learned=lambda rows: rows.top1 != 10.0)

@@ -125,6 +125,12 @@ def test_check_of_notebooks_accepts_ours_and_names_what_is_wrong(tmp_path, monke
         build.check_notebooks()
 
 
+def test_pages_are_a_reports_notebooks_in_order_and_a_wrong_one_is_a_line():
+    assert [path.stem for path in build.notebooks(["11_runs", "04_flops"])] == ["11_runs", "04_flops"]
+    with pytest.raises(build.UserError, match=r"^pages: no notebook 04_flop in .*; did you mean 04_flops"):
+        build.notebooks(["04_flop"])
+
+
 def test_readme_says_what_the_published_report_of_the_paper_says():
     """The answer, what to use and what to remember of its page one, word for word but for links."""
     readme = (ROOT / "README.md").read_text()

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from .. import datasets
-from ..errors import UserError, exception_summary
+from ..errors import UserError, exception_summary, shown, suggestion
 from ..files import replace, sweep
 from ..study import machine
 from ..study.params import Params, standing
@@ -69,9 +69,11 @@ def notebooks(pages: Sequence[str] = ()) -> list[Path]:
     found = {path.name for path in folder.glob("[0-9][0-9]_*.ipynb")}
     if not found:
         raise UserError(f"no notebooks in {folder}; prunekit init copies its own to a folder")
-    ours = {f"{name}.ipynb" for name in PAGES}
-    named = [f"{name}.ipynb" for name in pages]
-    return [folder / name for name in named or sorted((found | ours) - {f"{name}.ipynb" for name in AUDIT})]
+    if missing := [name for name in pages if not (folder / f"{name}.ipynb").is_file()]:
+        known = sorted(path.stem for path in folder.glob("*.ipynb"))
+        raise UserError(f"pages: no notebook {shown(missing[0])} in {folder}; {suggestion(missing[0][:80], known)}")
+    ours, audit = ({f"{name}.ipynb" for name in names} for names in (PAGES, AUDIT))
+    return [folder / f"{name}.ipynb" for name in pages] or [folder / name for name in sorted((found | ours) - audit)]
 
 
 def build(results: Results, folder: Path, data_dir: Path | None = None) -> list[str]:

@@ -44,7 +44,9 @@ def _muted(line: list[str], keys: int) -> list[str]:
     """Cells of a row of what is published as spans that HTML and PDF set small and grey."""
     if PUBLISHED not in line[:keys]:
         return line
-    return [f"[{cell}]{{.{PUBLISHED} typst:text:fill=gray typst:text:size=0.85em}}" if cell else "" for cell in line]
+    return [
+        f'[{cell}]{{.{PUBLISHED} typst:text:fill="luma(90)" typst:text:size=0.9em}}' if cell else "" for cell in line
+    ]
 
 
 @dataclass(frozen=True)

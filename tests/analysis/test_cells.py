@@ -4,6 +4,7 @@ import math
 
 import pandas as pd
 import pytest
+from synthetic import trials
 
 from prunekit.analysis import cells
 
@@ -29,25 +30,6 @@ def test_values_over_seeds_are_named_alike():
     assert found == {"top1": 2.0, "top1_interval": pytest.approx(2.484138), "top1_seeds": 3}
     none = cells.over_seeds("top1", pd.Series([None]))
     assert math.isnan(none["top1"]) and none["top1_seeds"] == 0
-
-
-def trials(values, **columns):
-    """A row a seed of each pruner, of VGG16 on CIFAR-10; a top-1 of 10.00 is at chance."""
-    cell = {
-        "dataset": "cifar10",
-        "model": "vgg16",
-        "compression": 1.0,
-        "status": "ok",
-        "collapsed": False,
-        "tied_scores": None,
-        "top5": 90.0,
-    }
-    rows = [
-        cell | {"pruner": pruner, "seed": seed, "top1": top1} | columns
-        for pruner, seeds in values.items()
-        for seed, top1 in enumerate(seeds)
-    ]
-    return pd.DataFrame(rows).assign(learned=lambda rows: rows.top1 != 10.0)
 
 
 def test_a_network_at_chance_is_counted_and_no_part_of_its_cells_mean():

@@ -4,27 +4,9 @@ import math
 
 import pandas as pd
 import pytest
+from synthetic import trials
 
 from prunekit.analysis import pairs
-
-
-def trials(values, **columns):
-    """A row a seed of each pruner, of VGG16 on CIFAR-10; a top-1 of 10.00 is at chance."""
-    cell = {
-        "dataset": "cifar10",
-        "model": "vgg16",
-        "compression": 1.0,
-        "status": "ok",
-        "collapsed": False,
-        "tied_scores": None,
-        "top5": 90.0,
-    }
-    rows = [
-        cell | {"pruner": pruner, "seed": seed, "top1": top1} | columns
-        for pruner, seeds in values.items()
-        for seed, top1 in enumerate(seeds)
-    ]
-    return pd.DataFrame(rows).assign(learned=lambda rows: rows.top1 != 10.0)
 
 
 def test_pairs_are_of_seeds_with_which_both_learned():

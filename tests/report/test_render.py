@@ -174,3 +174,13 @@ def test_a_matplotlibrc_changes_no_figure(tmp_path):
         told = subprocess.run([sys.executable, "-c", shows], cwd=tmp_path, capture_output=True, text=True, check=True)
         said.append(told.stdout)
     assert said[0] == said[1]
+
+
+def test_a_row_of_what_is_published_is_small_and_grey(tmp_path):
+    """A span in HTML and PDF, plain cells on GitHub; the key of the row tells."""
+    body = "| Data | | SNIP |\n|:--|:--|:--|\n| CIFAR-10 | ours | 76.2 |\n|  | published | 76.98 ✓ |"
+    table = render._Table("t", "**Table.** It.", body, 2, False, False)
+    first, second = table.cells[2:]
+    assert first == ["CIFAR-10", "ours", "76.2"]
+    assert second[0] == "" and second[2].startswith("[76.98 ✓]{.published ") and render._width(second[2]) == 7
+    assert "{.published" not in render._github(table)
