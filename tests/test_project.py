@@ -120,7 +120,7 @@ def test_check_of_notebooks_accepts_ours_and_names_what_is_wrong(tmp_path, monke
     cell = next(cell for cell in nb.cells if "parameters" in cell.metadata.get("tags", []))
     cell.source = cell.source.replace("profile =", "profil =")
     nbformat.write(nb, tmp_path / "00_overview.ipynb")
-    monkeypatch.setattr(build, "notebooks", lambda pages: [tmp_path / "00_overview.ipynb"])
+    monkeypatch.setattr(build, "notebooks", lambda names: [tmp_path / "00_overview.ipynb"])
     with pytest.raises(build.UserError, match="its parameters cell lacks profile"):
         build.check_notebooks()
 

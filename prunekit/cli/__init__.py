@@ -82,7 +82,7 @@ def report(
     places.check_writable("--runs-dir", results.store.folder)
     errors: list[str] = []
     if not no_run:
-        build.check_notebooks(whole.params.pages)  # before what may take hours
+        build.check_notebooks(build.pages(results.params))  # before what may take hours
         errors = running.run_missing(whole, data_dir, device, workers, cluster, wanted)
     errors += build.build(results, folder, data_dir)
     _finish(errors, f"report in {folder}/report.html, .pdf and .md")

@@ -43,7 +43,7 @@ del gc
 """
 
 
-def check_notebooks(pages: Sequence[str] = ()) -> None:
+def check_notebooks(names: Sequence[str] = ()) -> None:
     """Check, before anything runs, that notebooks take parameters and no unknown ones; raises UserError for others."""
     # jsonschema would compile its grammars, for seconds, of which no notebook has need.
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
@@ -55,7 +55,7 @@ def check_notebooks(pages: Sequence[str] = ()) -> None:
         raise UserError(f"a report needs {error.name}; install the extra: pip install 'prunekit[report]'") from None
     if not pypandoc.get_pandoc_path():
         raise UserError("a report needs pandoc; install the extra: pip install 'prunekit[report]'")
-    for notebook in notebooks(pages):
+    for notebook in notebooks(names):
         own, problem = _taken(notebook)
         if problem:  # which its section is to say
             continue
@@ -63,17 +63,28 @@ def check_notebooks(pages: Sequence[str] = ()) -> None:
             raise UserError(f"{notebook}: its parameters cell lacks {', '.join(missing)}; add it as in the others")
 
 
-def notebooks(pages: Sequence[str] = ()) -> list[Path]:
-    """Return a report's notebooks in order: a profile's `pages`, else PAGES and a user's; raises UserError if none."""
+def notebooks(names: Sequence[str] = ()) -> list[Path]:
+    """Return a report's notebooks in order: those of these names, else PAGES and a user's; raises UserError if none."""
     folder = in_force("notebooks")
     found = {path.name for path in folder.glob("[0-9][0-9]_*.ipynb")}
     if not found:
         raise UserError(f"no notebooks in {folder}; prunekit init copies its own to a folder")
-    if missing := [name for name in pages if not (folder / f"{name}.ipynb").is_file()]:
+    if missing := [name for name in names if not (folder / f"{name}.ipynb").is_file()]:
         known = sorted(path.stem for path in folder.glob("*.ipynb"))
         raise UserError(f"pages: no notebook {shown(missing[0])} in {folder}; {suggestion(missing[0][:80], known)}")
-    ours, audit = ({f"{name}.ipynb" for name in names} for names in (PAGES, AUDIT))
-    return [folder / f"{name}.ipynb" for name in pages] or [folder / name for name in sorted((found | ours) - audit)]
+    ours, audit = ({f"{name}.ipynb" for name in of} for of in (PAGES, AUDIT))
+    return [folder / f"{name}.ipynb" for name in names] or [folder / name for name in sorted((found | ours) - audit)]
+
+
+def pages(params: Params) -> list[str]:
+    """Return the pages that a params file names; of a changed profile without those that are written for it by hand.
+
+    A profile is changed by --set and --only, and then has other records than these pages speak of.
+    """
+    kept = [name for name in params.pages if name not in AUDIT]
+    if standing(params.profile) in (None, params) or len(kept) == len(params.pages):
+        return params.pages
+    return [PAGES[0], *kept]
 
 
 def build(results: Results, folder: Path, data_dir: Path | None = None) -> list[str]:
@@ -81,7 +92,7 @@ def build(results: Results, folder: Path, data_dir: Path | None = None) -> list[
 
     Raises UserError where no trial has a record, and as `check_notebooks` does.
     """
-    folder, todo = folder.resolve(), notebooks(results.params.pages)
+    folder, todo = folder.resolve(), notebooks(pages(results.params))
     count = min(len(todo), machine.cores())
     with (
         _environment(results, data_dir),
@@ -90,7 +101,7 @@ def build(results: Results, folder: Path, data_dir: Path | None = None) -> list[
     ):
         for _ in range(count):  # kernels start while notebooks and records are read
             pool.submit(kernels.start)
-        check_notebooks(results.params.pages)
+        check_notebooks(pages(results.params))
         _check_records(results)
         errors = _executed(todo, results, folder, kernels, pool)
     print("prunekit: making report.html, .pdf and .md of them", file=sys.stderr)
