@@ -299,7 +299,7 @@ def train(net: nn.Module, kept: masks.Masks, data: Batches, test: Batches, preci
     """Return the seconds of training the second of two epochs."""
     words = {"optimizer": "adam", "learning_rate": 1e-3, "batch_size": BATCH, "precision": precision}
     streams = {"order": Generator(), "augmentation": Generator()}
-    *_, (last,) = training.epochs(net, kept, data, test, 2, **words, **streams)
+    *_, last = training.epochs(net, kept, data, test, 2, **words, **streams)
     return last["train_seconds"]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 import torch._dynamo  # the first optimiser imports it for seconds, which would count as the first trial's training
-from torch import Generator, Tensor, nn
+from torch import Generator, nn
 from torch.nn import functional as F
 
 from . import metrics, models
@@ -32,11 +32,10 @@ def epochs(
     order: Generator,
     augmentation: Generator,
     precision: str = "float32",
-) -> Iterator[list[dict[str, float]]]:
-    """Train `net` in place for `count` epochs and yield a list of rows after each, in which it is tested.
+) -> Iterator[dict[str, float]]:
+    """Train `net` in place for `count` epochs, test it after each, and yield one row per epoch.
 
-    An epoch has one row, or one a network of `models.side_by_side`, which share the seconds equally. Columns: epoch
-    (from 1), train_loss and test_loss (nats), top1 and top5 (percent), train_seconds and test_seconds.
+    Columns: epoch (from 1), train_loss and test_loss (nats), top1 and top5 (percent), train_seconds and test_seconds.
     Weights outside `masks` (none pruned if None) are zero after every step, whatever the optimiser remembers.
     `precision`: "float32"; "bf16-mixed", products in bfloat16 and the loss and all else in float32; "bfloat16", what
     torch's autocast makes of it, on CUDA the loss in bfloat16 too.
@@ -60,34 +59,23 @@ def epochs(
             with torch.autocast(images.device.type, torch.bfloat16, enabled=precision != "float32"):
                 logits = net(images)
                 # CUDA's autocast leaves cross_entropy in the precision of its input.
-                losses = _losses(logits.float() if precision == "bf16-mixed" else logits, labels)
+                loss = F.cross_entropy(logits.float() if precision == "bf16-mixed" else logits, labels)
             step.zero_grad(set_to_none=True)
-            losses.sum().backward()
+            loss.backward()
             step.step()
             if weights:
                 torch._foreach_mul_(weights, kept)
-            total = total + losses.detach() * len(labels)
-        train_losses = (total / len(train_batches)).tolist()  # the one wait for the device in an epoch
-        seconds = (time.perf_counter() - start) / len(train_losses)
+            total += loss.detach() * len(labels)
+        train_loss = float(total / len(train_batches))  # the one wait for the device in an epoch
+        seconds = time.perf_counter() - start
         tested = metrics.evaluate(net, test_batches.in_order(evaluation_batch(test_batches.labels.device)), precision)
-        for loss in (*train_losses, *(test["test_loss"] for test in tested)):
-            if not math.isfinite(loss):
-                raise FloatingPointError(
-                    f"the loss is {loss} after epoch {epoch}; try a learning rate below {learning_rate:g}"
-                )
-        yield [
-            {"epoch": epoch, "train_loss": loss, "train_seconds": seconds, **test}
-            for loss, test in zip(train_losses, tested, strict=True)
-        ]
+        for value in (train_loss, tested["test_loss"]):
+            if not math.isfinite(value):
+                advice = f"try a learning rate below {learning_rate:g}"
+                raise FloatingPointError(f"the loss is {value} after epoch {epoch}; {advice}")
+        yield {"epoch": epoch, "train_loss": train_loss, "train_seconds": seconds, **tested}
 
 
 def evaluation_batch(device: torch.device | str) -> int:
     """Return how many images to test at once: on a CPU few, which spares half a gigabyte and is no slower."""
     return 250 if torch.device(device).type == "cpu" else 2500
-
-
-def _losses(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the mean cross-entropy of each network: [1] for logits [N, classes], [T] for [T, N, classes]."""
-    if logits.ndim == 2:
-        return F.cross_entropy(logits, labels)[None]
-    return F.cross_entropy(logits.mT, labels.expand(len(logits), -1), reduction="none").mean(1)

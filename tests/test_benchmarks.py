@@ -64,7 +64,7 @@ def test_same_weights_after_training(model, shape, steps):
     before = [parameter.detach().clone() for parameter in net.parameters()]
     words = {"optimizer": "adam", "learning_rate": 1e-3, "batch_size": 8, "order": seeded(4), "augmentation": seeded(5)}
     net.to(memory_format=torch.channels_last)
-    ((ours,),) = training.epochs(net, kept, batches, batches, 1, **words)
+    (ours,) = training.epochs(net, kept, batches, batches, 1, **words)
     same_batches = list(batches.shuffled(8, seeded(4), seeded(5)))
     theirs = baseline.train(twin, same_batches, list(batches.in_order(8)), 1)
     for name in ("train_loss", "test_loss", "top1", "top5"):

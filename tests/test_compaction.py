@@ -146,7 +146,7 @@ def test_at_initialisation_the_smaller_network_trains_as_the_masked_one(name):
         one.register_forward_pre_hook(lambda _, inputs: inputs[0].double())
         words = {"optimizer": "adam", "learning_rate": 1e-3, "batch_size": 16}
         rows = training.epochs(one, left, data, data, 3, order=seeded(6), augmentation=seeded(7), **words)
-        curves.append([[row[key] for key in ("train_loss", "test_loss", "top1", "top5")] for (row,) in rows])
+        curves.append([[row[key] for key in ("train_loss", "test_loss", "top1", "top5")] for row in rows])
     torch.testing.assert_close(curves[1], curves[0], rtol=1e-7, atol=1e-9)
     assert curves[0][0] != curves[0][-1]
     weights = models.prunable(trained)

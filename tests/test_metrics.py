@@ -147,7 +147,7 @@ def test_histograms_of_a_pruned_net():
 def test_evaluate_is_accuracy_whatever_the_batches(size):
     net = nn.Sequential(nn.Linear(5, 10), nn.Dropout(0.5)).train()
     images, labels = torch.randn(100, 5), torch.randint(10, (100,))
-    (result,) = metrics.evaluate(net, zip(images.split(size), labels.split(size), strict=True))
+    result = metrics.evaluate(net, zip(images.split(size), labels.split(size), strict=True))
     logits = net.eval()(images)
     assert (result["top1"], result["top5"]) == pytest.approx(metrics.accuracy(logits, labels))
     assert result["test_loss"] == pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-5)

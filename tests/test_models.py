@@ -25,34 +25,6 @@ def test_fc():
     }
 
 
-def test_side_by_side_computes_what_each_does():
-    nets = [models.build("fc", (1, 4, 4), 3, 0.05, seeded(i)) for i in range(3)]
-    images = torch.randn(7, 1, 4, 4, generator=seeded(9))
-    together = models.side_by_side(nets)
-    assert list(together.state_dict()) == list(nets[0].state_dict())
-    logits = together(images)
-    assert logits.shape == (3, 7, 3)
-    for one, net in zip(logits, nets, strict=True):
-        torch.testing.assert_close(one, net(images), rtol=1e-5, atol=1e-6)
-
-
-def test_torn_apart_each_has_its_own_again():
-    nets = [models.build("fc", (1, 4, 4), 3, 0.05, seeded(i)) for i in range(2)]
-    together = models.side_by_side(nets)
-    with torch.no_grad():
-        for parameter in together.parameters():
-            parameter[1] += 1
-    before = [[parameter.clone() for parameter in net.parameters()] for net in nets]
-    models.tear_apart(together, nets)
-    for i, (net, old) in enumerate(zip(nets, before, strict=True)):
-        assert all(torch.equal(p, o + i) for p, o in zip(net.parameters(), old, strict=True))
-
-
-def test_convolutions_do_not_go_side_by_side():
-    with pytest.raises(ValueError, match="conv1 is of a kind that cannot be computed side by side: Conv2d"):
-        models.side_by_side([models.build("conv", (1, 4, 4), 3, 0.05) for _ in range(2)])
-
-
 def test_conv():
     assert shapes(models.build("conv", (3, 8, 6), 7)) == {
         "conv1.weight": (32, 3, 3, 3),

@@ -11,9 +11,8 @@ from ..errors import UserError, exception_summary, safe_repr
 from ..names import MODELS
 from .families import make
 from .guard import PRUNABLE, unknown, weights
-from .together import side_by_side, tear_apart
 
-__all__ = ["NAMES", "PRUNABLE", "build", "chosen", "prunable", "register", "side_by_side", "tear_apart", "unknown"]
+__all__ = ["NAMES", "PRUNABLE", "build", "chosen", "prunable", "register", "unknown"]
 
 NAMES = tuple(MODELS)
 RANDOM = "computes something else each time in evaluation mode; give dropout training=self.training"

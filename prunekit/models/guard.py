@@ -4,11 +4,9 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import is_parametrized
 
-from .together import Linears
-
-PRUNABLE = (nn.Conv2d, nn.Linear, Linears)
+PRUNABLE = (nn.Conv2d, nn.Linear)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.RMSNorm)
-_FORWARDS = {nn.Conv2d.forward, nn.Linear.forward, Linears.forward}
+_FORWARDS = {nn.Conv2d.forward, nn.Linear.forward}
 _WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 
 

@@ -75,7 +75,7 @@ class Artifacts:
         def make() -> tuple[tuple[nn.Module, list[dict[str, float]]], Cost]:
             net = self.drawn(trial, "init")
             curve, cost = self.measured(lambda: list(self.epochs(trial, net, None, trial.pre_epochs, "pre ")))
-            return (net, [row for (row,) in curve]), cost
+            return (net, curve), cost
 
         return self._once("network", self._network_key(trial), make)
 
@@ -120,7 +120,7 @@ class Artifacts:
 
     def epochs(
         self, trial: Trial, net: nn.Module, kept: masks.Masks | None, count: int, stage: str = ""
-    ) -> Iterator[list[dict[str, float]]]:
+    ) -> Iterator[dict[str, float]]:
         """Train `net` in place as `trial` says, on random streams of the `stage`'s own; yield what `training` does."""
         data, _ = self.data(trial)
         return training.epochs(

@@ -51,15 +51,15 @@ def run(
 ) -> dict[Trial, str]:
     """Run those of `trials` that `store` has no good record of, store one of each; return the errors of failed ones.
 
-    Those whose ids are `done` are not run either; yet they belong in `trials`, since what trains side by side must not
-    depend on it. `device` is a torch device ("auto": a GPU if there is one). On a CPU, `workers` processes share its
-    cores (None: one a core, if there are as many units to run), on a GPU they share it (None: as many as memory and
-    the cores have room for, six at most). Those of lower `ranks`, by id, begin first. Those whose ids are `alone` come
-    last, one at a time with all cores, seeds and pruners in random order: a machine that slows down must not seem to be
-    a slow pruner.
-    With `cluster`, the address or file of a dask scheduler, its workers run all trials, on data of their
-    own. Raises UserError for a device or a cluster that is not there, and if something of the user's own was edited
-    since its trials were made.
+    Those whose ids are `done` are not run either; yet they belong in `trials`, since the number of processes, with it
+    the threads of each, and so the last bits of results must not depend on what is left. `device` is a torch device
+    ("auto": a GPU if there is one). On a CPU, `workers` processes share its cores (None: one per core, but no more than
+    there are units), on a GPU they share it (None: as many as memory and the cores have room for, six at most). Those
+    of lower `ranks`, by id, begin first. Those whose ids are `alone` come last, one at a time with all cores, seeds and
+    pruners in random order: a machine that slows down must not seem to be a slow pruner.
+    With `cluster`, the address or file of a dask scheduler, its workers run all trials, on data of their own. Raises
+    UserError for a device or a cluster that is not there, and if something of the user's own was edited since its
+    trials were made.
     """
     trials = list(trials)
     done = store.good(trial.id for trial in trials).keys() | set(done)
@@ -70,7 +70,7 @@ def run(
     for trial in {tuple(trial.sources.items()): trial for trial in missing}.values():
         trial.check_sources()
     if cluster:
-        made = _on_cluster(_in_order(grouped(trials, done), ranks or {}, True), cluster, device, store)
+        made = _on_cluster(_in_order(grouped(missing), ranks or {}, True), cluster, device, store)
     else:
         made = _here(trials, done, alone, ranks or {}, store, data_dir, device, workers)
     errors: dict[Trial, str] = {}
@@ -110,18 +110,19 @@ def _here(
         print("prunekit: no semaphores here (/dev/shm), so no other processes; going on in this one", file=sys.stderr)
         workers = 1
     config = WorkerConfig(device, workers, machine.threads(workers), data_dir, store.folder)
-    unavailable = _unavailable({trial.dataset for trial in trials if trial.id not in done}, data_dir)
-    for trial in trials:
-        if (problem := unavailable.get(trial.dataset)) and trial.id not in done:
+    missing = [trial for trial in trials if trial.id not in done]
+    unavailable = _unavailable({trial.dataset for trial in missing}, data_dir)
+    for trial in missing:
+        if problem := unavailable.get(trial.dataset):
             yield save_or_fail(failed(trial, problem, machine.where(device, workers)), store)
-    trials = [trial for trial in trials if trial.dataset not in unavailable]
-    if not all(machine.computes_in(trial.precision, device) for trial in trials if trial.id not in done):
+    missing = [trial for trial in missing if trial.dataset not in unavailable]
+    if not all(machine.computes_in(trial.precision, device) for trial in missing):
         print(f"prunekit: {machine.processor(device)} has no bfloat16; going on in float32", file=sys.stderr)
     if workers > 1:
-        config = replace(config, plugins=_plugins(trial for trial in trials if trial.id not in done))
-    yield from _spread(grouped((trial for trial in trials if trial.id not in alone), done), ranks, config, store)
+        config = replace(config, plugins=_plugins(missing))
+    yield from _spread(grouped(trial for trial in missing if trial.id not in alone), ranks, config, store)
     by_itself = replace(config, workers=1, threads=machine.threads(1))
-    for unit in _one_by_one(trial for trial in trials if trial.id in alone and trial.id not in done):
+    for unit in _one_by_one(trial for trial in missing if trial.id in alone):
         yield from records(unit, by_itself)
 
 
@@ -139,8 +140,7 @@ def _one_by_one(trials: Iterable[Trial]) -> list[WorkUnit]:
     for trial in random.sample(trials := list(trials), len(trials)):
         sharing = alike.setdefault((trial.seed, trial.dataset), {})
         sharing.setdefault(trial.model_dump_json(exclude={"compression"}), []).append(trial)
-    units = [unit for sharing in alike.values() for unit in sharing.values()]
-    return [WorkUnit(tuple((trial,) for trial in unit), frozenset(trial.id for trial in unit)) for unit in units]
+    return [tuple(unit) for sharing in alike.values() for unit in sharing.values()]
 
 
 def _unavailable(names: set[str], data_dir: Path | str | None) -> dict[str, str]:
@@ -161,7 +161,7 @@ def _in_order(units: list[WorkUnit], ranks: Mapping[str, int], longest_first: bo
     """
 
     def place(unit: WorkUnit) -> tuple[int, float]:
-        return min(ranks.get(trial.id, 0) for trial in unit.trials), -size(unit.trials) if longest_first else 0
+        return min(ranks.get(trial.id, 0) for trial in unit), -size(unit) if longest_first else 0
 
     begin = random.randrange(len(units)) if units else 0
     return sorted(units[begin:] + units[:begin], key=place)
@@ -198,9 +198,9 @@ def _in_processes(units: list[WorkUnit], config: WorkerConfig, store: Store) -> 
     while left:
         for unit in (yield from _in_pool(left, config)):
             if (yield from _in_pool(deque([unit]), config)):
-                good = store.good(trial.id for trial in unit.trials)
+                good = store.good(trial.id for trial in unit)
                 yield from good.values()
-                for trial in unit.trials:
+                for trial in unit:
                     if trial.id not in good:
                         yield save_or_fail(failed(trial, _LOST, machine.where(config.device, config.workers)), store)
 
@@ -232,7 +232,7 @@ def _in_pool(left: deque[WorkUnit], config: WorkerConfig) -> Generator[Record, N
 
 def _on_cluster(units: list[WorkUnit], address: str, device: str, store: Store) -> Generator[Record, None, None]:
     """Yield the records of units that a dask cluster runs; what a lost worker ran, dask runs elsewhere."""
-    needed = _plugins(trial for unit in units for trial in unit.trials)
+    needed = _plugins(trial for unit in units for trial in unit)
     with connect(address, device) as (executor, workers):
         config = WorkerConfig(device, workers, None, plugins=needed)
         running = {executor.submit(work, unit, config): unit for unit in units}
@@ -252,4 +252,4 @@ def _outcome(unit: WorkUnit, future: Future[list[Record]]) -> list[Record]:
     try:
         return future.result()
     except Exception as problem:
-        return [failed(trial, failure_summary(problem), {}) for trial in unit.trials]
+        return [failed(trial, failure_summary(problem), {}) for trial in unit]

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import torch
 from torch import nn
 
-from .. import masks, metrics, models, pruners, training
+from .. import masks, metrics, pruners, training
 from .artifacts import Artifacts, Data, Ties, noise, stream
 from .machine import Cost
 from .passes import measure
@@ -27,37 +25,20 @@ def run_trial(trial: Trial, artifacts: Artifacts | None = None, where: dict[str,
     Load data -> build from the seed -> train before pruning, if asked -> score -> mask -> check the masks' health ->
     train -> evaluate -> measure. A trial that trains nothing is not evaluated: its accuracy would mean nothing.
     """
+    trial.check_sources()
     return run_and_keep(trial, artifacts or Artifacts(), where)[0]
-
-
-def run_together(
-    trials: Sequence[Trial], artifacts: Artifacts | None = None, where: dict[str, Any] | None = None
-) -> list[Record]:
-    """Run trials and return their records; several train side by side and share the seconds of it equally.
-
-    Several must be of `fc` and differ in nothing but how they are pruned and how far. Raises what the method raises.
-    """
-    return [record for record, _ in _run(trials, artifacts or Artifacts(), where)]
 
 
 def run_and_keep(
     trial: Trial, artifacts: Artifacts, where: dict[str, Any] | None = None
 ) -> tuple[Record, nn.Module, masks.Masks]:
-    """Run `trial` as `run_trial` does; return its record, the network that was pruned and trained, and its masks."""
-    trial.check_sources()
-    ((record, pruned),) = _run([trial], artifacts, where)
-    return record, pruned.net, pruned.kept
-
-
-def _run(trials: Sequence[Trial], artifacts: Artifacts, where: dict[str, Any] | None) -> list[tuple[Record, _Pruned]]:
-    pruned = [_pruned(trial, artifacts) for trial in trials]
-    curves, train_peak = _trained(pruned, artifacts)
+    """Run `trial` and return its record, the network that was pruned and trained, and its masks."""
+    one = _pruned(trial, artifacts)
+    curve, cost = artifacts.measured(lambda: list(artifacts.epochs(trial, one.net, one.kept, trial.post_epochs)))
     where = dict(where or {})
-    if len(trials) > 1:
-        where["together"] = len(trials)
-    if (precision := artifacts.precision(trials[0])) != trials[0].precision:
+    if (precision := artifacts.precision(trial)) != trial.precision:
         where["precision"] = precision
-    return [(_record(one, curve, train_peak, artifacts, where), one) for one, curve in zip(pruned, curves, strict=True)]
+    return _record(one, curve, cost.peak_memory, artifacts, where), one.net, one.kept
 
 
 @dataclass(frozen=True)
@@ -95,20 +76,6 @@ def _pruned(trial: Trial, artifacts: Artifacts) -> _Pruned:
     return _Pruned(trial, data, net, kept, ties, pre_curve, health, flops, signal, dense_signal, costs)
 
 
-def _trained(pruned: list[_Pruned], artifacts: Artifacts) -> tuple[list[list[dict[str, float]]], int | None]:
-    """Train the networks; return their learning curves, and the peak memory of it."""
-    first, *others = pruned
-    nets, kept = [one.net for one in pruned], first.kept
-    net = nets[0]
-    if others:
-        net = models.side_by_side(nets)
-        kept = {name: torch.stack([one.kept[name] for one in pruned]) for name in kept}
-    rows, cost = artifacts.measured(lambda: list(artifacts.epochs(first.trial, net, kept, first.trial.post_epochs)))
-    if others:
-        models.tear_apart(net, nets)
-    return [[epoch[i] for epoch in rows] for i in range(len(pruned))], cost.peak_memory
-
-
 def _record(
     one: _Pruned, curve: list[dict[str, float]], train_peak: int | None, artifacts: Artifacts, where: dict[str, Any]
 ) -> Record:
@@ -116,7 +83,7 @@ def _record(
     final: dict[str, float] = curve[-1] if curve else {}
     if one.pre_curve and not curve:
         images = one.data.test.in_order(training.evaluation_batch(artifacts.device))
-        (final,) = metrics.evaluate(one.net, images, artifacts.precision(trial))
+        final = metrics.evaluate(one.net, images, artifacts.precision(trial))
     (histograms, latency, (flops_compacted, passes)), measure_cost = artifacts.measured(
         lambda: (
             metrics.histograms(one.net, one.kept),

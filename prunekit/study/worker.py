@@ -1,13 +1,12 @@
-"""What a process does that runs trials: a unit of them, one batch after another, each failure in one line."""
+"""What a process that runs trials does: a unit of them, one trial after another, each failure in one line."""
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -41,7 +40,7 @@ class WorkerConfig:
 
 
 def work(unit: WorkUnit, config: WorkerConfig) -> list[Record]:
-    """Run a unit in a worker process, and return the records that were pending."""
+    """Run a unit in a worker process, and return its records."""
     if config.version != __version__:
         raise UserError(f"a worker has prunekit {__version__}, not {config.version}; install that on every worker")
     if config.plugins:
@@ -51,45 +50,30 @@ def work(unit: WorkUnit, config: WorkerConfig) -> list[Record]:
 
 
 def records(unit: WorkUnit, config: WorkerConfig) -> Iterator[Record]:
-    """Yield the records of a unit's pending trials, run in this process and stored if `config` names a folder."""
+    """Yield the records of a unit's trials, run in this process and stored if `config` names a folder."""
     machine.use_threads(config.threads or cluster.threads())
     machine.keep_memory()
     device = machine.device(config.device)
     store = config.runs and Store(config.runs)
     artifacts = _artifacts(config.data_dir, device)
     where = machine.where(device, config.workers)
-    for trials in unit.batches:
-        pending = {trial.id for trial in trials} & unit.pending
-        if store:  # another run in this folder, or this unit's killed process, may have been here
-            found = store.good(pending)
+    for trial in unit:
+        # Another run in this folder, or this unit's killed process, may have been here.
+        if store and (found := store.good([trial.id])):
             yield from found.values()
-            pending -= found.keys()
-        for record in _attempt(trials, artifacts, where) if pending else ():
-            if record.id in pending:
-                yield save_or_fail(record, store) if store else record
+        else:
+            record = _attempt(trial, artifacts, where)
+            yield save_or_fail(record, store) if store else record
 
 
-def _attempt(trials: Sequence[Trial], artifacts: Any, where: dict[str, Any]) -> Iterator[Record]:
-    """Yield the records of `trials`, run at once; if that fails, of each half: what fails costs nothing but itself.
-
-    Data that cannot be had fail all at once: each half would look for them, and try to download them, again.
-    """
-    from .runner import run_together
+def _attempt(trial: Trial, artifacts: Any, where: dict[str, Any]) -> Record:
+    """Run a trial and return its record, a failed one if it raises."""
+    from .runner import run_and_keep
 
     try:
-        made, error = run_together(trials, artifacts, where), ""
-    except UserError as problem:
-        made, error = [failed(trial, str(problem), where) for trial in trials], ""
+        return run_and_keep(trial, artifacts, where)[0]
     except Exception as problem:
-        made, error = [], failure_summary(problem)
-    if not error or len(trials) == 1:
-        yield from made or [failed(trials[0], error, where)]
-        return
-    half = len(trials) // 2
-    if no_room(error):
-        print(f"prunekit: no memory for {len(trials)} trials side by side; going on with {half}", file=sys.stderr)
-    for part in (trials[:half], trials[half:]):
-        yield from _attempt(part, artifacts, where)
+        return failed(trial, failure_summary(problem), where)
 
 
 def save_or_fail(record: Record, store: Store) -> Record:

@@ -11,7 +11,7 @@ from prunekit.study.worker import save_or_fail
 
 def deadly(group, place):
     """Record the trials of a group; at any of random pruning be killed, as by the system for want of memory."""
-    if "random" in {trial.pruner for trial in group.trials}:
+    if "random" in {trial.pruner for trial in group}:
         os.kill(os.getpid(), signal.SIGKILL)
-    records = [Record(id=one.id, trial=one, status="ok", finished=datetime.now(UTC)) for one in group.trials]
+    records = [Record(id=one.id, trial=one, status="ok", finished=datetime.now(UTC)) for one in group]
     return [save_or_fail(record, Store(place.runs)) for record in records]

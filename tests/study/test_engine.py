@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from conftest import FIGURES, TINY, TINY_TRIALS, command, share, tiny_params
+from conftest import FIGURES, TINY_TRIALS, command, share, tiny_params
 from deadly import deadly
 
 from prunekit import plugins
@@ -65,10 +65,10 @@ def test_workers_find_what_one_process_finds(tmp_path):
 
 
 def test_few_trials_get_all_cores(tmp_path, monkeypatch):
-    """Those that train side by side are one group: a second process would have nothing to do but take a core."""
+    """Those that share network and scores are one group: a second process would only take a core."""
     monkeypatch.setattr(machine, "cores", lambda: 2)
     study_ = tiny(tmp_path)
-    together = max((group.trials for group in grouped(study_.trials.values())), key=len)
+    together = max(grouped(study_.trials.values()), key=len)
     assert len(together) > 1 and len(grouped(together)) == 1
     assert engine.run(together, study_.store, device="cpu") == {}
     assert {record.where["workers"] for record in study_.store.load(study_.trials).values()} == {1}
@@ -101,11 +101,11 @@ def test_trials_of_lower_rank_begin_first(tmp_path, monkeypatch):
     groups, ranks = grouped(study_.trials.values()), study_.ranks
 
     def rank(group):
-        return min(ranks[trial.id] for trial in group.trials)
+        return min(ranks[trial.id] for trial in group)
 
     expected = sorted(map(rank, groups))
     assert len(set(expected)) > 3
-    places = [(rank(group), -size(group.trials)) for group in engine._in_order(groups, ranks, longest_first=True)]
+    places = [(rank(group), -size(group)) for group in engine._in_order(groups, ranks, longest_first=True)]
     assert places == sorted(places) and [place for place, _ in places] == expected
     firsts = {engine._in_order(groups, ranks, longest_first=False)[0] for _ in range(50)}
     assert len(firsts) > 1 and {rank(group) for group in firsts} == {0}
@@ -141,20 +141,6 @@ def test_trial_that_fails_costs_itself_and_is_run_again(tmp_path):
         assert error in {record.error for record in records.values()}
 
 
-def test_missing_data_are_looked_for_once_by_trials_that_run_at_once(tmp_path, monkeypatch):
-    sizes = []
-
-    def without_data(trials, *_):
-        sizes.append(len(trials))
-        raise UserError("digits is not at hand")
-
-    monkeypatch.setattr(runner, "run_together", without_data)
-    study_ = tiny(tmp_path / "runs", comparison=[{"dataset": "digits", "model": "fc", "compression": 1.0}])
-    assert set(run(study_).values()) == {"digits is not at hand"}
-    assert sorted(sizes) == [1, 4]
-    assert {record.status for record in study_.store.load(study_.trials).values()} == {"failed"}
-
-
 def test_any_exception_is_one_line_with_its_place(monkeypatch):
     def broken(*_, **__):
         raise KeyError("two\nlines")
@@ -162,52 +148,16 @@ def test_any_exception_is_one_line_with_its_place(monkeypatch):
     one = tiny(
         comparison=[{"dataset": "digits", "model": "fc", "compression": 1.0}], pruner=["random"], compression=[1.0]
     )
-    monkeypatch.setattr("prunekit.study.runner.run_together", broken)
+    monkeypatch.setattr("prunekit.study.runner.run_and_keep", broken)
     (error, *_) = run(one).values()
     assert error.startswith("KeyError: ") and "\n" not in error and "test_engine.py:" in error
 
 
-def test_fully_connected_trials_train_side_by_side(tmp_path):
-    """Those of one seed that differ in pruner and compression; the conv net's do not."""
-    study_ = tiny(tmp_path / "runs", seeds=[0, 1])
-    assert run(study_) == {}
-    found = {}
-    for record in study_.store.load(study_.trials).values():
-        one = record.trial
-        found.setdefault((one.dataset, one.prune_steps, one.seed), []).append(record.where.get("together"))
-    for seed in (0, 1):
-        assert found.pop(("digits", 1, seed)) == [4] * 4
-        assert found.pop(("digit-pairs", 1, seed)) == [None] * 2
-        assert found.pop(("digits", 3, seed)) == [None]
-    assert not found
-
-
-@pytest.mark.parametrize("room", [1, 2])
-def test_without_memory_fewer_train_side_by_side(tmp_path, monkeypatch, capsys, room):
-    """As on a GPU that holds `room` networks of this batch; the batch stays as it is."""
-    together, sizes = runner.run_together, []
-
-    def crowded(trials, *words):
-        if len(trials) > room:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
-        sizes.append(len(trials))
-        assert {trial.batch_size for trial in trials} == {TINY["defaults"]["batch_size"]}
-        return together(trials, *words)
-
-    monkeypatch.setattr(runner, "run_together", crowded)
-    study_ = tiny(tmp_path / "runs", comparison=[{"dataset": "digits", "model": "fc", "compression": 1.0}])
-    assert run(study_) == {}
-    assert len(study_.store.load(study_.trials)) == 5
-    assert sizes.count(room) == {1: 5, 2: 2}[room]
-    said = [line for line in capsys.readouterr().err.splitlines() if "no memory" in line]
-    assert said[0].endswith("no memory for 4 trials side by side; going on with 2")
-
-
 def test_a_trial_without_memory_of_its_own_fails_alone(tmp_path, monkeypatch):
-    def none(trials, *words):
+    def none(trial, *words):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(runner, "run_together", none)
+    monkeypatch.setattr(runner, "run_and_keep", none)
     study_ = tiny(tmp_path / "runs")
     assert set(run(study_).values()) == {f"OutOfMemoryError: CUDA out of memory (test_engine.py:{place(none)})"}
 
@@ -222,7 +172,7 @@ def test_without_memory_fewer_processes_run(tmp_path, monkeypatch, capsys):
     def starved(groups, place, store):
         assert place.workers == 2
         for group in groups:
-            yield from (failed(one, "OutOfMemoryError: CUDA out of memory", {}) for one in group.trials)
+            yield from (failed(one, "OutOfMemoryError: CUDA out of memory", {}) for one in group)
 
     monkeypatch.setattr(engine, "_in_processes", starved)
     study_ = tiny(tmp_path / "runs")
@@ -247,18 +197,18 @@ def test_only_the_group_that_kills_its_process_twice_fails(tmp_path, monkeypatch
 
 def test_a_record_that_has_appeared_meanwhile_is_not_made_again(tmp_path, monkeypatch):
     """Another run in the folder does all the rest while this one is at its first trials."""
-    study_, sizes = tiny(tmp_path / "runs"), []
-    together = runner.run_together
+    study_, made = tiny(tmp_path / "runs"), []
+    run_and_keep = runner.run_and_keep
 
-    def counted(trials, *words):
-        sizes.append(len(trials))
-        if len(sizes) == 1:
+    def counted(trial, *words):
+        made.append(trial)
+        if len(made) == 1:
             assert run(study_) == {}
-        return together(trials, *words)
+        return run_and_keep(trial, *words)
 
-    monkeypatch.setattr(runner, "run_together", counted)
+    monkeypatch.setattr(runner, "run_and_keep", counted)
     assert run(study_) == {}
-    assert sum(sizes) == TINY_TRIALS + sizes[0]
+    assert len(made) == TINY_TRIALS + 1
 
 
 def test_unavailable_dataset_fails_its_trials_alone(tmp_path, monkeypatch):

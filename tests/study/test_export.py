@@ -30,7 +30,7 @@ SMALL = {
 
 def top1(net, trial):
     data, _ = Artifacts().data(trial)
-    (row,) = metrics.evaluate(net, data.test.in_order(250))
+    row = metrics.evaluate(net, data.test.in_order(250))
     return row["top1"]
 
 

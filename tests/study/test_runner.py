@@ -128,22 +128,6 @@ def test_methods_share_weights_and_batches():
     assert run(trial(compression=0.0, seed=1))["curve"] != stepped
 
 
-def test_together_as_alone():
-    """Fully connected trials that train side by side: the records of trials run alone, to rounding."""
-    trials = [trial(pruner=name, compression=c, post_epochs=2) for name in ("snip", "random") for c in (0.5, 1.0)]
-    together = runner.run_together(trials, where={"device": "here"})
-    for one, record in zip(trials, together, strict=True):
-        assert record.where == {"device": "here", "together": 4}
-        ours, alone = facts(record.model_dump()), run(one)
-        for row, other in zip(ours.pop("curve"), alone.pop("curve"), strict=True):
-            assert row == pytest.approx(other, rel=1e-4)
-        moved = [layer.pop("histogram") for layer in ours["layers"]]
-        stayed = [layer.pop("histogram") for layer in alone["layers"]]
-        assert [sum(counts) for counts in moved] == [sum(counts) for counts in stayed]
-        del ours["where"], alone["where"]
-        assert ours == alone
-
-
 def test_a_device_without_bfloat16_computes_in_float32_and_says_so(monkeypatch):
     """As an old GPU; the trial's id stays, its record tells."""
     expected = run(trial(pre_epochs=1))
