@@ -54,6 +54,7 @@ def others() -> pd.DataFrame:
     return frame()[frame().source != STUDY]
 
 
+@cache
 def elsewhere(quantity: str, post_epochs: int = 10) -> pd.DataFrame:
     """Return the groups' numbers of a quantity after so many epochs of which nothing is in doubt."""
     rows = others()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cache
 
 import pandas as pd
 
@@ -18,8 +17,8 @@ def shared() -> tuple[tuple[int, int], pd.DataFrame]:
 
     Of these a row an image and dataset: image (from 1), dataset, split, position, class. Raises UserError without data.
     """
-    first, second = map(_distinct, _PAIR)
     there = {name: datasets.read(name) for name in _PAIR}
+    first, second = map(_distinct, there.values())
     rows = []
     for number, image in enumerate((image for image in first if image in second), start=1):
         for name, (split, position) in zip(_PAIR, (first[image], second[image]), strict=True):
@@ -28,10 +27,8 @@ def shared() -> tuple[tuple[int, int], pd.DataFrame]:
     return (len(first), len(second)), pd.DataFrame(rows, columns=["image", "dataset", "split", "position", "class"])
 
 
-@cache
-def _distinct(name: str) -> dict[bytes, _Place]:
+def _distinct(arrays: datasets.Arrays) -> dict[bytes, _Place]:
     """Return a digest of each different image of a dataset, with the place of its last appearance."""
-    arrays = datasets.read(name)
     parts = {"train": arrays.train.images, "test": arrays.test.images}
     return {
         hashlib.blake2b(image.tobytes(), digest_size=16).digest(): (split, position)

@@ -26,7 +26,7 @@ class Beside:
 
     def __init__(self, part: PaperTable, column: str, beside: pd.DataFrame, spreads: pd.DataFrame):
         self.part, self.column, self.beside = part, column, beside
-        self.like = beside[beside.unlike == ""].dropna(subset=column)
+        self.like = beside[(beside.unlike == "") & beside[column].notna()]
         self.values = (self.like[self.like.learned] if part.trained else self.like)[column].astype(float)
         pool = self.like.pool.iloc[0] if len(self.like) else ""
         known = pool in spreads.index
@@ -124,8 +124,11 @@ def _elsewhere(best: Judged, found: list[Judged], part: PaperTable, cell: dict[s
     Else `best`, with what others have.
     """
     for one in found:
-        rows = elsewhere(one["column"]) if one["column"] in part.elsewhere else elsewhere("")
-        rows = rows[(rows[CELL] == pd.Series(cell)).all(axis=1) & (rows.pre_epochs == one["pre_epochs"])]
+        if one["column"] not in part.elsewhere:
+            continue
+        rows = elsewhere(one["column"])
+        for key, value in {**cell, "pre_epochs": one["pre_epochs"]}.items():
+            rows = rows[rows[key] == value]
         for source, values in rows.groupby("source").value:
             if (
                 best["verdict"] in (CONTRADICTED, UNDECIDED)

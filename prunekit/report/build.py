@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
-import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
-from contextlib import contextmanager, suppress
+from concurrent.futures import as_completed
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import yaml
+from loky.process_executor import ProcessPoolExecutor
 
 from .. import datasets
 from ..errors import UserError, exception_summary, shown, suggestion
@@ -22,6 +22,7 @@ from ..study.params import Params, standing
 from ..study.progress import Progress
 from ..study.project import in_force
 from ..study.results import ONLY_SHOW, Results
+from ..study.worker import signals_blocked
 
 PAGES = (  # of a report whose profile names none
     *("00_overview", "01_dataset_comparison", "02_compression_sweep", "03_timing", "04_flops"),
@@ -31,22 +32,10 @@ AUDIT = ("00_paper", "06_audit", "06_claims", "06_numbers")  # written by hand f
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 PARTS = ("tables", "figures", "notebooks")  # folders of a report
 PARAMS = "params.yaml"
-_AS_NEW = """
-import os
-from prunekit.report import shown
-os.chdir({folder!r})
-shown.plain_style()
-get_ipython().reset()
-import gc
-gc.freeze()  # or each reset would search all that was imported for garbage, for a tenth of a second
-del gc
-"""
 
 
 def check_notebooks(names: Sequence[str] = ()) -> None:
     """Check, before anything runs, that notebooks take parameters and no unknown ones; raises UserError for others."""
-    # jsonschema would compile its grammars, for seconds, of which no notebook has need.
-    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     try:
         import papermill  # noqa: F401
         import pypandoc
@@ -93,17 +82,10 @@ def build(results: Results, folder: Path, data_dir: Path | None = None) -> list[
     Raises UserError where no trial has a record, and as `check_notebooks` does.
     """
     folder, todo = folder.resolve(), notebooks(pages(results.params))
-    count = min(len(todo), machine.cores())
-    with (
-        _environment(results, data_dir),
-        _Kernels(folder / "notebooks") as kernels,
-        ThreadPoolExecutor(count) as pool,
-    ):
-        for _ in range(count):  # kernels start while notebooks and records are read
-            pool.submit(kernels.start)
+    with _environment(results, data_dir), _processes(min(len(todo), machine.cores())) as pool:
         check_notebooks(pages(results.params))
         _check_records(results)
-        errors = _executed(todo, results, folder, kernels, pool)
+        errors = _executed(todo, results, folder, pool)
     print("prunekit: making report.html, .pdf and .md of them", file=sys.stderr)
     from .render import render
 
@@ -121,23 +103,29 @@ def _check_records(results: Results) -> None:
         print(f"prunekit: {len(results.trials)} trials, {there} have a record", file=sys.stderr)
 
 
-def _executed(
-    todo: list[Path], results: Results, folder: Path, kernels: _Kernels, pool: ThreadPoolExecutor
-) -> dict[str, str]:
+@contextmanager
+def _processes(count: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes to execute notebooks in, which import papermill while this one checks; they end with their kernels."""
+    with signals_blocked():
+        pool = ProcessPoolExecutor(count, initializer=import_module, initargs=("papermill",))
+        pool.submit(int)  # which starts them all
+    try:
+        yield pool
+    finally:
+        pool.shutdown(kill_workers=True)  # on Ctrl-C do not wait for the notebooks under way
+
+
+def _executed(todo: list[Path], results: Results, folder: Path, pool: ProcessPoolExecutor) -> dict[str, str]:
     """Execute notebooks into `folder`, publish the records there; return by name why each stopped, "" if it did not."""
     for part in PARTS:
         (folder / part).mkdir(parents=True, exist_ok=True)
     sweep(folder, *(folder / part for part in PARTS))
-    arguments = folder / "notebooks", {"out": "..", "profile": _told(results.params, folder)}, kernels
+    arguments = folder / "notebooks", {"out": "..", "profile": _told(results.params, folder)}
+    futures = {pool.submit(_execute, notebook, *arguments): notebook.name for notebook in todo}
     with Progress(len(todo), unit="notebook") as advance:
-        futures = {pool.submit(_execute, notebook, *arguments): notebook.name for notebook in todo}
-        try:
-            results.publish(folder)
-            for future in as_completed(futures):
-                advance(futures[future], future.result() or None)
-        except BaseException:
-            _end([*futures])
-            raise
+        results.publish(folder)
+        for future in as_completed(futures):
+            advance(futures[future], future.result() or None)
     return {name: future.result() for future, name in futures.items()}
 
 
@@ -169,75 +157,6 @@ def _environment(results: Results, data_dir: Path | None) -> Iterator[None]:
             os.environ.pop(key) if value is None else os.environ.update({key: value})
 
 
-class _Kernels:
-    """A kernel for each thread that executes notebooks in `folder`, one after another: to start one takes a while."""
-
-    def __init__(self, folder: Path):
-        self._as_new = _AS_NEW.format(folder=str(folder))
-        self._of_thread = threading.local()
-        self._started: list[Any] = []
-
-    def __enter__(self) -> _Kernels:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        from jupyter_core.utils import run_sync
-
-        for kernel in self._started:
-            if kernel.has_kernel:
-                run_sync(kernel.shutdown_kernel)(now=True)
-
-    def start(self) -> None:
-        """Start this thread's kernel, and have it import what every notebook does."""
-        self._run(_cell("import seaborn; from prunekit.report import results"))
-
-    def execute(self, nb: Any) -> None:
-        """Execute `nb` in this thread's kernel, in its folder, without names, style and numbers of a notebook before.
-
-        Raises nbclient's errors for a cell that raises and for a kernel that dies.
-        """
-        self._run(_cell(self._as_new))
-        self._run(nb)
-
-    def _run(self, nb: Any) -> None:
-        import nbclient
-        from jupyter_client.manager import AsyncKernelManager
-        from jupyter_core.utils import run_sync
-
-        client = getattr(self._of_thread, "client", None)
-        if client is None or not run_sync(client.km.is_alive)():  # of what it died, its notebook has said
-            kernel = AsyncKernelManager(kernel_name="python3")
-            client = nbclient.NotebookClient(nb, kernel, extra_arguments=["--log-level=CRITICAL"])
-            self._of_thread.client = client
-            self._started.append(kernel)
-        client.nb = nb
-        client.reset_execution_trackers()
-        with client.setup_kernel():
-            for index, cell in enumerate(nb.cells):
-                client.execute_cell(cell, index)
-
-
-def _cell(source: str) -> Any:
-    """Return a notebook of one cell."""
-    import nbformat
-
-    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
-
-
-def _end(futures: list[Future[str]]) -> None:
-    """Have notebooks executed no further: none begins, and the kernels of those under way are killed."""
-    import psutil
-
-    logging.disable(logging.CRITICAL)  # nbclient's lines on each kernel's death
-    for future in futures:
-        future.cancel()
-    while wait(futures, timeout=0.2).not_done:
-        for child in psutil.Process().children():
-            with suppress(psutil.Error):
-                if "ipykernel_launcher" in child.cmdline():
-                    child.kill()
-
-
 def _taken(notebook: Path) -> tuple[set[str], str]:
     """Return the names of a notebook's parameters, and in one line why it cannot be read, "" if it can."""
     import papermill
@@ -253,12 +172,10 @@ def _taken(notebook: Path) -> tuple[set[str], str]:
         )
 
 
-def _execute(notebook: Path, folder: Path, parameters: dict[str, Any], kernels: _Kernels) -> str:
-    """Execute `notebook` into `folder`, there; return one line if it stopped, "" else."""
+def _execute(notebook: Path, folder: Path, parameters: dict[str, Any]) -> str:
+    """Execute `notebook` into `folder`, there; return one line if it stopped, else ""."""
     import nbformat
-    from nbclient.exceptions import CellExecutionError
-    from papermill.iorw import load_notebook_node
-    from papermill.parameterize import parameterize_notebook
+    import papermill
 
     output = folder / notebook.name
     output.unlink(missing_ok=True)
@@ -266,15 +183,19 @@ def _execute(notebook: Path, folder: Path, parameters: dict[str, Any], kernels: 
     if error:
         return error
     given = {name: value for name, value in parameters.items() if name in taken}
-    nb = parameterize_notebook(load_notebook_node(str(notebook)), given, kernel_name="python3", language="python")
+    # A kernel that has nothing more to do is killed, which spares half a second of its own tidying.
+    quiet: dict[str, Any] = {"progress_bar": False, "extra_arguments": ["--log-level=CRITICAL"]}
+    quiet["shutdown_kernel"] = "immediate"
     try:
-        kernels.execute(nb)
-    except CellExecutionError as problem:
+        papermill.execute_notebook(notebook, output, given, kernel_name="python3", cwd=folder, **quiet)
+    except papermill.PapermillExecutionError as problem:
         error = problem.evalue if problem.ename == UserError.__name__ else f"{problem.ename}: {problem.evalue}"
     except Exception as problem:  # a kernel that cannot start or dies costs its own section
         error = f"{type(problem).__name__}: {problem}"
-    strip(nb)
-    replace(output, nbformat.writes(nb).encode())
+    if output.exists():
+        nb = nbformat.read(output, as_version=4)
+        strip(nb)
+        replace(output, nbformat.writes(nb).encode())
     return " ".join(error.split())[:300]
 
 

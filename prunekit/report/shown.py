@@ -39,13 +39,8 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-def plain_style() -> None:
-    """Let figures look as ours do, whatever a user's matplotlibrc or a notebook before says."""
-    matplotlib.rcdefaults()
-    matplotlib.rcParams.update(_STYLE)
-
-
-plain_style()
+matplotlib.rcdefaults()  # figures look as ours do, whatever a user's matplotlibrc says
+matplotlib.rcParams.update(_STYLE)
 
 
 @dataclass(frozen=True)
