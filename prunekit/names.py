@@ -90,14 +90,16 @@ PRUNERS = {  # in the order of the study's tables
     "grasp": "GraSP",
     "random": "Random",
 }
-BY_KIND = {"dataset": tuple(DATASETS), "model": tuple(MODELS), "pruner": tuple(PRUNERS)}  # by field of a trial
+UNPRUNED = "none"  # the pruner that keeps all weights
+BY_KIND = {"dataset": tuple(DATASETS), "model": tuple(MODELS), "pruner": (*PRUNERS, UNPRUNED)}  # by field of a trial
 
 
 def title(kind: str, name: str) -> str:
     """Return how readers see a dataset, model or pruner: of a user's package.module:function, the function."""
     if kind == "dataset" and name in DATASETS:
         return DATASETS[name].title
-    return {"model": MODELS, "pruner": PRUNERS}.get(kind, {}).get(name) or name.rpartition(":")[2]
+    known = {"model": MODELS, "pruner": PRUNERS | {UNPRUNED: "Unpruned"}}.get(kind, {})
+    return known.get(name) or name.rpartition(":")[2]
 
 
 def compression(c: float) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..names import UNPRUNED
 from .cells import half_width, over_seeds
 from .starts import best_constant, classes
 
@@ -20,10 +21,8 @@ def kept(frame: pd.DataFrame) -> pd.DataFrame:
     told = list(zip(frame.dataset, frame.labels, strict=True))
     frame = frame.assign(count=[classes(*one) for one in told], chance=[best_constant(*one) for one in told])
     frame = frame.assign(top1=frame.top1.astype(float))
-    dense = frame[(frame.compression == 0) & (frame.pruner == "random")].rename(columns={"top1": "top1_dense"})
-    rows = frame[frame.compression > 0].merge(
-        dense[["labels", "seed", "top1_dense"]], on=["labels", "seed"], how="left"
-    )
+    dense = frame[frame.pruner == UNPRUNED].rename(columns={"top1": "top1_dense"})[["labels", "seed", "top1_dense"]]
+    rows = frame[frame.pruner != UNPRUNED].merge(dense, on=["labels", "seed"], how="left")
     above = (rows.top1_dense - rows.chance).where(lambda gap: gap > 0)
     return rows.assign(kept=100 * (rows.top1 - rows.chance) / above)
 

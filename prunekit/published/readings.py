@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..analysis import rule
 from ..analysis.cells import CELL
-from ..names import PRUNERS, title
+from ..names import PRUNERS, UNPRUNED, title
 from ..study.params import Section
 from ..study.results import Results
 from .protocol import unlike
@@ -59,7 +59,8 @@ def _runs(results: Results, table: PaperTable) -> pd.DataFrame:
     if table.trained and table.name != "III":
         sections += ["comparison", "sweep", "unpruned"]  # which all tell how runs vary
     frame = pd.concat([results.frame(one) for one in sections]).drop_duplicates("id")
-    frame = frame[frame.pruner.isin(PRUNERS)].reset_index(drop=True)  # a user's own say nothing of the paper's
+    # A user's own pruners say nothing of the paper's.
+    frame = frame[frame.pruner.isin([*PRUNERS, UNPRUNED])].reset_index(drop=True)
     why = unlike(frame, table.trained, timed=table.name == "III")
     twice = frame[why == ""].duplicated([*CELL, "pre_epochs", "seed"])
     why[twice.index[twice]] = "another run of its seed"

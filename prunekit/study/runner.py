@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import torch
 from torch import nn
 
-from .. import masks, metrics, pruners, training
+from .. import masks, metrics, models, pruners, training
+from ..names import UNPRUNED
 from .artifacts import Artifacts, Data, Ties, noise, stream
 from .machine import Cost
 from .passes import measure
@@ -141,6 +143,11 @@ def prune(trial: Trial, artifacts: Artifacts) -> tuple[tuple[masks.Masks, Ties |
 
 def _chosen(trial: Trial, artifacts: Artifacts) -> tuple[tuple[masks.Masks, Ties | None], Cost]:
     """Return what `prune` does, before any control."""
+    if trial.pruner == UNPRUNED:
+        (dense, _), _ = artifacts.network(trial)
+        weights = models.prunable(dense).items()
+        kept, cost = artifacts.measured(lambda: {name: torch.ones_like(w, dtype=torch.bool) for name, w in weights})
+        return (kept, None), cost
     ties = stream(trial.seed, "ties")
     if trial.prune_steps == 1:  # one set of scores serves every compression
         (scores, equal), scored = artifacts.scores(trial)

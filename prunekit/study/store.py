@@ -14,6 +14,7 @@ from pydantic_core import to_json
 
 from ..errors import UserError, exception_summary
 from ..files import replace, sweep
+from ..names import UNPRUNED
 from . import flat
 from .trial import SCHEMA_VERSION, Record
 
@@ -133,7 +134,9 @@ def _unsealed(content: Any) -> Record:
 
 def _checksum(record: Record) -> str:
     """A digest of what differs from its default, so that a new field with a default changes none."""
-    return hashlib.sha256(record.model_dump_json(exclude_defaults=True).encode()).hexdigest()[:32]
+    text = record.model_dump_json(exclude_defaults=True)
+    text = text.replace(f'"pruner":"{UNPRUNED}"', '"pruner":"random"')  # as earlier versions wrote it
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _of_rows(checksums: Iterable[str | None]) -> bytes:

@@ -35,7 +35,7 @@ HISTOGRAM_CENTRES = np.linspace(-1.49, 1.49, 150).round(2)  # of the bins of a r
 SCHEMA_VERSION: Literal[5] = 5
 _ONLY_TRAINED = ("optimizer", "learning_rate", "batch_size", "precision", "train_subset")
 _ONLY_SHOWN_IMAGES = ("scoring_images_per_class", "scoring_batch_size")
-_SEE_NO_IMAGES = {"random", "magnitude", "synflow"}
+_SEE_NO_IMAGES = {"random", "magnitude", "synflow", names.UNPRUNED}
 
 
 class Trial(BaseModel):
@@ -44,6 +44,8 @@ class Trial(BaseModel):
     Its id is a digest of the fields that differ from their defaults, so a new field with a default changes no id.
     Fields that cannot matter take their defaults, so equal work has equal ids: what trains, of a trial that trains
     nothing (which scores on all training images), the schedule of one step, the images of a pruner that sees none.
+    The pruner "none" keeps all weights, whatever the compression, which is then 0. Random pruning at compression 0 is
+    the same trial: earlier versions wrote it so, and its id stays.
     `labels`: the dataset's own ("fine"), those of its coarse classes, or a number of groups of like size that the
     classes are put into at random, drawn from the seed's own stream; the images are the same. `control`: the mask
     "shuffled" within each layer, or all weights drawn anew ("reinitialised") beneath it, as Frankle et al. 2021
@@ -84,6 +86,15 @@ class Trial(BaseModel):
     model_source: _Source = ""
     pruner_source: _Source = ""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _unpruned(cls, fields: Any) -> Any:
+        if not isinstance(fields, dict):
+            return fields
+        if fields.get("pruner") == names.UNPRUNED or (fields.get("pruner"), fields.get("compression")) == ("random", 0):
+            return {**fields, "pruner": names.UNPRUNED, "compression": 0.0}
+        return fields
+
     @model_validator(mode="after")
     def _has_the_sources(self, info: ValidationInfo) -> Self:
         for kind, ours in names.BY_KIND.items():
@@ -114,6 +125,7 @@ class Trial(BaseModel):
     def _one_value_where_none_matters(self) -> Self:
         idle: tuple[str, ...] = () if self.pre_epochs or self.post_epochs else _ONLY_TRAINED
         idle += _ONLY_SHOWN_IMAGES if self.pruner in _SEE_NO_IMAGES else ()
+        idle += ("prune_steps", "schedule", "scope") if self.pruner == names.UNPRUNED else ()
         idle += ("schedule",) if self.prune_steps == 1 else ()
         idle += ("reaugmented",) if self.pruner != "grasp" else ()
         self.__dict__.update({name: type(self).model_fields[name].default for name in idle})
@@ -121,7 +133,10 @@ class Trial(BaseModel):
 
     @property
     def id(self) -> str:
-        text = json.dumps(self.model_dump(exclude_defaults=True), sort_keys=True)
+        fields = self.model_dump(exclude_defaults=True)
+        if self.pruner == names.UNPRUNED:
+            fields["pruner"] = "random"
+        text = json.dumps(fields, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
@@ -145,7 +160,8 @@ class Trial(BaseModel):
     def label(self) -> str:
         more = "" if self.labels == "fine" else f", {self.labels} labels"
         more += "" if self.control == "none" else f", {self.control}"
-        return f"{self.dataset}/{self.model} {self.pruner} c={self.compression:g} seed={self.seed}{more}"
+        pruned = "unpruned" if self.pruner == names.UNPRUNED else f"{self.pruner} c={self.compression:g}"
+        return f"{self.dataset}/{self.model} {pruned} seed={self.seed}{more}"
 
 
 class Epoch(BaseModel):

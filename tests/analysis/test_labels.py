@@ -19,7 +19,7 @@ def by_labels(kept, dense=80.0):
         chance = {"fine": 1.0, "coarse": 10.0}.get(name) or 100 / int(name)
         for seed, share in enumerate(values):
             row = BASE | {"labels": name, "seed": seed}
-            rows.append(row | {"pruner": "random", "compression": 0.0, "top1": dense})
+            rows.append(row | {"pruner": "none", "compression": 0.0, "top1": dense})
             rows.append(row | {"pruner": "snip", "compression": 1.0, "top1": chance + share / 100 * (dense - chance)})
     return pd.DataFrame(rows)
 

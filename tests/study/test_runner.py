@@ -120,6 +120,23 @@ def test_a_failing_stage_leaves_shared_sound(monkeypatch):
     assert run(trial(), shared) == expected
 
 
+def test_the_pruner_none_keeps_all_weights_and_is_what_random_at_compression_0_was():
+    """Compression, steps, scope and images cannot matter; the id is that of records written before it had a name."""
+    words = {"dataset": "digits", "model": "fc", "post_epochs": 1, "width": 0.1}
+    unpruned = Trial(pruner="none", compression=1.0, prune_steps=3, scope="local", scoring_batch_size=9, **words)
+    assert unpruned == Trial(pruner="random", compression=0.0, **words) == Trial(pruner="none", **words)
+    assert (unpruned.pruner, unpruned.compression, unpruned.density, unpruned.id) == (
+        "none",
+        0.0,
+        1.0,
+        "65fc4be79b58119e",
+    )
+    assert Trial.model_validate_json(unpruned.model_dump_json().replace('"none","comp', '"random","comp')) == unpruned
+    record = runner.run_trial(unpruned)
+    assert record.parameters_kept == record.parameters and not record.collapsed and record.tied_scores is None
+    assert facts(record.model_dump())["curve"] == run(Trial(pruner="snip", compression=0.0, **words))["curve"]
+
+
 def test_methods_share_weights_and_batches():
     """At compression 0 nothing is pruned, so all pruners, in any number of steps, train alike."""
     same = [run(trial(pruner=name, compression=0.0))["curve"] for name in pruners.NAMES]
