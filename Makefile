@@ -18,7 +18,7 @@ publish: $(UV)  ## the same into reports/PROFILE, which git keeps
 	$(UV) run --locked prunekit report $(PROFILE) --out reports/$(PROFILE)
 
 test: $(UV)  ## the whole test suite, in as many processes as there are cores, four at most
-	$(UV) run --locked pytest $(PARALLEL)
+	$(UV) run --locked pytest $(PARALLEL) --durations=30
 
 check: lint  ## style, types, and the short tests of what has changed: a minute at most
 	$(UV) run --locked pytest $(PARALLEL) -m "not long" $$($(PYTHON) scripts/touched_tests.py)

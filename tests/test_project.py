@@ -1,6 +1,7 @@
 """What the repository promises about itself."""
 
 import ast
+import importlib
 import re
 import tomllib
 from pathlib import Path
@@ -147,3 +148,11 @@ def test_no_link_of_the_readme_or_the_docs_leads_nowhere():
         text = re.sub(r"```.*?```", "", file.read_text(), flags=re.S)
         for target in re.findall(r"\]\((?!https?:)([^)#]*)(?:#[^)]*)?\)", text):
             assert (file.parent / target).exists(), (file.name, target)
+
+
+def test_every_module_has_tests_that_make_check_finds(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    touched_tests = importlib.import_module("touched_tests")
+    for module in sorted((ROOT / "prunekit").rglob("*.py")):
+        found = touched_tests.tests_of(module.relative_to(ROOT))
+        assert found and all((ROOT / file).exists() for file in found), module

@@ -12,8 +12,7 @@ from .sources import Arrays, Part
 
 
 def read(name: str) -> Arrays:
-    """Return what the user's function of that name returns; raises UserError, a line with its name, if that is "
-    "wrong."""
+    """Return what the user's function of that name returns; raises UserError with its name if that is wrong."""
     function = plugins.find("dataset", name)
     try:
         returned = function()
