@@ -93,9 +93,9 @@ class Batches:
 
 
 def parts(count: int, batch_size: int) -> list[slice]:
-    """Return where the batches of `count` images lie: a last one alone, which batch norm cannot train on, joins others.
+    """Return the slices of consecutive batches of `count` images.
 
-    Where one is all that a batch holds, it stays so.
+    A final batch of one image, which batch norm cannot train on, is merged into the one before, unless batch_size is 1.
     """
     starts = [*range(0, count, batch_size), count]
     if batch_size > 1 < len(starts) - 1 and count % batch_size == 1:

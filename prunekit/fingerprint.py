@@ -1,4 +1,4 @@
-"""What a user's function is made of: its source, and what it reaches, as text that an edit of any of it changes.
+"""Digest of a user's function: it changes whenever the function's source, or anything it uses, is edited.
 
 Their own modules are followed, by source and by value. Of Python, torch and prunekit it is the name that counts: which
 versions ran is in every record and in no id; of other packages it is name and version.

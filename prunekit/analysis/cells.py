@@ -29,8 +29,8 @@ def over_seeds(name: str, values: pd.Series) -> dict[str, float]:
 def accuracies(frame: pd.DataFrame) -> pd.DataFrame:
     """Return one row per trial and accuracy, top-1 and top-5: its columns, accuracy, value (%), at_chance and counts.
 
-    at_chance: it was trained and stayed there; counts: whether it belongs to its cell's mean, as those that learned
-    do, and where none did, all. A dataset's rows lie together.
+    at_chance: it was trained and stayed there; counts: whether the run enters its cell's mean. Runs that did not learn
+    are left out, unless no run of the cell learned. Rows of a dataset are adjacent.
     """
     counts = frame.learned | ~frame.groupby(CELL).learned.transform("any")
     at_chance = ~frame.learned & frame.top1.notna()
@@ -44,7 +44,7 @@ def accuracies(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def summary(frame: pd.DataFrame, value: str, by: list[str] | None = None) -> pd.DataFrame:
-    """Return a row a cell: `by` (CELL if None), mean, interval, spread, seeds, learned, failed, collapsed, tied, each.
+    """Return one row per cell: `by` (or CELL), mean, interval, spread, seeds, learned, failed, collapsed, tied, each.
 
     Cells keep the frame's order. interval: half-width, 95 %, t; spread: standard deviation; both NaN for one trial.
     `seeds` counts the trials that the mean rests on, whose values `each` lists: those of which `counts`, a column of

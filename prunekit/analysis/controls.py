@@ -18,7 +18,7 @@ CONTROLS = ("shuffled", "reinitialised")
 
 
 def controls(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a row a pruner and compression of "controls": top1, its controls', the gaps to them, and what it chooses.
+    """Return one row per pruner and compression: top1, its controls', the gaps to them, and what it chooses.
 
     After Frankle et al. 2021, arXiv:2009.08576: shuffled within layers, reinitialised; erk: random, its densities by
     Erdős-Rényi-Kernel. chooses: weights, where its top-1 exceeds that of its shuffled mask beyond the interval; layer
@@ -54,7 +54,7 @@ def _chooses(row: dict[str, Any]) -> str:
 
 
 def steps(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a row a pruner, compression, number of steps and schedule of "steps": collapsed of seeds, live, flops.
+    """Return one row per pruner, compression, steps and schedule: collapsed of seeds, live, flops.
 
     live: weights on a path from input to output, of those kept; flops: kept of all; in percent; seconds of scoring.
     """

@@ -28,7 +28,7 @@ def kept(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def doubling(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return by how many points what is `kept` changes as labels double, a row a pruner and compression.
+    """Return by how many points what is `kept` changes as labels double, one row per pruner and compression.
 
     The slope of a line through all numbers of labels but the coarse, three or more, a seed a line, of networks that did
     not collapse, whose loss is no cost of labels. best: the number at which most is kept; peak: whether it lies between

@@ -1,4 +1,4 @@
-"""Curves over compressions or labels: a panel a dataset, a line a pruner."""
+"""Curves over compressions or labels: one panel per dataset, one line per pruner."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def curves(
     others: pd.DataFrame | None = None,
     palette: dict[str, str] | None = None,
 ) -> Any:
-    """Return a seaborn grid, a panel a `col`: `trials` as points, a line a pruner through their means, x logarithmic.
+    """Return a grid, a panel per `col`: trials as points, one line per pruner through their means, x logarithmic.
 
     Where trials have these columns: at_chance, which are crosses; counts, of which the means are; published, a hollow
     mark a cell. The mean of `unpruned` trials is a grey line, `others` are small grey marks, by the same columns.

@@ -91,11 +91,11 @@ class Run:
         return self.results(section).frame(section)
 
     def layers(self, section: Section) -> pd.DataFrame:
-        """Return a row a trial of a section and layer of it; see Results.layers."""
+        """Return one row per trial of a section and layer; see Results.layers."""
         return self.results(section).layers(section)
 
     def weights(self, section: Section) -> pd.DataFrame:
-        """Return a row a trial of a section, layer and bin of kept weights; see Results.weights."""
+        """Return one row per trial of a section, layer and bin of kept weights; see Results.weights."""
         return self.results(section).weights(section)
 
     def images(self, dataset: str) -> Arrays | None:

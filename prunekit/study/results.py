@@ -128,7 +128,7 @@ class Results:
         return pd.DataFrame(rows, columns=[*_CELL, *_OUTCOME, "id", *_PARTS, *rest]).astype({"learned": bool})
 
     def layers(self, section: Section) -> pd.DataFrame:
-        """Return a row a trial of a section that came to an end and layer of it: a frame's columns and the layer's.
+        """Return one row per layer of each trial of a section that came to an end: the columns of both.
 
         layer; layer_total, layer_kept, layer_effective: weights; layer_channels, layer_dead_channels;
         layer_zero_scores; layer_flops, layer_flops_kept: of an image.
@@ -147,7 +147,7 @@ class Results:
         return frame.merge(pd.DataFrame(rows, columns=columns), on="id")
 
     def weights(self, section: Section) -> pd.DataFrame:
-        """Return a row a trial, layer and bin of weights kept at the trial's end: the cell, layer, weight, count.
+        """Return one row per trial, layer and bin of weights kept at the trial's end: the cell, layer, weight, count.
 
         weight is the bin's centre.
         """

@@ -93,7 +93,7 @@ def no_room(error: str) -> bool:
 
 @contextmanager
 def signals_blocked() -> Iterator[None]:
-    """Processes that are started meanwhile hear no Ctrl-C, hangup or request to end: the run alone answers these."""
+    """Block SIGINT, SIGTERM and SIGHUP while child processes start, so that only the main process handles them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
