@@ -18,7 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from . import masks, models, paths, plugins
 from .batches import parts
 from .errors import UserError, exception_summary, safe_repr
-from .names import PRUNERS
+from .names import PRUNERS, UNPRUNED
 
 Scores = dict[str, Tensor]
 Batches = list[tuple[Tensor, Tensor]]
@@ -137,6 +137,8 @@ def score(
     takes a density is given none, and if one that was registered, or is named as package.module:function, fails or
     returns anything but a finite score for each weight.
     """
+    if name == UNPRUNED:
+        raise ValueError(f"the pruner {name} keeps all weights and scores none; leave the network as it is")
     try:
         pruner = _PRUNERS[name] if name in _PRUNERS else plugins.find("pruner", name)
     except UserError as error:

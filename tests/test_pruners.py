@@ -323,6 +323,7 @@ def test_many_steps_save_synflow_from_collapse():
     ("name", "options", "message"),
     [
         ("taylor", {}, "unknown pruner 'taylor'; choose from synflow, magnitude, snip, grasp, random"),
+        ("none", {}, "the pruner none keeps all weights"),
         ("snip", {"steps": 0}, "at least one step, not 0"),
         ("snip", {"schedule": "cosine"}, "unknown schedule 'cosine'; choose from exponential, linear"),
         ("snip", {"scope": "layer"}, "unknown scope 'layer'"),
