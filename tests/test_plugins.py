@@ -1,6 +1,7 @@
 """What users bring: known by its source, found by name or path, and whole in another process."""
 
 import importlib
+import inspect
 import itertools
 import linecache
 import random
@@ -138,6 +139,7 @@ REACHED = [  # what f uses, and an edit of it, at §
         "2",
         "3",
     ),
+    ("import torch\n@torch.no_grad()\ndef P(): return §\nQ = 0", "1", "2"),
     ("from helper import P", "1", "2"),
     ("import helper as h\ndef P(): return h.P()", "1", "2"),
     ("def P():\n    from helper import P\n    return P()", "1", "2"),
@@ -162,6 +164,23 @@ def test_digest_tells_what_a_function_reaches(tmp_path, monkeypatch, text, one, 
         linecache.clearcache()
         digests.append(plugins.digest("pruner", f"{name}:f"))
     assert digests[0] != digests[1] and digests[0] == digests[2]
+
+
+def test_digest_heeds_nothing_that_another_version_of_python_or_torch_would_add(tmp_path, monkeypatch):
+    """Python 3.13 keeps a table in an Enum that 3.11 does not; the text of torch's own wrapper is torch's."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    name, body = f"reaches{next(_count)}", "def f(*_):\n    return Kind.A\n"
+    kind = "import enum\nimport torch\nclass Kind(enum.Enum):\n    A = 1\n@torch.no_grad()\n"
+    Path(f"{name}.py").write_text(kind + body)
+    before = plugins.digest("pruner", f"{name}:f")
+    type.__setattr__(sys.modules[name].Kind, "_some_later_table_", {})
+    wrapper = inspect.getsourcefile(sys.modules[name].f.__code__)
+    size, time, lines, file = linecache.getlines(wrapper) and linecache.cache[wrapper]
+    monkeypatch.setitem(
+        linecache.cache, wrapper, (size, time, [line.replace("ctx", "context") for line in lines], file)
+    )
+    assert plugins.digest("pruner", f"{name}:f") == before
 
 
 @pytest.mark.parametrize(
