@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
@@ -72,20 +72,20 @@ _SATURATING = _LIKE_SOFTMAX | _words(
 )
 
 
-@contextmanager
-def replaced(net: nn.Module, values: dict[str, Tensor]) -> Iterator[None]:
-    """Let parameters and buffers of `net` be `values`, by name, for a while; whatever shares one shares its value."""
-    named = [*net.named_parameters(), *net.named_buffers()]
-    new = {id(tensor): values[name] for name, tensor in named if name in values}
-    stores = [store for module in net.modules() for store in (module._parameters, module._buffers)]
-    places = [(store, key, old) for store in stores for key, old in store.items() if id(old) in new]
-    try:
-        for store, key, old in places:
-            store[key] = new[id(old)]  # type: ignore[assignment]
-        yield
-    finally:
-        for store, key, old in places:
-            store[key] = old  # type: ignore[assignment]
+def with_values(net: nn.Module, values: dict[str, Tensor], images: Tensor) -> Tensor:
+    """Return what `net` gives with `values` for parameters and buffers, by name; whatever shares one shares its value.
+
+    functional_call's own tie_weights does not give back what it took of a module that stands under two names.
+    """
+    of = {id(old): values[name] for name, old in [*net.named_parameters(), *net.named_buffers()] if name in values}
+    places = {
+        f"{place}.{name}".lstrip("."): of[id(old)]
+        for place, module in net.named_modules()
+        for name, old in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
+        if id(old) in of
+    }
+    output: Tensor = functional_call(net, places, images, tie_weights=False)
+    return output
 
 
 def flow(net: nn.Module, kept: dict[str, Tensor], weights: dict[str, Tensor], image: Tensor) -> Tensor:
@@ -98,17 +98,17 @@ def flow(net: nn.Module, kept: dict[str, Tensor], weights: dict[str, Tensor], im
     rest = {name: torch.zeros_like(p, dtype=torch.float64) for name, p in net.named_parameters() if name not in weights}
     values = kept | whole | rest
     mode = _Paths(values)
-    with replaced(net, values), mode:
-        output = net(image.clone())
+    with mode:
+        output = with_values(net, values, image.clone())
     if mode.products:  # a factor stops a signal where it is 0 itself: biases and the like keep it from that
         ones = {name: torch.ones_like(value) for name, value in rest.items()}
         detached = {name: value.detach() for name, value in (kept | whole | ones).items()}
         levels = _Levels(detached)
-        with replaced(net, detached), levels:
-            net(image.clone())
+        with levels:
+            with_values(net, detached, image.clone())
         mode = _Paths(values, levels.found)
-        with replaced(net, values), mode:
-            output = net(image.clone())
+        with mode:
+            output = with_values(net, values, image.clone())
     return output.sum()
 
 

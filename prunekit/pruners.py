@@ -6,14 +6,13 @@ elsewhere. Scores are computed in the network's own precision, with the network 
 
 import copy
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from . import masks, models, paths, plugins
 from .batches import parts
@@ -24,6 +23,7 @@ Scores = dict[str, Tensor]
 Batches = list[tuple[Tensor, Tensor]]
 SCHEDULES = ("exponential", "linear")
 _PLAIN_ATTENTION = partial(sdpa_kernel, SDPBackend.MATH)  # the fused ones have no second derivative, for GraSP
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 _MOST_FLOW = 1e30  # in float32, whose largest is 3e38: slopes are larger by 1/|w|
 
 
@@ -63,7 +63,7 @@ def grasp(net: nn.Module, batches: Batches, generator: Generator | None, again: 
         others = again
     else:
         gradients = _gradients(net, weights, last, temperature=200.0, create_graph=True)  # for slopes and product both
-        torch._foreach_add_(slopes, [g.detach() for g in gradients])
+        _add(slopes, [g.detach() for g in gradients])
         _add_product(products, gradients, slopes, weights)
     for batch in others:
         gradients = _gradients(net, weights, batch, temperature=200.0, create_graph=True)
@@ -79,7 +79,7 @@ def synflow(net: nn.Module, batches: Batches, generator: Generator | None) -> Sc
     Of batch norm the scale and the shift count like weights and biases; the mean that it subtracts counts as 0, or R
     would not grow with every weight. Where R nears the largest float32, scores are in float64.
     """
-    means = {id(module.running_mean) for module in net.modules() if isinstance(module, _BatchNorm)}
+    means = {id(module.running_mean) for module in net.modules() if isinstance(module, _BATCH_NORMS)}
     positive = {name: parameter.detach().abs() for name, parameter in net.named_parameters()}
     positive |= {name: torch.zeros_like(buffer) for name, buffer in net.named_buffers() if id(buffer) in means}
     ones = torch.ones_like(batches[0][0][:1])
@@ -265,15 +265,20 @@ def _densities(final: float, steps: int, schedule: str) -> Iterator[float]:
 def _summed_gradients(net: nn.Module, weights: dict[str, Tensor], batches: Batches, temperature: float) -> list[Tensor]:
     total = [torch.zeros_like(w) for w in weights.values()]
     for batch in batches:
-        torch._foreach_add_(total, _gradients(net, weights, batch, temperature))
+        _add(total, _gradients(net, weights, batch, temperature))
     return total
+
+
+def _add(totals: list[Tensor], more: Sequence[Tensor]) -> None:
+    for total, one in zip(totals, more, strict=True):
+        total.add_(one)
 
 
 def _flow(net: nn.Module, positive: dict[str, Tensor], ones: Tensor) -> tuple[dict[str, Tensor], Tensor]:
     """Return the weights in `positive` that can be pruned, and the summed output of `net` with it for `ones`."""
     weights = {name: positive[name].requires_grad_() for name in models.prunable(net)}
-    with paths.replaced(net, positive), paths.Unbounded():
-        return weights, net(ones).sum()
+    with paths.Unbounded():
+        return weights, paths.with_values(net, positive, ones).sum()
 
 
 def _gradients(
@@ -301,7 +306,7 @@ def _add_product(
     inner = sum((g * s).sum() for g, s in zip(gradients, slopes, strict=True))
     assert isinstance(inner, Tensor)
     try:
-        torch._foreach_add_(products, torch.autograd.grad(inner, list(weights.values())))
+        _add(products, torch.autograd.grad(inner, list(weights.values())))
     except RuntimeError as error:
         if "not implemented" not in str(error):
             raise

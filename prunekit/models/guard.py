@@ -1,7 +1,7 @@
 """Which networks can be pruned: those in which a zero in a weight is a zero in what the network computes."""
 
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
+from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils.parametrize import is_parametrized
 
 PRUNABLE = (nn.Conv2d, nn.Linear)
@@ -25,11 +25,11 @@ def unknown(net: nn.Module) -> str:
         return f"is wrapped in {type(net).__name__}; give its .module"
     for name, module in net.named_modules():
         kind, place = type(module).__name__, name or "itself"
-        own = [parameter for parameter in module._parameters.values() if parameter is not None]
-        if any(map(is_lazy, own)):
+        own = dict(module.named_parameters(recurse=False))
+        if any(isinstance(parameter, UninitializedParameter) for parameter in own.values()):
             return f"has a {kind} ({place}) without a shape yet; give it some images first"
         if isinstance(module, PRUNABLE):
-            if module._parameters.get("weight") is None or is_parametrized(module):
+            if "weight" not in own or is_parametrized(module):
                 how = "as torch.nn.utils' prune, weight_norm and spectral_norm do, or a parametrization"
                 return f"has a {kind} ({place}) whose weight is made anew in each pass, {how}; remove that first"
             if type(module).forward not in _FORWARDS or "forward" in vars(module) or _convolves_otherwise(module):

@@ -78,7 +78,8 @@ class Results:
 
     def reread(self) -> None:
         """Read the records anew when they are next asked for."""
-        self.__dict__.pop("records", None)
+        with suppress(AttributeError):  # not read yet
+            del self.records
 
     def once(self, what: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
         """Return a copy of the frame of that name that `make` makes of these records: once, as long as they stand."""
