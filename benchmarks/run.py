@@ -26,7 +26,7 @@ import torch
 from torch import Generator, nn
 from torch.utils.benchmark import Timer
 
-from prunekit import compaction, datasets, masks, metrics, models, pruners, sparse, training
+from prunekit import compaction, datasets, masks, metrics, models, pruners, training
 from prunekit.batches import Batches
 from prunekit.datasets import sources
 from prunekit.names import DATASETS
@@ -167,13 +167,9 @@ def zeros(bench: Bench) -> Iterator[Sample]:
     kept = pruners.prune("snip", net, *next(pixels.in_order(100)), 0.01)
     masks.apply(net, kept)
     small = compaction.compact(net, kept, SHAPE)
-    forms = {
-        "masked": net,
-        "without dead channels (compacted)": small.net,
-        "skipping each zero": sparse.sparse(net, kept),
-    }
+    forms = {"masked": net, "without dead channels (compacted)": small.net}
     if shutil.which("g++"):  # which torch.compile needs
-        forms |= {f"{name}, by torch.compile": torch.compile(forms[name]) for name in list(forms)[:2]}
+        forms |= {f"{name}, by torch.compile": torch.compile(forms[name]) for name in list(forms)}
     images, _ = next(pixels.in_order(10))
     for _ in bench.times(5):
         for name, form in forms.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import re
 from typing import TYPE_CHECKING
@@ -17,6 +18,18 @@ _ADVICE = {
     errno.ENOTDIR: "name a folder",
     errno.EEXIST: "name a folder",
 }
+
+
+_RENAMED = [  # sections, fields and keys of a profile, as they were called before
+    ("described", "as_described"),
+    ("described_flops", "as_described_flops"),
+    ("reaugmented", "grasp_reaugmented"),
+    ("initialisations", "init_seeds"),
+    ("passes", "speedups"),
+    ("passes", "measure_speedup"),
+    ("arithmetic", "precision_check"),
+    ("alone", "one_at_a_time"),
+]
 
 
 class UserError(Exception):
@@ -49,9 +62,9 @@ def advice(problem: OSError) -> str:
 
 
 def suggestion(word: str, known: list[str]) -> str:
-    """Return what to write for a misspelt `word`: its nearest neighbour in `known`, or all of them."""
-    import difflib
-
+    """Return what to write for a misspelt `word`: its new name, its nearest neighbour in `known`, or all of them."""
+    if now := [new for old, new in _RENAMED if old == word and new in known]:
+        return f"it is called {now[0]} now"
     near = difflib.get_close_matches(word, known, n=1)
     return f"did you mean {near[0]}?" if near else f"choose from {', '.join(known)}"
 

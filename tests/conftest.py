@@ -41,8 +41,8 @@ TINY = {
         "flops": [{}],
         "layers": [{"compression": 0.5}],
         "histograms": [{"compression": 0.5}],
-        "described": [{"compression": 1.0, "pruner": "synflow", "prune_steps": 3}],
-        "described_flops": [{"compression": 1.0, "pruner": "synflow", "prune_steps": 3}],
+        "as_described": [{"compression": 1.0, "pruner": "synflow", "prune_steps": 3}],
+        "as_described_flops": [{"compression": 1.0, "pruner": "synflow", "prune_steps": 3}],
     },
 }
 
@@ -51,8 +51,13 @@ def tiny_params(seeds=(0,), alone=(), comparison=None, sections=None, **defaults
     """Return the parameters TINY with some of them changed; without SynFlow there is nothing to prune in steps."""
     changed = TINY["sections"] | ({} if comparison is None else {"comparison": comparison}) | (sections or {})
     if "synflow" not in defaults.get("pruner", ["synflow"]):
-        changed = {name: grids for name, grids in changed.items() if not name.startswith("described")}
-    whole = {"seeds": list(seeds), "alone": list(alone), "defaults": TINY["defaults"] | defaults, "sections": changed}
+        changed = {name: grids for name, grids in changed.items() if not name.startswith("as_described")}
+    whole = {
+        "seeds": list(seeds),
+        "one_at_a_time": list(alone),
+        "defaults": TINY["defaults"] | defaults,
+        "sections": changed,
+    }
     return TINY | whole
 
 

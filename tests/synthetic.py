@@ -12,13 +12,13 @@ from prunekit.study.params import load_params
 from prunekit.study.results import Results
 from prunekit.study.trial import Layer, Record, failed
 
-_PLACES = {"seeds": "seeds", "comparison": "sections.comparison", "described": "sections.described.compression"}
+_PLACES = {"seeds": "seeds", "comparison": "sections.comparison", "described": "sections.as_described.compression"}
 _PAPERS = {}  # whose trials take a tenth of a second to make
 
 
 def paper(*assignments, **defaults):
     """The trials of the profile `paper`, without what goes beyond the study; `assignments` as of --set."""
-    beyond = [f"sections.{name}=[]" for name in ("initialisations", "labels", "controls", "steps", "passes")]
+    beyond = [f"sections.{name}=[]" for name in ("init_seeds", "labels", "controls", "steps", "speedups")]
     words = (
         *beyond,
         *assignments,

@@ -200,7 +200,7 @@ def test_a_section_is_run_alone(called, tiny_profile, tmp_path):
     assert result.returncode == 0 and "prunekit: 6 trials, 0 done, 6 to run" in result.stderr
     assert result.stderr.splitlines()[-1] == f"prunekit: 6 trials in {tmp_path / 'runs'}"
     assert "6 done, 1 missing" in called("status", tiny_profile).stdout
-    for wrong, advice in (("swep", "did you mean sweep?"), ("arithmetic", "choose from comparison, sweep,")):
+    for wrong, advice in (("swep", "did you mean sweep?"), ("precision_check", "choose from comparison, sweep,")):
         refused = called("run", tiny_profile, "--only", wrong)
         assert refused.returncode == 2 and refused.stderr.startswith(f"prunekit: --only {wrong}: no such section; ")
         assert advice in refused.stderr
@@ -230,8 +230,11 @@ def test_records_of_two_machines_are_merged(called, tiny_profile, tmp_path):
 
 def test_failed_trials_are_named_and_status_1(called, tiny_profile, tmp_path):
     offline = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
-    places = ("defaults.dataset=mnist", "defaults.compression=1", "defaults.pruner=random", "sections.described=[]")
-    words = [tiny_profile, *(word for place in (*places, "sections.described_flops=[]") for word in ("--set", place))]
+    places = ("defaults.dataset=mnist", "defaults.compression=1", "defaults.pruner=random", "sections.as_described=[]")
+    words = [
+        tiny_profile,
+        *(word for place in (*places, "sections.as_described_flops=[]") for word in ("--set", place)),
+    ]
     result = called("run", *words, "--data-dir", tmp_path, "--workers", 1, env=offline)
     assert result.returncode == 1 and "Traceback" not in result.stderr, result.stderr
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("prunekit: failed: ")]

@@ -8,8 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from prunekit import batches, compaction, datasets, masks, metrics, models, pruners, sparse, training
-from prunekit.study import passes
+from prunekit import batches, compaction, datasets, masks, metrics, models, pruners, training
 
 IMAGE = (3, 32, 32)
 
@@ -73,21 +72,6 @@ def test_every_network_computes_the_same_without_its_dead_channels(name, pruner,
         theirs = slopes[0][layer][rows][:, columns] * mask
         torch.testing.assert_close(slopes[1][layer] * mask, theirs, rtol=1e-8, atol=1e-12)
     assert all(torch.equal(value, net.state_dict()[key]) for key, value in before.items())
-
-
-@pytest.mark.parametrize("name", ["fc", "conv", "vgg11", "vgg11_bn", "resnet20"])
-def test_sparse_layers_compute_what_masked_ones_do(name):
-    net = lived_in(name)
-    kept = pruned_by("snip", net, 0.1)
-    images = torch.randn(4, *IMAGE, generator=seeded(5), dtype=torch.float64)
-    torch.testing.assert_close(sparse.sparse(net, kept)(images), masked(net, kept)(images), rtol=1e-10, atol=1e-10)
-
-
-@pytest.mark.parametrize("stride", [1, 2])
-def test_sparse_convolutions_of_any_window(stride):
-    net = nn.Sequential(nn.Conv2d(3, 4, (3, 2), stride, (1, 2), (2, 1)), nn.ReLU(), nn.Conv2d(4, 2, 1, bias=False))
-    images = torch.randn(2, 3, 9, 8, generator=seeded())
-    torch.testing.assert_close(sparse.sparse(net, everything(net))(images), net(images))
 
 
 def test_a_constant_channel_becomes_a_map_with_its_borders():
@@ -193,12 +177,6 @@ def test_what_compaction_does_not_know_is_refused_in_a_line(net, problem):
     with pytest.raises(ValueError, match=re.escape(problem)) as raised:
         compaction.compact(net, everything(net), (3, 8, 8))
     assert "\n" not in str(raised.value)
-
-
-def test_a_form_that_does_not_know_a_layer_is_left_out():
-    net = Odd(lambda net, x: x * 2)
-    flops, seconds = passes.measure(net, everything(net), torch.randn(2, 3, 8, 8, generator=seeded()))
-    assert flops is None and seconds.keys() == {"masked", "csr"}
 
 
 @pytest.mark.parametrize("tail", [lambda net, x: x, lambda net, x: torch.add(x, F.max_pool2d(x, 3, 1, 1))])

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations, prune, weight_norm
 
-from prunekit import compaction, masks, metrics, models, pruners, sparse
+from prunekit import compaction, masks, metrics, models, pruners
 
 SHAPE = (3, 8, 8)
 X, Y = torch.randn(8, *SHAPE), torch.arange(8) % 4
@@ -73,7 +73,7 @@ def test_every_function_refuses_it_in_the_same_words(name):
     calls += [lambda: pruners.prune("snip", net, X, Y, 0.5), lambda: models.prunable(net)]
     calls += [lambda: masks.apply(net, kept), lambda: masks.health(net, kept, SHAPE)]
     calls += [lambda: metrics.flops(net, {}, SHAPE)]
-    calls += [lambda: compaction.compact(net, kept, SHAPE), lambda: sparse.sparse(net, kept)]
+    calls += [lambda: compaction.compact(net, kept, SHAPE)]
     said = set()
     for call in calls:
         with pytest.raises(ValueError, match="the network") as error:

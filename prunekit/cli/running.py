@@ -22,7 +22,7 @@ def opened(profile: str, runs_dir: Path | None, assignments: list[str] | None) -
 
 def ids(results: Results, only: list[str] | None) -> Collection[str]:
     """Return the ids of the trials of the sections named, of all if none is; raises UserError for an unknown one."""
-    known = [str(section) for section in results.sections if section != "arithmetic"]
+    known = [str(section) for section in results.sections if section != "precision_check"]
     for name in only or ():
         if name not in known:
             raise UserError(f"--only {shown(name)}: no such section; {suggestion(name[:80], known)}")

@@ -139,7 +139,7 @@ def _judged(part: PaperTable, results: Results) -> Iterator[Judged]:
     rates = at_chance(at_once if part.trained else at_once[:0])
     told_by = [*CELL, "seed", "pre_epochs", "unlike", "learned", "at_init", "pool", *part.readings]
     by_cell = dict(list(frame[told_by].groupby(CELL, sort=False)))  # all columns would take thrice the time
-    inits = results.frame("initialisations")
+    inits = results.frame("init_seeds")
     table = cast(Mapping[tuple[Any, ...], float], printed(part.name).dropna().to_dict())
     found: dict[tuple[Any, ...], list[Judged]] = {}
     for key, number in table.items():

@@ -22,8 +22,8 @@ def one_shot(results: Results) -> pd.DataFrame:
     published: the paper's FLOPs in percent of the unpruned network's; apart: the two differ by more than their
     intervals; nearer: print is nearer to one step.
     """
-    once, many = (results.frame(section).query("status == 'ok'") for section in ("flops", "described_flops"))
-    trained = pd.concat([results.frame(section) for section in ("sweep", "described")]).drop_duplicates("id")
+    once, many = (results.frame(section).query("status == 'ok'") for section in ("flops", "as_described_flops"))
+    trained = pd.concat([results.frame(section) for section in ("sweep", "as_described")]).drop_duplicates("id")
     rows = []
     for cell, group in _cells(many[many.pruner == "synflow"]):
         unpruned = UNPRUNED_MILLIONS.get(cell["dataset"], math.nan)
@@ -93,7 +93,7 @@ def reaugmented(results: Results) -> pd.DataFrame:
 
     moved: anew less same, paired on seeds; others: the mean elsewhere.
     """
-    once, anew = (results.frame(section).query("status == 'ok'") for section in ("flops", "reaugmented"))
+    once, anew = (results.frame(section).query("status == 'ok'") for section in ("flops", "grasp_reaugmented"))
     theirs = elsewhere("flops_millions")
     rows = []
     for cell, group in _cells(anew):

@@ -55,7 +55,7 @@ def runs(results: Results, table: PaperTable) -> pd.DataFrame:
 
 
 def _runs(results: Results, table: PaperTable) -> pd.DataFrame:
-    sections: list[Section] = [table.section, "described"] if table.name != "III" else [table.section]
+    sections: list[Section] = [table.section, "as_described"] if table.name != "III" else [table.section]
     if table.trained and table.name != "III":
         sections += ["comparison", "sweep", "unpruned"]  # which all tell how runs vary
     frame = pd.concat([results.frame(one) for one in sections]).drop_duplicates("id")

@@ -12,9 +12,9 @@ from pydantic import BaseModel
 
 from .trial import Record, Trial
 
-MAPS = ("seconds", "peak_memory", "where", "passes")  # of any keys: a column of JSON each
+MAPS = ("seconds", "peak_memory", "where", "latency_by_form")  # of any keys: a column of JSON each
 _LATER = ("tied_scores",)  # columns that files of before do not have
-_ALSO_OF_TRIALS = {name: f"{name}_by_form" for name in Record.model_fields if name in Trial.model_fields}
+_WAS = {"measure_speedup": "passes", "latency_by_form": "passes_by_form"}  # columns in files of before
 _TYPES = {str: "string", int: "int64", float: "double", bool: "bool"}
 
 
@@ -27,7 +27,7 @@ def schema() -> Any:
     columns: list[tuple[str, Any]] = []
     for name, field in Record.model_fields.items():
         kind = pyarrow.string() if name in MAPS or name == "finished" else None
-        columns += trial if name == "trial" else [(_column(name), kind or _type(field.annotation))]
+        columns += trial if name == "trial" else [(name, kind or _type(field.annotation))]
     return pyarrow.schema([*columns, ("checksum", pyarrow.string())])
 
 
@@ -35,21 +35,17 @@ def row(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return a record's JSON object as a row."""
     trial: dict[str, Any] = content["trial"]
     rest = {name: value for name, value in content.items() if name != "trial"}
-    return trial | {_column(name): json.dumps(value) if name in MAPS else value for name, value in rest.items()}
+    return trial | {name: json.dumps(value) if name in MAPS else value for name, value in rest.items()}
 
 
 def content(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return the JSON object of a record whose row this is; raises ValueError for one of other columns."""
+    row = {**row, **{new: row[old] for new, old in _WAS.items() if old in row}}
     if lacking := [name for name in schema().names if name not in row and name not in (*_LATER, "checksum")]:
         raise ValueError(f"it has no column {lacking[0]}")
-    values: dict[str, Any] = {name: row.get(_column(name)) for name in Record.model_fields if name != "trial"}
+    values: dict[str, Any] = {name: row.get(name) for name in Record.model_fields if name != "trial"}
     values |= {name: json.loads(values[name]) for name in MAPS}
     return values | {"trial": {name: row[name] for name in Trial.model_fields}, "checksum": row.get("checksum")}
-
-
-def _column(name: str) -> str:
-    """The column of a record's field: its name, another where a trial has one of that name."""
-    return _ALSO_OF_TRIALS.get(name, name)
 
 
 def _type(annotation: Any) -> Any:

@@ -27,15 +27,15 @@ Section = Literal[
     "flops",
     "layers",
     "histograms",
-    "described",
-    "described_flops",
-    "reaugmented",
-    "initialisations",
+    "as_described",
+    "as_described_flops",
+    "grasp_reaugmented",
+    "init_seeds",
     "labels",
     "controls",
     "steps",
-    "passes",
-    "arithmetic",
+    "speedups",
+    "precision_check",
 ]
 SECTIONS: tuple[Section, ...] = get_args(Section)
 Grid = dict[str, Any]
@@ -43,21 +43,21 @@ _SOURCES = {f"{kind}_source" for kind in names.BY_KIND}
 _FIELDS = [field for field in Trial.model_fields if field not in _SOURCES]  # that a grid may give
 _CELL = ("dataset", "model", "pruner", "compression", "seed")
 _TOLD_APART: dict[Section, tuple[str, ...]] = {  # what the tables of a section tell apart beside its cells
-    "described": ("pre_epochs", "prune_steps"),
+    "as_described": ("pre_epochs", "prune_steps"),
     "labels": ("labels",),
     "controls": ("control",),
     "steps": ("prune_steps", "schedule"),
-    "arithmetic": ("precision",),
+    "precision_check": ("precision",),
 }
 
 
 class Params(BaseModel):
     """What a profile runs: in each section of the report grids of trial fields, multiplied out.
 
-    A grid gives a field one value or a list of them; of what it does not give, `defaults` count, and `seeds`. A value
-    that depends on the pruner is a mapping: `pre_epochs: {magnitude: 10}`. The trials of the sections in `alone` run
-    one at a time. Those of "arithmetic" are never run, only shown where there are records of them. `pages`: the
-    notebooks of the report in their order, by name; if none, those of `report.build.PAGES` and the user's own.
+    A grid gives a field one value or a list of them. Fields that it does not give are those of `defaults`, then those
+    of Trial. A value may depend on the pruner: `pre_epochs: {magnitude: 10}`. Trials of the sections in `one_at_a_time`
+    run while no other does. Those of "precision_check" are never run, and shown where there are records of them.
+    `pages` names the notebooks of the report in their order; if empty, `report.build.PAGES` and the user's own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,7 +66,7 @@ class Params(BaseModel):
     seeds: Annotated[list[Annotated[Seed, Field(strict=True)]], Field(min_length=1)]
     defaults: Grid = {}
     sections: dict[Section, list[Grid]]
-    alone: list[Section] = []
+    one_at_a_time: list[Section] = []
     pages: list[str] = []
 
     @field_validator("profile")
@@ -107,7 +107,7 @@ class Params(BaseModel):
         except (ValueError, UserError) as error:
             raise ValueError(f"sections.{section}: {error}") from None
         _check_cells(section, found)
-        if section != "arithmetic" and any(trial.precision == "bfloat16" for trial in found):
+        if section != "precision_check" and any(trial.precision == "bfloat16" for trial in found):
             raise ValueError(f"sections.{section}: precision: must be 'float32' or 'bf16-mixed', not 'bfloat16'")
         return list(found)
 
@@ -232,7 +232,7 @@ def validated(values: Mapping[Any, Any], where: str) -> Params:
     places |= {key: key for key in Params.model_fields}
     for key in (str(key) for key in values if key not in Params.model_fields):
         near = difflib.get_close_matches(key[:80], places, n=1)
-        hint = f"did you mean {places[near[0]]}?" if near else f"choose from {', '.join(Params.model_fields)}"
+        hint = f"did you mean {places[near[0]]}?" if near else suggestion(key[:80], list(Params.model_fields))
         raise UserError(f"{where}: unknown key {shown(key)}; {hint}")
     try:
         return Params.model_validate(dict(values))

@@ -20,7 +20,7 @@ from .trial import HISTOGRAM_CENTRES, Layer, Record, Trial
 if TYPE_CHECKING:
     import pandas as pd
 
-ANALYSES: tuple[Section, ...] = ("initialisations", "labels", "controls", "steps", "passes", "arithmetic")
+ANALYSES: tuple[Section, ...] = ("init_seeds", "labels", "controls", "steps", "speedups", "precision_check")
 _FIRST: tuple[Section, ...] = ("comparison", "sweep", "unpruned", "flops", "layers", "histograms")
 ONLY_SHOW = "PRUNEKIT_ONLY_SHOW"  # set where a report's run has tried every trial
 _CELL = ["dataset", "model", "pruner", "compression", "seed"]
@@ -28,8 +28,8 @@ _OUTCOME = ["top1", "top5", "learned", "at_init", "collapsed", "signal", "dense_
 _OUTCOME += ["effective_density", "flops", "flops_kept", "flops_compacted", "parameters", "parameters_kept", "seconds"]
 _OUTCOME += ["latency", "together", "alone", "threads", "machine", "status"]
 _STAGES = ("score", "train", "test")
-_FORMS = ("masked", "compacted", "csr")  # of a pass, see `Record.passes`
-_PARTS = [*(f"{stage}_seconds" for stage in _STAGES), *(f"{form}_pass" for form in _FORMS)]
+_FORMS = ("masked", "compacted")  # see `Record.latency_by_form`
+_PARTS = [*(f"{stage}_seconds" for stage in _STAGES), *(f"{form}_latency" for form in _FORMS)]
 
 
 class Results:
@@ -44,7 +44,7 @@ class Results:
     @cached_property
     def trials(self) -> dict[str, Trial]:
         """Every trial that is to run, by id, like beside like."""
-        run = (trials for section, trials in self.sections.items() if section != "arithmetic")
+        run = (trials for section, trials in self.sections.items() if section != "precision_check")
         return {trial.id: trial for trials in run for trial in trials}
 
     @property
@@ -58,13 +58,13 @@ class Results:
     @property
     def alone(self) -> frozenset[str]:
         """The ids of the trials that are to run one at a time, for the sake of their seconds."""
-        named = {trial.id for section in self.params.alone for trial in self.sections[section]}
-        return frozenset(named | {id_ for id_, trial in self.trials.items() if trial.timed or trial.passes})
+        named = {trial.id for section in self.params.one_at_a_time for trial in self.sections[section]}
+        return frozenset(named | {id_ for id_, trial in self.trials.items() if trial.timed or trial.measure_speedup})
 
     @cached_property
     def records(self) -> dict[str, Record]:
         """The records by id of the trial, in their order, as they were when first asked for; see `reread`."""
-        wanted = dict.fromkeys([*self.trials, *(trial.id for trial in self.sections["arithmetic"])])
+        wanted = dict.fromkeys([*self.trials, *(trial.id for trial in self.sections["precision_check"])])
         found = self.store.load(wanted)
         good = {id_: record for id_, record in found.items() if record.status == "ok"}
         if len(good) < len(wanted):
@@ -112,8 +112,8 @@ class Results:
         weights; flops, flops_kept, flops_compacted: of an image; parameters, parameters_kept; seconds: of the whole
         trial; latency: seconds an image; together: how many trained side by side; alone: no other ran beside it;
         threads; machine; status: ok or failed; id; score_seconds, train_seconds, test_seconds: of these stages;
-        masked_pass, compacted_pass, csr_pass: seconds an image in a batch of ten, where zeros were weighed; and the
-        trial's other fields.
+        masked_latency, compacted_latency: seconds an image in a batch of ten, where `measure_speedup` asked for it; and
+        the trial's other fields.
         """
         return self.once(f"frame of {section}", lambda: self._frame(section))
 
@@ -198,4 +198,4 @@ def _outcome(record: Record) -> dict[str, Any]:
     seconds = record.trial_seconds if record.status == "ok" else None
     values |= {"id": record.id, "learned": learned(record), "at_init": at_init(record), "seconds": seconds}
     values |= {f"{stage}_seconds": record.seconds.get(stage) for stage in _STAGES}
-    return values | {f"{form}_pass": record.passes.get(form) for form in _FORMS}
+    return values | {f"{form}_latency": record.latency_by_form.get(form) for form in _FORMS}

@@ -134,7 +134,7 @@ def _unsealed(content: Any) -> Record:
 
 def _checksum(record: Record) -> str:
     """A digest of what differs from its default, so that a new field with a default changes none."""
-    text = record.model_dump_json(exclude_defaults=True)
+    text = record.model_dump_json(exclude_defaults=True, by_alias=True)
     text = text.replace(f'"pruner":"{UNPRUNED}"', '"pruner":"random"')  # as earlier versions wrote it
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 

@@ -5,11 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from .. import names, plugins
 from ..errors import UserError, safe_repr
@@ -27,113 +38,147 @@ def _grouping(labels: str) -> str:
 
 
 _Name = Annotated[str, Field(max_length=80)]
-_Source = Annotated[str, Field(pattern=r"^([0-9a-f]{16})?$")]
+_Source = Annotated[str, Field(pattern=r"^([0-9a-f]{16})?$", validate_default=True)]
 Seed = Annotated[int, BeforeValidator(_whole), Field(ge=0, lt=2**63)]
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=1_000_000)]  # no dataset has so many images
 Epochs = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=1_000_000)]
 HISTOGRAM_CENTRES = np.linspace(-1.49, 1.49, 150).round(2)  # of the bins of a record's histograms
 SCHEMA_VERSION: Literal[5] = 5
-_ONLY_TRAINED = ("optimizer", "learning_rate", "batch_size", "precision", "train_subset")
-_ONLY_SHOWN_IMAGES = ("scoring_images_per_class", "scoring_batch_size")
 _SEE_NO_IMAGES = {"random", "magnitude", "synflow", names.UNPRUNED}
+_Fields = dict[str, Any]
+
+
+def _is_trained(fields: _Fields) -> bool:
+    return bool(fields.get("pre_epochs", 1) or fields.get("post_epochs", 1))  # one that is not there was refused
+
+
+def _is_pruned(fields: _Fields) -> bool:
+    return fields.get("pruner") != names.UNPRUNED
+
+
+def _sees_images(fields: _Fields) -> bool:
+    return fields.get("pruner") not in _SEE_NO_IMAGES
+
+
+_MATTERS: dict[str, Callable[[_Fields], bool]] = {  # when a field matters, by the fields before it
+    **dict.fromkeys(["optimizer", "learning_rate", "batch_size", "precision", "train_subset"], _is_trained),
+    **dict.fromkeys(["prune_steps", "scope"], _is_pruned),
+    "schedule": lambda fields: fields.get("prune_steps") != 1,
+    **dict.fromkeys(["scoring_images_per_class", "scoring_batch_size"], _sees_images),
+    "reaugmented": lambda fields: fields.get("pruner") == "grasp",
+}
 
 
 class Trial(BaseModel):
     """One network to prune, train and measure.
 
     Its id is a digest of the fields that differ from their defaults, so a new field with a default changes no id.
-    Fields that cannot matter take their defaults, so equal work has equal ids: what trains, of a trial that trains
-    nothing (which scores on all training images), the schedule of one step, the images of a pruner that sees none.
-    The pruner "none" keeps all weights, whatever the compression, which is then 0. Random pruning at compression 0 is
-    the same trial: earlier versions wrote it so, and its id stays.
-    `labels`: the dataset's own ("fine"), those of its coarse classes, or a number of groups of like size that the
-    classes are put into at random, drawn from the seed's own stream; the images are the same. `control`: the mask
-    "shuffled" within each layer, or all weights drawn anew ("reinitialised") beneath it, as Frankle et al. 2021
-    (arXiv:2009.08576) did. `passes`: what zeros are worth is measured too, see `Record.passes`.
-    `precision`: see `training.epochs`; "bfloat16" is that of some early records and is for comparing with them only.
-    `timed`: it is run for its seconds, so by itself.
-    `reaugmented`: the second of GraSP's two passes sees its images augmented anew, as the study's code has it.
-    `dataset_source`, `model_source` and `pruner_source` tell the source of a user's own, and are found where they are
-    not given, but for JSON: to read a record runs no code. Raises ValidationError, a ValueError, for what cannot be.
+    Fields that cannot matter take their defaults, so that equal work has equal ids. Raises ValidationError, a
+    ValueError, for what cannot be.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    dataset: _Name
-    model: _Name
-    width: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)] = 1.0
-    pruner: _Name
-    compression: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
-    seed: Seed = 0
-    pre_epochs: Epochs = 0
-    post_epochs: Epochs = 10
-    optimizer: Literal["adam", "sgd"] = "adam"
-    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-3
-    batch_size: Count = 256
-    prune_steps: Count = 1
-    schedule: Literal["exponential", "linear"] = "exponential"
-    scope: Literal["global", "local"] = "global"
-    scoring_images_per_class: Count = 10
-    scoring_batch_size: Count = 256
-    train_subset: Count | None = None
-    precision: Literal["float32", "bf16-mixed", "bfloat16"] = "float32"
-    reaugmented: bool = False
-    labels: Annotated[str, BeforeValidator(str), AfterValidator(_grouping)] = "fine"
-    control: Literal["none", "shuffled", "reinitialised"] = "none"
-    passes: bool = False
-    timed: bool = False
-    dataset_source: _Source = ""
-    model_source: _Source = ""
-    pruner_source: _Source = ""
+    dataset: Annotated[_Name, Field(description="its name, or package.module:function of your own")]
+    model: Annotated[_Name, Field(description="its name, or package.module:function of your own")]
+    width: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False, description="factor on every layer's width")] = 1.0
+    pruner: Annotated[
+        _Name, Field(description="its name, or package.module:function of your own; none: all weights are kept")
+    ]
+    compression: Annotated[
+        float, Field(ge=0, le=10, allow_inf_nan=False, description="c: the share 10^-c of the weights is kept")
+    ]
+    seed: Annotated[Seed, Field(description="draws initial weights, order of images, augmentation, labels, ties")] = 0
+    pre_epochs: Annotated[Epochs, Field(description="epochs of training before pruning")] = 0
+    post_epochs: Annotated[Epochs, Field(description="epochs of training after pruning")] = 10
+    optimizer: Annotated[Literal["adam", "sgd"], Field(description="sgd has a momentum of 0.9")] = "adam"
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False, description="constant over all epochs")] = 1e-3
+    batch_size: Annotated[Count, Field(description="training images in a step")] = 256
+    prune_steps: Annotated[Count, Field(description="times to score and prune; 1: one-shot")] = 1
+    schedule: Annotated[
+        Literal["exponential", "linear"], Field(description="how the density falls from step to step")
+    ] = "exponential"
+    scope: Annotated[
+        Literal["global", "local"], Field(description="scores are compared in the whole network, or within each layer")
+    ] = "global"
+    scoring_images_per_class: Annotated[Count, Field(description="training images of each class that pruners see")] = 10
+    scoring_batch_size: Annotated[Count, Field(description="images that are scored at once")] = 256
+    train_subset: Annotated[
+        Count | None, Field(description="training images, evenly from all classes; null: all of them")
+    ] = None
+    precision: Annotated[
+        Literal["float32", "bf16-mixed", "bfloat16"],
+        Field(description="of products; bfloat16 (loss too) is that of some early records, for comparisons only"),
+    ] = "float32"
+    reaugmented: Annotated[
+        bool, Field(description="GraSP's second pass sees its images augmented anew, as in the study's code")
+    ] = False
+    labels: Annotated[
+        str,
+        BeforeValidator(str),
+        AfterValidator(_grouping),
+        Field(description="fine, coarse, or a number: as many random groups of classes, drawn from the seed"),
+    ] = "fine"
+    control: Annotated[
+        Literal["none", "shuffled", "reinitialised"],
+        Field(description="masks shuffled within layers, or weights drawn anew (arXiv:2009.08576)"),
+    ] = "none"
+    measure_speedup: bool = Field(
+        False,
+        description="times the network masked and without its dead channels",
+        validation_alias=AliasChoices("measure_speedup", "passes"),
+        serialization_alias="passes",  # as it was called before, so that ids stay
+    )
+    timed: Annotated[bool, Field(description="run for its seconds, so while no other trial runs")] = False
+    dataset_source: Annotated[_Source, Field(description="digest of a dataset of your own")] = ""
+    model_source: Annotated[_Source, Field(description="digest of a network of your own")] = ""
+    pruner_source: Annotated[_Source, Field(description="digest of a pruner of your own")] = ""
 
     @model_validator(mode="before")
     @classmethod
     def _unpruned(cls, fields: Any) -> Any:
+        """Random pruning at compression 0 is the unpruned network: earlier versions wrote it so, and its id stays."""
         if not isinstance(fields, dict):
             return fields
         if fields.get("pruner") == names.UNPRUNED or (fields.get("pruner"), fields.get("compression")) == ("random", 0):
             return {**fields, "pruner": names.UNPRUNED, "compression": 0.0}
         return fields
 
-    @model_validator(mode="after")
-    def _has_the_sources(self, info: ValidationInfo) -> Self:
-        for kind, ours in names.BY_KIND.items():
-            name, field = getattr(self, kind), f"{kind}_source"
-            if name in ours:
-                self.__dict__[field] = ""
-            elif not getattr(self, field) and info.mode == "json":
-                raise ValueError(f"it lacks the source of its {kind}")
-            elif not getattr(self, field):
-                try:
-                    self.__dict__[field] = plugins.digest(kind, name)
-                except UserError as error:
-                    raise ValueError(str(error)) from None
-        return self
+    @field_validator(*_MATTERS)
+    @classmethod
+    def _takes_its_default_where_it_cannot_matter(cls, value: Any, info: ValidationInfo) -> Any:
+        assert info.field_name
+        return value if _MATTERS[info.field_name](info.data) else cls.model_fields[info.field_name].default
 
-    @model_validator(mode="after")
-    def _has_the_labels(self) -> Self:
-        dataset = names.DATASETS.get(self.dataset)
-        if dataset and self.labels == "coarse" and not dataset.coarse_classes:
-            raise ValueError(f"labels: {self.dataset} has no coarse classes; choose fine, or a number of groups")
-        if dataset and self.labels.isdigit() and int(self.labels) >= (classes := len(dataset.classes)):
-            if int(self.labels) > classes:
-                raise ValueError(f"labels: {self.dataset} has {classes} classes, which make no {self.labels} groups")
-            self.__dict__["labels"] = "fine"  # a group a class
-        return self
+    @field_validator("labels")
+    @classmethod
+    def _has_the_labels(cls, labels: str, info: ValidationInfo) -> str:
+        dataset = names.DATASETS.get(info.data.get("dataset", ""))
+        if dataset and labels == "coarse" and not dataset.coarse_classes:
+            raise ValueError(f"{info.data['dataset']} has no coarse classes; choose fine, or a number of groups")
+        if dataset and labels.isdigit() and int(labels) >= (classes := len(dataset.classes)):
+            if int(labels) > classes:
+                raise ValueError(f"{info.data['dataset']} has {classes} classes, which make no {labels} groups")
+            return "fine"  # one class per group
+        return labels
 
-    @model_validator(mode="after")
-    def _one_value_where_none_matters(self) -> Self:
-        idle: tuple[str, ...] = () if self.pre_epochs or self.post_epochs else _ONLY_TRAINED
-        idle += _ONLY_SHOWN_IMAGES if self.pruner in _SEE_NO_IMAGES else ()
-        idle += ("prune_steps", "schedule", "scope") if self.pruner == names.UNPRUNED else ()
-        idle += ("schedule",) if self.prune_steps == 1 else ()
-        idle += ("reaugmented",) if self.pruner != "grasp" else ()
-        self.__dict__.update({name: type(self).model_fields[name].default for name in idle})
-        return self
+    @field_validator("dataset_source", "model_source", "pruner_source")
+    @classmethod
+    def _has_its_source(cls, source: str, info: ValidationInfo) -> str:
+        kind = str(info.field_name).removesuffix("_source")
+        name = info.data.get(kind)
+        if name is None or name in names.BY_KIND[kind]:
+            return ""
+        if not source and info.mode == "json":  # to read a record runs no code
+            raise ValueError(f"it lacks the source of its {kind}")
+        try:
+            return source or plugins.digest(kind, name)
+        except UserError as error:
+            raise ValueError(str(error)) from None
 
     @property
     def id(self) -> str:
-        fields = self.model_dump(exclude_defaults=True)
+        fields = self.model_dump(exclude_defaults=True, by_alias=True)
         if self.pruner == names.UNPRUNED:
             fields["pruner"] = "random"
         text = json.dumps(fields, sort_keys=True)
@@ -197,8 +242,8 @@ class Record(BaseModel):
     `signal` tells how much the pruned network's logits depend on the image before it is trained, `dense_signal` the
     same of the unpruned one: see `metrics.signal`; None where a logit overflowed. `tied_scores` is the share of scores
     that are equal to the most common one; None after several steps. `latency` is the seconds that the
-    trained network takes a test image, see `metrics.latency`. `passes` are those that it takes in a batch of ten, by
-    form: masked, compacted (`compaction`), csr (`sparse`); `flops_compacted` are the FLOPs of the compacted one.
+    trained network takes a test image, see `metrics.latency`. `latency_by_form` is the same in a batch of ten: masked
+    and compacted (`compaction`), in earlier records csr too; `flops_compacted` are the FLOPs of the compacted one.
     `peak_memory` is in bytes by stage, of the whole process on a CPU; without the stages where it is unknown.
     """
 
@@ -228,7 +273,10 @@ class Record(BaseModel):
     peak_memory: dict[str, int] = {}
     latency: float | None = None
     flops_compacted: int | None = None
-    passes: dict[str, float] = {}
+    latency_by_form: Annotated[
+        dict[str, float],
+        Field(validation_alias=AliasChoices("latency_by_form", "passes"), serialization_alias="passes"),
+    ] = {}
     where: dict[str, str | int | None] = {}
     finished: datetime
 

@@ -13,7 +13,7 @@ from prunekit.published.protocol import unlike
 from prunekit.study.trial import Trial
 
 SIGNAL = {"signal": 1.0, "dense_signal": 1.0}
-INITS = "sections.initialisations=[{dataset: mnist, model: fc, pruner: synflow, compression: 1, post_epochs: 0, "
+INITS = "sections.init_seeds=[{dataset: mnist, model: fc, pruner: synflow, compression: 1, post_epochs: 0, "
 INITS += f"precision: float32, seed: {list(range(30))}}}]"
 GUESS = {"cifar10": (10.0, 50.0), "cifar100": (1.0, 5.0), "mnist": (11.35, 52.14)}
 
@@ -247,7 +247,7 @@ def test_failed_and_missing_trials_are_no_runs():
 
 
 def test_a_study_without_the_described_trials_is_judged():
-    study = paper("sections.described=[]", pruner=["grasp", "random"])
+    study = paper("sections.as_described=[]", pruner=["grasp", "random"])
     rows = audit.numbers(recorded(study, lambda trial: {"flops_kept": round(1e6 * in_print(trial))}))
     assert set(rows[(rows.table == "IV") & (rows.pruner == "random")].verdict) == {REPRODUCED}
     assert set(rows[rows.pruner == "magnitude"].verdict) == {NOT_RUN}

@@ -15,7 +15,7 @@ def millions(trial):
 
 def described(compressions):
     """Return the assignments by which what the paper describes is run at these compressions."""
-    return [f"sections.{name}.compression={compressions}" for name in ("described", "described_flops")]
+    return [f"sections.{name}.compression={compressions}" for name in ("as_described", "as_described_flops")]
 
 
 def test_one_step_is_nearer_to_print_and_collapses():

@@ -34,7 +34,7 @@ def without_a_pruner():
 
 
 def someone_elses():
-    return recorded(paper("sections.reaugmented=[]", dataset=["digits"], model="vgg11", pruner=["snip"]))
+    return recorded(paper("sections.grasp_reaugmented=[]", dataset=["digits"], model="vgg11", pruner=["snip"]))
 
 
 def nothing_measured():

@@ -75,7 +75,7 @@ def study(tmp_path_factory):
     values["defaults"] |= few | {"scoring_images_per_class": 1, "compression": [1, 2]}
     values["seeds"] = [0, 1]
     values["sections"] = {name: [small(grid) for grid in grids] for name, grids in values["sections"].items()}
-    values["sections"]["passes"][0]["compression"] = 1
+    values["sections"]["speedups"][0]["compression"] = 1
     (folder / "params").mkdir()
     (folder / "params" / "demo.yaml").write_text(yaml.safe_dump(values))
     return folder
@@ -278,7 +278,11 @@ def test_a_report_of_what_is_there_starts_no_trial_says_what_lacks_and_leaves_th
     copied(study, tmp_path, whole=["00_overview", "02_compression_sweep", "09_speed", "11_runs"])
     records = store.Store(study / "runs").load(file.stem for file in (study / "runs").glob("*.json"))
     some = [one for one in records.values() if one.trial.seed == 1 and one.trial.labels == "fine"]
-    some = [one for one in some if one.trial.prune_steps == 1 and one.trial.control == "none" and not one.trial.passes]
+    some = [
+        one
+        for one in some
+        if one.trial.prune_steps == 1 and one.trial.control == "none" and not one.trial.measure_speedup
+    ]
     store.publish(some[::2], tmp_path / "reports" / "demo" / "trials.parquet")
     runs = store.Store(tmp_path / "runs")
     for one in some[1::2]:
@@ -298,7 +302,7 @@ def test_a_report_of_what_is_there_starts_no_trial_says_what_lacks_and_leaves_th
     assert "What a zero is worth" not in sections, "nothing is said of what was not run"
     lacks = pd.read_csv(own / "tables" / "what_was_run.csv").set_index("Section")
     assert lacks.loc["sweep", ["Trials", "Done", "Missing", "Seeds"]].tolist() == [60, 20, 40, "1"]
-    assert lacks.loc["passes", ["Trials", "Missing", "What"]].tolist() == [10, 10, "not run"]
+    assert lacks.loc["speedups", ["Trials", "Missing", "What"]].tolist() == [10, 10, "not run"]
     assert yaml.safe_load((own / "params.yaml").read_text())["seeds"] == [0, 1, 7]
     assert set(pd.read_csv(own / "tables" / "table2_accuracy_by_compression.csv").seeds) == {1}
 

@@ -71,5 +71,5 @@ def test_a_trial_that_runs_alone_takes_a_gpu_to_itself(tiny):
     for trial in (one, two):
         tiny.store.save(gpu(trial))
     shared = estimate.time_left(tiny, "cuda").seconds
-    alone = Results(tiny.params.model_copy(update={"alone": ["sweep"]}), tiny.store.folder)
+    alone = Results(tiny.params.model_copy(update={"one_at_a_time": ["sweep"]}), tiny.store.folder)
     assert estimate.time_left(alone, "cuda").seconds == pytest.approx(2 * shared)

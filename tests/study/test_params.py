@@ -27,8 +27,8 @@ def multiplied(grid, **changes):
 def test_profiles_load_and_name_their_trials(name, trials):
     loaded = Results(load_params(name))
     empty = {
-        "demo": {"reaugmented", "initialisations", "arithmetic"},
-        "cpu": {"arithmetic"},
+        "demo": {"grasp_reaugmented", "init_seeds", "precision_check"},
+        "cpu": {"precision_check"},
         "paper": set(),
     }
     assert {section for section, trials in loaded.sections.items() if not trials} == empty[name]
@@ -84,8 +84,8 @@ def test_equal_trials_are_one_within_a_section_and_run_once():
         "flops": 4,
         "layers": 2,
         "histograms": 2,
-        "described": 1,
-        "described_flops": 1,
+        "as_described": 1,
+        "as_described_flops": 1,
     }
     assert len(tiny.trials) == TINY_TRIALS
     assert all(id_ == trial.id for id_, trial in tiny.trials.items())
@@ -142,7 +142,11 @@ def test_later_assignment_wins(tiny_profile):
         ("seeds=[-1]", ["seeds", "-1", "at least 0"]),
         ("seeds=[1.5]", ["seeds", "1.5", "integer"]),
         ("sections.swep.compression=[1]", ["sections", "'swep'", "did you mean sweep?"]),
-        ("alone=[timings]", ["alone", "'timings'", "did you mean timing?"]),
+        ("alone=[timing]", ["unknown key alone", "one_at_a_time"]),
+        ("sections.passes=[{}]", ["'passes'", "speedups"]),
+        ("sections.described=[{}]", ["'described'", "as_described"]),
+        ("defaults.passes=true", ["unknown key passes", "measure_speedup"]),
+        ("one_at_a_time=[timings]", ["one_at_a_time", "'timings'", "did you mean timing?"]),
         ("sections.sweep=digits", ["sections.sweep", "'digits'", "list"]),
         ("sections.sweep=[digits]", ["sections.sweep", "'digits'", "dictionary"]),
         ("sections.sweep.compresion=[1]", ["sections.sweep", "compresion", "did you mean compression?"]),
@@ -272,11 +276,11 @@ def test_profiles_say_what_they_ran_in_the_words_of_their_first_tables():
     paper = load_params("paper").trials
     mnist = {t.pruner: t.pre_epochs for t in paper["comparison"] if t.dataset == "mnist"}
     assert mnist == {"synflow": 0, "magnitude": 10, "snip": 0, "grasp": 0, "random": 0}
-    assert {(t.pruner, t.pre_epochs, t.prune_steps) for t in paper["described"] if t.dataset != "mnist"} == {
+    assert {(t.pruner, t.pre_epochs, t.prune_steps) for t in paper["as_described"] if t.dataset != "mnist"} == {
         ("magnitude", 100, 1),
         ("synflow", 0, 100),
     }
-    assert {t.post_epochs for t in paper["sweep"]} == {10} and {t.post_epochs for t in paper["passes"]} == {0}
+    assert {t.post_epochs for t in paper["sweep"]} == {10} and {t.post_epochs for t in paper["speedups"]} == {0}
     assert all(t.timed for t in paper["timing"]) and {t.density for t in paper["unpruned"]} == {1.0}
     cpu = load_params("cpu").trials
     assert {(t.width, t.train_subset) for t in cpu["sweep"]} == {(0.1875, 14_000)}
@@ -291,7 +295,7 @@ def test_profiles_say_what_they_ran_in_the_words_of_their_first_tables():
 
 
 def test_tiny_is_what_other_tests_take_it_for():
-    assert {**tiny_params(), "alone": []} == {**TINY, "alone": []}
+    assert {**tiny_params(), "one_at_a_time": []} == {**TINY, "one_at_a_time": []}
 
 
 @pytest.mark.parametrize("key", ["width", "post_epochs", "batch_size"])

@@ -34,7 +34,7 @@ def test_what_counts_most_runs_first_seed_by_seed():
     ranks = [(rank, study.trials[id_]) for id_, rank in sorted(study.ranks.items(), key=lambda item: item[1])]
     assert [rank for rank, trial in ranks if trial in study.sections["sweep"]] == [0] * 4 + [1] * 4
     assert {rank for rank, trial in ranks if trial in study.sections["unpruned"]} == {0, 1}
-    assert {rank for rank, trial in ranks if trial in study.sections["described_flops"]} == {2, 3}
+    assert {rank for rank, trial in ranks if trial in study.sections["as_described_flops"]} == {2, 3}
     assert {rank for rank, trial in ranks if trial in study.sections["labels"]} == {4, 5}
     assert len(ranks) == len(study.trials)
 
@@ -43,13 +43,13 @@ def test_those_run_alone_are_of_sections_that_are_named_timed_or_weigh_zeros():
     assert make().alone == frozenset()
     named = make(alone=["timing"])
     assert named.alone == {trial.id for trial in named.sections["sweep"]} < named.trials.keys()
-    apart = make(sections={"timing": [{"timed": True}], "passes": [{"passes": True}]})
-    assert apart.alone == {trial.id for name in ("timing", "passes") for trial in apart.sections[name]}
+    apart = make(sections={"timing": [{"timed": True}], "speedups": [{"measure_speedup": True}]})
+    assert apart.alone == {trial.id for name in ("timing", "speedups") for trial in apart.sections[name]}
 
 
 def test_trials_in_another_precision_are_shown_and_never_run():
-    study = make(sections={"arithmetic": [{"precision": ["bf16-mixed", "bfloat16"]}]})
-    beside = study.sections["arithmetic"]
+    study = make(sections={"precision_check": [{"precision": ["bf16-mixed", "bfloat16"]}]})
+    beside = study.sections["precision_check"]
     assert {trial.precision for trial in beside} == {"bf16-mixed", "bfloat16"} and len(beside) == 8
     assert not study.trials.keys() & {trial.id for trial in beside}
     assert study.missing({}) == list(study.trials.values())
@@ -115,7 +115,7 @@ def test_a_frame_has_a_row_a_trial_with_a_record():
     tiny = make()
     first, second, third, _ = tiny.sections["sweep"]
     tiny.store.save(ok(first, top1=60.0, collapsed=False, seconds={"score": 1.0, "train": 2.0, "measure": 5.0}))
-    tiny.store.save(ok(second, top1=10.0, collapsed=False, passes={"masked": 0.1}, where={"workers": 1}))
+    tiny.store.save(ok(second, top1=10.0, collapsed=False, latency_by_form={"masked": 0.1}, where={"workers": 1}))
     tiny.store.save(failed(third, "it broke", {}))
     frame = tiny.frame("sweep")
     assert list(frame.columns[:8]) == [
@@ -125,7 +125,7 @@ def test_a_frame_has_a_row_a_trial_with_a_record():
     assert frame.id.tolist() == [first.id, second.id, third.id] and frame.status.tolist() == ["ok", "ok", "failed"]
     assert frame.learned.tolist() == [True, False, False] and frame.alone.tolist() == [False, True, False]
     assert frame.seconds.tolist()[0] == 3.0 and math.isnan(frame.seconds.tolist()[2])
-    assert frame.score_seconds.tolist()[0] == 1.0 and frame.masked_pass.tolist()[1] == 0.1
+    assert frame.score_seconds.tolist()[0] == 1.0 and frame.masked_latency.tolist()[1] == 0.1
     assert frame.post_epochs.tolist() == [1, 1, 1], "and every field of a trial"
     assert tiny.frame("labels").empty and "top1" in tiny.frame("labels")
 

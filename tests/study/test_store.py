@@ -52,15 +52,26 @@ def record(compression=1.0, **fields):
         "peak_memory": {"score": 2**40},
         "latency": 0.25,
         "flops_compacted": 2**40,
-        "passes": {"masked": 0.5, "csr": 0.1},
+        "latency_by_form": {"masked": 0.5, "csr": 0.1},
         "where": {"device": "cpu", "gpu": None, "cores": 2},
         "finished": datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
     }
-    return Record(id=trial.id, trial=trial, **values | fields)
+    return Record(**{"id": trial.id, "trial": trial} | values | fields)
 
 
 def test_record_names_every_field():
     assert record().model_fields_set == set(Record.model_fields) - {"schema_version", "error"}
+
+
+def test_records_of_before_fields_were_renamed_are_read(tmp_path):
+    """Fields were called passes, in the trial and beside it; ids and checksums are the same."""
+    speedup = Trial(dataset="digits", model="fc", pruner="snip", compression=1.0, measure_speedup=True)
+    first = record(id=speedup.id, trial=speedup)
+    runs = store.Store(tmp_path)
+    runs.save(first)
+    file = tmp_path / f"{first.id}.json"
+    file.write_text(file.read_text().replace("measure_speedup", "passes").replace("latency_by_form", "passes"))
+    assert "passes" in file.read_text() and runs.load([first.id]) == {first.id: first}
 
 
 def test_saved_records_come_back_equal(tmp_path):
@@ -150,7 +161,7 @@ def test_every_publication_has_the_same_columns_and_reads_as_one_table_with_othe
         both = pd.read_parquet([tmp_path / f"{name}.parquet" for name in (first, second)])
         assert set(both.pruner) <= {"snip", "random"} and {"compression", "top1", "flops_kept"} <= set(both)
     rows = pd.read_parquet(tmp_path / "a.parquet")
-    assert rows.train_subset.item() == 100 and rows.top1.item() == 100 / 3 and rows.passes.item() == False  # noqa: E712
+    assert rows.train_subset.item() == 100 and rows.top1.item() == 100 / 3 and rows.measure_speedup.item() == False  # noqa: E712
     assert json.loads(rows.seconds.item()) == {"score": 0.1, "train": 2.0}
     assert [layer["kept"] for layer in rows.layers.item()] == [10, 10]
 
