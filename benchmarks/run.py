@@ -33,8 +33,8 @@ from prunekit.names import DATASETS
 from prunekit.study import engine, machine, runner
 from prunekit.study.artifacts import Artifacts
 from prunekit.study.params import load_params
-from prunekit.study.results import Results
 from prunekit.study.store import Store
+from prunekit.study.study import Study
 from prunekit.study.trial import Trial
 
 SHAPE, BATCH, SIDE = (3, 32, 32), 256, 4096  # SIDE: of the matrices whose product is a ruler
@@ -265,8 +265,8 @@ ROWS: dict[str, tuple[Callable[[Bench], Iterator[Sample]], tuple[str, ...]]] = {
 ON_A_GPU, SLOW = {"epoch", "paper"}, {"flops", "zeros", "report", "paper"}  # slow: left out by --quick
 
 
-def one_seed(profile: str) -> Results:
-    return Results(load_params(profile, ["seeds=[0]"]))
+def one_seed(profile: str) -> Study:
+    return Study(load_params(profile, ["seeds=[0]"]))
 
 
 def pruned_vgg16(device: str) -> tuple[nn.Module, masks.Masks]:

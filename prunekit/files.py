@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -50,7 +49,6 @@ def sweep(*folders: Path) -> None:
                     file.unlink(missing_ok=True)
 
 
-@cache
 def _host() -> str:
     """Return this machine's name, for files' names: several machines may share a folder."""
     import platform

@@ -53,86 +53,118 @@ def digest(function: FunctionType) -> str:
     edited since it was imported; OSError or TypeError for a function without a source.
     """
     inspect.getsource(inspect.unwrap(function))
-    told = _Walk(inspect.unwrap(function).__module__).tell(function.__name__, function)
-    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+    walk = _Walk(inspect.unwrap(function).__module__)
+    walk.tell(function.__name__, function)
+    return hashlib.sha256(repr(sorted(walk.texts.items())).encode()).hexdigest()[:16]
 
 
 class _Walk:
-    """Tells values, and whatever they lead to, as nested tuples of text; what was told before, by its place."""
+    """Gathers texts, by name, of functions, classes and modules that a value leads to, and of what they hold."""
 
     def __init__(self, home: str):
-        self.home = home
-        self.seen: dict[int, tuple[int, Any]] = {}  # by identity: place, and what keeps that identity
+        self.home = home  # the module whose names stand alone
+        self.texts: dict[str, str] = {}
+        self.seen: dict[int, tuple[str, Any]] = {}  # by identity: how it was told, and the value, which keeps identity
 
-    def tell(self, name: str, value: Any) -> Any:
-        """Tell one value; `name` is what a user calls it, for the line if it cannot be told."""
-        if type(value) in _PLAIN:
+    def tell(self, name: str, value: Any) -> str:
+        """Return what tells a value from others; `name` is what a user calls it, for the line if that fails."""
+        if _plain(value):
             return repr(value)
-        if id(value) in self.seen:
-            return self.seen[id(value)][0]
-        if type(value) is not tuple:  # equal constant tuples may be one object or two
-            self.seen[id(value)] = (len(self.seen), value)
-        text, parts = self._parts(name, value)
-        return type(value).__name__, text, [(label, self.tell(label or name, part)) for label, part in parts]
+        if id(value) not in self.seen:
+            self.seen[id(value)] = (f"seen {len(self.seen)}", value)
+            told = self._tell(name, value)
+            if isinstance(value, (FunctionType, type, ModuleType)):
+                self.seen[id(value)] = (told, value)
+            return told
+        return self.seen[id(value)][0]
 
-    def _parts(self, name: str, value: Any) -> tuple[str, list[tuple[str, Any]]]:
-        """Return what tells a value by itself, and the values that it is made of, those with a name under theirs."""
+    def _tell(self, name: str, value: Any) -> str:
         if isinstance(value, FunctionType):
             return self._function(value)
         if isinstance(value, type):
             return self._class(value)
         if isinstance(value, ModuleType):
             return self._module(value)
+        kind, parts = type(value).__name__, self._parts(name, value)
+        return f"{kind} {parts if isinstance(parts, str) else [self.tell(name, part) for part in parts]}"
+
+    def _parts(self, name: str, value: Any) -> str | list[Any]:
+        """Return what a value is made of, or what tells it by itself."""
         if type(value) in (list, tuple):
-            return _values(value)
+            return list(value)
         if type(value) is dict:
-            return _values([part for item in value.items() for part in item])
+            return [part for item in value.items() for part in item]
         if isinstance(value, (set, frozenset)):
-            return _values(sorted(value, key=lambda one: getattr(one, "__qualname__", repr(one))))
+            return sorted(value, key=lambda one: getattr(one, "__qualname__", repr(one)))
         if isinstance(value, property):
-            return _values([value.fget, value.fset, value.fdel])
+            return [value.fget, value.fset, value.fdel]
         if (array := _array(value)) is not None and array.dtype != object:
-            content = hashlib.sha256(array.tobytes()).hexdigest()
-            return f"{value.dtype} {tuple(value.shape)} {content}", []
+            return f"{value.dtype} {tuple(value.shape)} {hashlib.sha256(array.tobytes()).hexdigest()}"
         if hasattr(value, "__wrapped__"):  # as functools.cache has it
-            return _values([value.__wrapped__])
+            return [value.__wrapped__]
         try:
             reduced = value.__reduce_ex__(2)  # what pickle would keep: class and state
         except Exception:  # whatever the class raises
             problem = f"{shown(name)} ({type(value).__name__}), and whether that was edited cannot be told"
             raise UserError(f"{problem}; make it inside the function") from None
         if isinstance(reduced, str):
-            return f"{getattr(value, '__module__', None) or type(value).__module__}.{reduced}", []
-        return _values([list(part) if isinstance(part, Iterator) else part for part in reduced])
+            return f"{getattr(value, '__module__', None) or type(value).__module__}.{reduced}"
+        return [list(part) if isinstance(part, Iterator) else part for part in reduced]
 
-    def _function(self, value: FunctionType) -> tuple[str, list[tuple[str, Any]]]:
-        wrapped = [("", value.__wrapped__)] if hasattr(value, "__wrapped__") else []
-        if not self._own(value.__globals__.get("__name__", "")):
-            return _versioned(value), wrapped
-        enclosed = [("", cell.cell_contents) for cell in value.__closure__ or () if cell != CellType()]
-        given = [("", value.__defaults__), *(value.__kwdefaults__ or {}).items()]
-        source = textwrap.dedent(inspect.getsource(value.__code__))
-        return source, [*given, *enclosed, *wrapped, *_used(value)]
+    def _function(self, value: FunctionType) -> str:
+        wrapped = getattr(value, "__wrapped__", None)
+        module = value.__globals__.get("__name__", "")
+        if not self._own(module):
+            return f"{_versioned(value)} {self.tell(value.__name__, wrapped) if wrapped else ''}".rstrip()
+        key = self._add(value, module, textwrap.dedent(inspect.getsource(value.__code__)))
+        given = (value.__defaults__ or (), value.__kwdefaults__ or {})
+        if any(given):
+            self.texts[f"{key}()"] = self.tell(f"a default of {key}", given)
+        for name, used in _used(value):
+            told = self.tell(name, used)
+            if told != name:  # else a function or class of that name, whose source is there
+                where = "" if module == self.home else f"{module}."
+                self.texts[f"{where}{name}" if _plain(used) else f"{where}{name} ="] = told
+        cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
+        enclosed = [(name, cell.cell_contents) for name, cell in cells if cell != CellType()]  # not empty
+        for name, used in [*enclosed, *([("what it wraps", wrapped)] if wrapped else [])]:
+            self.texts[f"{key}: {name}"] = self.tell(name, used)
+        return key
 
-    def _class(self, value: type) -> tuple[str, list[tuple[str, Any]]]:
+    def _class(self, value: type) -> str:
         if not self._own(value.__module__):
-            return _versioned(value), []
+            return _versioned(value)
         try:
             source = textwrap.dedent(inspect.getsource(value))
         except (OSError, TypeError):  # as in a notebook; its functions have theirs
-            source = value.__qualname__
-        return source, [*(("", base) for base in value.__bases__), *_members(value)]
+            source = repr([base.__qualname__ for base in value.__bases__])
+        key = self._add(value, value.__module__, source)
+        for name, member in [*((base.__name__, base) for base in value.__bases__), *_members(value)]:
+            told = self.tell(f"{key}.{name}", member)
+            if not isinstance(member, (FunctionType, type, property)):
+                self.texts[f"{key}.{name}"] = told
+        return key
 
-    def _module(self, value: ModuleType) -> tuple[str, list[tuple[str, Any]]]:
+    def _module(self, value: ModuleType) -> str:
         """Tell a user's own module by its source and by what it has of others of theirs."""
         if not self._own(value.__name__):
-            return _versioned(value), []
-        source = ""
+            return _versioned(value)
         with suppress(OSError, TypeError):  # a package without a file has no source
-            source = inspect.getsource(value)
-        homes = {name: one.__name__ if isinstance(one, ModuleType) else getattr(one, "__module__", None)
-                 for name, one in vars(value).items() if isinstance(one, (ModuleType, FunctionType, type))}  # fmt: skip
-        return source, [(n, vars(value)[n]) for n, home in homes.items() if home != value.__name__ and self._own(home)]
+            self.texts[f"module {value.__name__}"] = inspect.getsource(value)
+        for one in list(vars(value).values()):
+            if isinstance(one, (ModuleType, FunctionType, type)):
+                home = one.__name__ if isinstance(one, ModuleType) else one.__module__
+                if home != value.__name__ and self._own(home):
+                    self.tell(home, one)
+        return value.__name__
+
+    def _add(self, value: Any, module: str, source: str) -> str:
+        """Add a source under its name, another where one of that name is there; return the name."""
+        key = value.__qualname__ if module == self.home else f"{module}.{value.__qualname__}"
+        key = next(one for i in range(len(self.texts) + 1) if (one := f"{key}#{i}" if i else key) not in self.texts)
+        self.texts[key] = source
+        self.seen[id(value)] = (key, value)
+        return key
 
     def _own(self, name: str | None) -> bool:
         """Whether a module is the user's own; raises UserError if so, and what runs is not what its file says."""
@@ -141,10 +173,6 @@ class _Walk:
         if own and module and _edited(module):
             raise UserError(f"{shown(module.__file__)}, which was edited since it was imported; start anew")
         return own
-
-
-def _values(values: Any) -> tuple[str, list[tuple[str, Any]]]:
-    return "", [("", one) for one in values]
 
 
 def _edited(module: ModuleType) -> bool:
@@ -196,9 +224,16 @@ def _array(value: Any) -> Any:
     return numpy.asarray(value) if numpy and isinstance(value, (numpy.ndarray, numpy.generic)) else None
 
 
+def _plain(value: Any) -> bool:
+    if type(value) in (list, tuple, dict):
+        return all(map(_plain, [*value, *value.values()] if isinstance(value, dict) else value))
+    return type(value) in _PLAIN
+
+
 def _versioned(thing: Any) -> str:
     """Return the name of what is not the user's own, with the version of its package."""
     module = thing.__name__ if isinstance(thing, ModuleType) else thing.__module__
+    name = module if isinstance(thing, ModuleType) else f"{module}.{thing.__qualname__}"
     top = module.partition(".")[0]
     version = "" if top in _UNVERSIONED else getattr(sys.modules.get(top), "__version__", "")
-    return f"{module} {getattr(thing, '__qualname__', '')} {version}"
+    return f"{name} {version}".rstrip()

@@ -54,7 +54,7 @@ def check(kind: str, name: str) -> str:
 def find(kind: str, name: str) -> FunctionType:
     """Return the user's function of that name; raises UserError if none is registered so, or it cannot be imported.
 
-    What a path names is looked for where Python looks, and in the folder PRUNEKIT_OWN, else the working folder.
+    What a path names is looked for where Python looks, and in the folder PRUNEKIT_PLUGINS_DIR, else the working folder.
     """
     if (kind, name) in _registered:
         return _registered[kind, name]
@@ -63,7 +63,7 @@ def find(kind: str, name: str) -> FunctionType:
         hint = suggestion(name[:80], names)
         raise UserError(f"unknown {kind} {safe_repr(name)}; {hint} (one of your own: package.module:function)")
     module, _, attribute = name.partition(":")
-    folder = os.environ.get("PRUNEKIT_OWN") or os.getcwd()
+    folder = os.environ.get("PRUNEKIT_PLUGINS_DIR") or os.getcwd()
     if folder not in sys.path:
         sys.path.append(folder)  # which worker processes inherit
     try:

@@ -9,7 +9,7 @@ import pandas as pd
 from conftest import ROOT
 
 from prunekit.study.params import load_params
-from prunekit.study.results import Results
+from prunekit.study.study import Study
 from prunekit.study.trial import Layer, Record, failed
 
 _PLACES = {"seeds": "seeds", "comparison": "sections.comparison", "described": "sections.as_described.compression"}
@@ -25,7 +25,7 @@ def paper(*assignments, **defaults):
         *(f"{_PLACES.get(key, f'defaults.{key}')}={json.dumps(value)}" for key, value in defaults.items()),
     )
     if words not in _PAPERS:
-        _PAPERS[words] = Results(load_params(str(ROOT / "params" / "paper.yaml"), words))
+        _PAPERS[words] = Study(load_params(str(ROOT / "params" / "paper.yaml"), words))
     return _PAPERS[words]
 
 
@@ -80,16 +80,17 @@ def records(of, values=lambda trial: {}):
     return found
 
 
-def with_records(results, found):
+def with_records(study, found):
     """The same trials with these records, by id."""
-    results = copy.copy(results)
-    results.records = found
-    return results
+    study = copy.copy(study)
+    study.reread()
+    study.records = found
+    return study
 
 
-def recorded(results, values=lambda trial: {}):
+def recorded(study, values=lambda trial: {}):
     """The same trials with a record of each, as `records` makes them."""
-    return with_records(results, records(results, values))
+    return with_records(study, records(study, values))
 
 
 def trials(values, **columns):

@@ -14,7 +14,7 @@ from conftest import CAMPAIGN, FIGURES, ROOT, TINY, TINY_TRIALS, command
 
 from prunekit.cli import places as folders
 from prunekit.study.params import load_params
-from prunekit.study.results import Results
+from prunekit.study.study import Study
 
 HOOK = """
 import sys
@@ -152,7 +152,7 @@ def test_a_file_of_the_users_own_never_writes_over_a_profile_of_that_name(called
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "demo.yaml").write_text(yaml.safe_dump(TINY | {"profile": "demo"}))
     monkeypatch.chdir(tmp_path)
-    mine, ours = (folders.usual(Results(load_params(name)), name) for name in ("mine/demo.yaml", "params/demo.yaml"))
+    mine, ours = (folders.usual(Study(load_params(name)), name) for name in ("mine/demo.yaml", "params/demo.yaml"))
     assert ours == tmp_path / "reports" / "own" / "demo" and mine.parent == ours.parent and mine != ours
     refused = called("run", "mine/demo.yaml", "--out", tmp_path / "reports" / "demo")
     assert refused.returncode == 2 and "is for the profile demo as it stands in params/" in refused.stderr

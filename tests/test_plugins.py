@@ -202,6 +202,11 @@ def test_digest_is_the_same_in_every_process(module):
     assert result.stdout.strip() == plugins.digest("pruner", name)
 
 
+def test_published_records_are_of_this_source():
+    """Whoever changes erk_random, or how digests are made, runs the published trials of `controls` anew."""
+    assert plugins.digest("pruner", "prunekit.baselines:erk_random") == "e14935a0600e0ce9"
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

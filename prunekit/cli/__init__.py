@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -68,23 +69,23 @@ def report(
 ) -> None:
     """Run what is missing, execute the notebooks, and write report.html, report.pdf and report.md."""
     from ..report import build
-    from ..study.results import Results
+    from ..study.study import Study
 
     whole = running.opened(profile, runs_dir, assignments)
     wanted = running.ids(whole, only)
-    results = Results(whole.params.only(only), runs_dir) if only else whole
+    study = Study(whole.params.only(only), runs_dir) if only else whole
     places.check_data(data_dir)
     running.check_machine(device, workers, cluster)
-    folder = out or places.usual(results, profile)
-    places.check_not_published(folder, results, profile)
+    folder = out or places.usual(study, profile)
+    places.check_not_published(folder, study, profile)
     for part in ("", *build.PARTS):
         places.check_writable("--out", folder / part)
-    places.check_writable("--runs-dir", results.store.folder)
+    places.check_writable("--runs-dir", study.store.folder)
     errors: list[str] = []
     if not no_run:
-        build.check_notebooks(build.pages(results.params))  # before what may take hours
+        build.check_notebooks(build.pages(study.params))  # before what may take hours
         errors = running.run_missing(whole, data_dir, device, workers, cluster, wanted)
-    errors += build.build(results, folder, data_dir)
+    errors += build.build(study, folder, data_dir)
     _finish(errors, f"report in {folder}/report.html, .pdf and .md")
 
 
@@ -101,20 +102,20 @@ def run(
     only: Only = None,
 ) -> None:
     """Run the trials that are missing, no Jupyter needed; with --out, also write OUT/trials.parquet."""
-    results = running.opened(profile, runs_dir, assignments)
-    wanted = running.ids(results, only)
+    study = running.opened(profile, runs_dir, assignments)
+    wanted = running.ids(study, only)
     places.check_data(data_dir)
     running.check_machine(device, workers, cluster)
     if out:
-        places.check_not_published(out, results, profile)
+        places.check_not_published(out, study, profile)
         places.check_writable("--out", out)
-    places.check_writable("--runs-dir", results.store.folder)
-    errors = running.run_missing(results, data_dir, device, workers, cluster, wanted)
+    places.check_writable("--runs-dir", study.store.folder)
+    errors = running.run_missing(study, data_dir, device, workers, cluster, wanted)
     if out:
-        results.publish(out)
-    done = len(results.store.good(wanted))
+        study.publish(out)
+    done = len(study.store.good(wanted))
     of = f" of {len(wanted)}" if done < len(wanted) else ""
-    _finish(errors, f"{done}{of} trials in {results.store.folder}")
+    _finish(errors, f"{done}{of} trials in {study.store.folder}")
 
 
 @app.command()
@@ -124,16 +125,16 @@ def status(
     """Show how many trials are done, missing and failed, and why, and about how long the rest takes, on a --device."""
     from ..study import estimate
 
-    results = running.opened(profile, runs_dir, assignments)
-    places.check_readable("--runs-dir", results.store.folder)
-    records = results.store.load(results.trials)
+    study = running.opened(profile, runs_dir, assignments)
+    places.check_readable("--runs-dir", study.store.folder)
+    records = study.store.load(study.trials)
     failures = [record for record in records.values() if record.status == "failed"]
     done = len(records) - len(failures)
-    missing = len(results.trials) - len(records)
-    typer.echo(f"{profile}: {len(results.trials)} trials, {done} done, {missing} missing, {len(failures)} failed")
-    if published := sum(id_ not in records for id_ in results.good):
+    missing = len(study.trials) - len(records)
+    typer.echo(f"{profile}: {len(study.trials)} trials, {done} done, {missing} missing, {len(failures)} failed")
+    if published := sum(id_ not in records for id_ in study.good):
         typer.echo(f"  {published} of those missing here are published, and in the report all the same")
-    if left := estimate.time_left(results, device):
+    if left := estimate.time_left(study, device):
         memory = f", and {left.memory / 1e9:.1f} GB of memory a process" if left.memory else ""
         typer.echo(f"  about {left.time} to go{memory}, by what like trials took ({left.machines})")
     for record in failures:
@@ -166,6 +167,23 @@ def data(
 
 
 @app.command()
+def fields() -> None:
+    """List the fields of a trial, which a profile's defaults and grids give: default, what is allowed, meaning."""
+    from ..names import BY_KIND
+    from ..study.trial import Trial
+
+    bounds = {"minimum": "from {}", "exclusiveMinimum": "above {}", "maximum": "to {}", "exclusiveMaximum": "below {}"}
+    for name, field in Trial.model_json_schema()["properties"].items():
+        if name.endswith("_source"):  # found by prunekit
+            continue
+        kind = field["anyOf"][0] if "anyOf" in field else field
+        allowed = [*kind.get("enum", BY_KIND.get(name, [kind["type"]]))]
+        limits = [text.format(f"{kind[key]:,}") for key, text in bounds.items() if key in kind]
+        default = f" = {json.dumps(field['default'])}" if "default" in field else ""
+        typer.echo(f"{name}{default}: {' '.join([', '.join(allowed), *limits])}\n    {field['description']}")
+
+
+@app.command()
 def export(
     trial: Annotated[str, typer.Argument(help="A profile; or a trial's id, or as much of it as no other has.")],
     out: Annotated[Path, typer.Option(help="FILE.safetensors, or FILE.pt for torch.nn.utils.prune.")],
@@ -194,10 +212,10 @@ def export(
     places.check_writable("--out", out.parent)
     wanted = {"dataset": dataset, "model": model, "pruner": pruner, "compression": compression, "seed": seed}
     if params.is_profile(trial) or any(value is not None for value in wanted.values()):
-        results = running.opened(trial, runs_dir, assignments)
-        running.ids(results, [only])
-        one = export_room.chosen(results, only, wanted)
-        record = results.good.get(one.id)
+        study = running.opened(trial, runs_dir, assignments)
+        running.ids(study, [only])
+        one = export_room.chosen(study, only, wanted)
+        record = study.good.get(one.id)
     else:
         store = Store(runs_dir or project_root() / "runs")
         record = export_room.find(trial, store, sorted(project_root().glob("reports/*/trials.parquet")))

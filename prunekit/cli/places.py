@@ -10,7 +10,7 @@ from ..errors import UserError, advice, shown
 from ..files import probe
 
 if TYPE_CHECKING:
-    from ..study.results import Results
+    from ..study.study import Study
 
 
 def check_data(data_dir: Path | None) -> None:
@@ -35,20 +35,20 @@ def check_writable(option: str, folder: Path) -> None:
         raise UserError(f"{option} {shown(folder)} {problem}") from None
 
 
-def usual(results: Results, profile: str) -> Path:
+def usual(study: Study, profile: str) -> Path:
     """Where a report goes unless --out says so: a file of the user's own never writes over what params/ describes."""
     from ..study.params import stands
 
-    return results.folder if stands(profile, results.params) else results.own_folder
+    return study.folder if stands(profile, study.params) else study.own_folder
 
 
-def check_not_published(out: Path, results: Results, profile: str) -> None:
+def check_not_published(out: Path, study: Study, profile: str) -> None:
     """Raise UserError if `out` is where another profile is published, or this one as it does not stand in params/."""
     from ..study.params import standing, stands
     from ..study.project import project_root
 
     there = standing(out.resolve().name) if out.resolve().parent == project_root() / "reports" else None
-    if there and not (results.params == there and stands(profile, there)):
+    if there and not (study.params == there and stands(profile, there)):
         raise UserError(
             f"--out {shown(out)}: is for the profile {out.name} as it stands in params/; name another folder"
         )

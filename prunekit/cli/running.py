@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING, Any
 from ..errors import UserError, shown, suggestion
 
 if TYPE_CHECKING:
-    from ..study.results import Results
+    from ..study.study import Study
 
 
-def opened(profile: str, runs_dir: Path | None, assignments: list[str] | None) -> Results:
+def opened(profile: str, runs_dir: Path | None, assignments: list[str] | None) -> Study:
     from ..study.params import load_params
-    from ..study.results import Results
+    from ..study.study import Study
 
-    return Results(load_params(profile, assignments or ()), runs_dir)
+    return Study(load_params(profile, assignments or ()), runs_dir)
 
 
-def ids(results: Results, only: list[str] | None) -> Collection[str]:
+def ids(study: Study, only: list[str] | None) -> Collection[str]:
     """Return the ids of the trials of the sections named, of all if none is; raises UserError for an unknown one."""
-    known = [str(section) for section in results.sections if section != "precision_check"]
+    known = [str(section) for section in study.sections if section != "precision_check"]
     for name in only or ():
         if name not in known:
             raise UserError(f"--only {shown(name)}: no such section; {suggestion(name[:80], known)}")
-        if not any(section == name and trials for section, trials in results.sections.items()):
-            raise UserError(f"--only {name}: {results.params.profile} has no trials there")
-    wanted = (trials for section, trials in results.sections.items() if section in (only or known))
+        if not any(section == name and trials for section, trials in study.sections.items()):
+            raise UserError(f"--only {name}: {study.params.profile} has no trials there")
+    wanted = (trials for section, trials in study.sections.items() if section in (only or known))
     return {trial.id for trials in wanted for trial in trials}
 
 
@@ -43,7 +43,7 @@ def check_machine(device: str, workers: int | None, cluster: str | None) -> None
 
 
 def run_missing(
-    results: Results,
+    study: Study,
     data_dir: Path | None,
     device: str,
     workers: int | None,
@@ -51,20 +51,20 @@ def run_missing(
     wanted: Collection[str] | None = None,
 ) -> list[str]:
     """Run those of the study's trials that are missing, and if `wanted` are given, among these ids."""
-    wanted = results.trials.keys() if wanted is None else wanted
-    missing = [trial for trial in results.missing(results.store.load(results.trials)) if trial.id in wanted]
+    wanted = study.trials.keys() if wanted is None else wanted
+    missing = [trial for trial in study.missing(study.store.load(study.trials)) if trial.id in wanted]
     done = len(wanted) - len(missing)
     print(f"prunekit: {len(wanted)} trials, {done} done, {len(missing)} to run", file=sys.stderr)
     if not missing:
-        results.store.sweep()
+        study.store.sweep()
         return []
     from ..study import engine, estimate, machine
 
     among = {trial.id for trial in missing}
-    left = None if cluster else estimate.time_left(results, machine.device(device), among)
+    left = None if cluster else estimate.time_left(study, machine.device(device), among)
     if left and left.seconds > 60:
         print(f"prunekit: about {left.time} to go, by what like trials took ({left.machines})", file=sys.stderr)
-    trials, others = results.trials.values(), results.trials.keys() - wanted
-    options: dict[str, Any] = {"done": others, "alone": results.alone, "ranks": results.ranks}
-    errors = engine.run(trials, results.store, data_dir, device, workers, cluster, **options)
+    trials, others = study.trials.values(), study.trials.keys() - wanted
+    options: dict[str, Any] = {"done": others, "alone": study.alone, "ranks": study.ranks}
+    errors = engine.run(trials, study.store, data_dir, device, workers, cluster, **options)
     return list(engine.lines(errors))

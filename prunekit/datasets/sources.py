@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -264,7 +263,6 @@ def _digits_cut(labels: np.ndarray) -> int:
     return len(labels) * 4 // 5
 
 
-@cache
 def _digit_images(width: int) -> tuple[np.ndarray, np.ndarray]:
     """Return scikit-learn's 1,797 handwritten digits as uint8 [N, 32, width], and their labels."""
     from PIL import Image

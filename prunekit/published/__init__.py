@@ -33,13 +33,11 @@ def frame() -> pd.DataFrame:
     return _read("published", _COLUMNS).fillna({"place": "", "doubt": ""})
 
 
-@cache
 def sources() -> pd.DataFrame:
     """Return where the numbers come from: source, commit, published, what it is, epochs."""
     return _read("sources", ["source", "commit", "published", "what", "epochs"])
 
 
-@cache
 def printed(table: str) -> pd.Series:
     """Return a table of the study, I to V, by CELL; NaN where it prints n/a.
 
@@ -54,7 +52,6 @@ def others() -> pd.DataFrame:
     return frame()[frame().source != STUDY]
 
 
-@cache
 def elsewhere(quantity: str, post_epochs: int = 10) -> pd.DataFrame:
     """Return the groups' numbers of a quantity after so many epochs of which nothing is in doubt."""
     rows = others()

@@ -12,7 +12,7 @@ from scipy import stats
 from ..analysis import rule
 from ..analysis.cells import CELL
 from ..analysis.starts import classes
-from ..study.results import Results
+from ..study.study import Study
 from . import printed
 from .protocol import DESCRIBED_PRE_EPOCHS
 from .readings import TABLES, PaperTable, runs, spread
@@ -45,7 +45,7 @@ _TITLES = {
 }
 
 
-def numbers(results: Results) -> pd.DataFrame:
+def numbers(study: Study) -> pd.DataFrame:
     """Return one row per printed number, with our runs beside it and the verdict.
 
     table, CELL, published; reading: how it is read where not as labelled; labelled: the verdict in the table's unit;
@@ -53,9 +53,7 @@ def numbers(results: Results) -> pd.DataFrame:
     learned, s pooled; half: of the prediction interval, rounding in it; p: of a number so far off or farther; verdict;
     by: what explains it, AT_CHANCE, READING or ELSEWHERE, else ""; why: in words, "" where the verdict says all.
     """
-    return results.once(
-        "numbers", lambda: _after_many(pd.DataFrame([one for t in TABLES for one in _judged(t, results)]))
-    )
+    return study.once("numbers", lambda: _after_many(pd.DataFrame([one for t in TABLES for one in _judged(t, study)])))
 
 
 def _after_many(rows: pd.DataFrame) -> pd.DataFrame:
@@ -73,13 +71,13 @@ def once(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[~rows.assign(table=rows.table.replace("II", "I")).duplicated(["table", *CELL, "published"])]
 
 
-def beside(results: Results, table: str) -> pd.DataFrame:
+def beside(study: Study, table: str) -> pd.DataFrame:
     """Return one row per printed number of a table, I to V, that our runs judge: CELL, accuracy, text (78.82 ✓).
 
     The accuracy is that by which it was judged, top-1 or top-5, "" for other tables; of fewer than a hundred classes,
     whose top-5 no table shows, it is said in the text.
     """
-    rows = numbers(results)
+    rows = numbers(study)
     rows = rows[(rows.table == table) & (rows.verdict != NOT_RUN)]
     found = []
     one: Any
@@ -132,14 +130,14 @@ def at_chance(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["dataset", "at_init", "runs", "stayed", "rate", "low", "high"])
 
 
-def _judged(part: PaperTable, results: Results) -> Iterator[Judged]:
-    frame = runs(results, part)
+def _judged(part: PaperTable, study: Study) -> Iterator[Judged]:
+    frame = runs(study, part)
     spreads = {column: spread(frame, column, part) for column in part.readings}
     at_once = frame[(frame.unlike == "") & (frame.pre_epochs == 0)]
     rates = at_chance(at_once if part.trained else at_once[:0])
     told_by = [*CELL, "seed", "pre_epochs", "unlike", "learned", "at_init", "pool", *part.readings]
     by_cell = dict(list(frame[told_by].groupby(CELL, sort=False)))  # all columns would take thrice the time
-    inits = results.frame("init_seeds")
+    inits = study.frame("init_seeds")
     table = cast(Mapping[tuple[Any, ...], float], printed(part.name).dropna().to_dict())
     found: dict[tuple[Any, ...], list[Judged]] = {}
     for key, number in table.items():

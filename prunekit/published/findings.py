@@ -12,18 +12,18 @@ from typing import Any
 import pandas as pd
 
 from ..analysis.cells import CELL, over_seeds
-from ..study.results import Results
+from ..study.study import Study
 from . import UNPRUNED_MILLIONS, elsewhere, others, protocol
 
 
-def one_shot(results: Results) -> pd.DataFrame:
+def one_shot(study: Study) -> pd.DataFrame:
     """Return SynFlow in one step beside many: FLOPs kept and live weights in percent, collapsed networks, top-1.
 
     published: the paper's FLOPs in percent of the unpruned network's; apart: the two differ by more than their
     intervals; nearer: print is nearer to one step.
     """
-    once, many = (results.frame(section).query("status == 'ok'") for section in ("flops", "as_described_flops"))
-    trained = pd.concat([results.frame(section) for section in ("sweep", "as_described")]).drop_duplicates("id")
+    once, many = (study.frame(section).query("status == 'ok'") for section in ("flops", "as_described_flops"))
+    trained = pd.concat([study.frame(section) for section in ("sweep", "as_described")]).drop_duplicates("id")
     rows = []
     for cell, group in _cells(many[many.pruner == "synflow"]):
         unpruned = UNPRUNED_MILLIONS.get(cell["dataset"], math.nan)
@@ -42,7 +42,7 @@ def one_shot(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def magnitude(results: Results) -> pd.DataFrame:
+def magnitude(study: Study) -> pd.DataFrame:
     """Return magnitude pruning's FLOPs on the CIFARs in millions: in print, ours at initialisation, and others'.
 
     untrained, pretrained: the mean of what others had who pruned at initialisation, and after training.
@@ -50,7 +50,7 @@ def magnitude(results: Results) -> pd.DataFrame:
     theirs = others()[(others().quantity == "flops_millions") & (others().pruner == "magnitude")]
     rows = []
     for cell, group in _cells(
-        _at(results.frame("flops").query("status == 'ok'"), {"pruner": "magnitude", "pre_epochs": 0})
+        _at(study.frame("flops").query("status == 'ok'"), {"pruner": "magnitude", "pre_epochs": 0})
     ):
         if not math.isnan(number := _in_print(group, "IV")):
             same = _at(theirs, cell)
@@ -61,14 +61,14 @@ def magnitude(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def tied_zeros(results: Results) -> pd.DataFrame:
+def tied_zeros(study: Study) -> pd.DataFrame:
     """Return SNIP's scores of exactly zero beside the weights that the lowest compression removes, in percent.
 
     A row a dataset and machine, on which rounding depends: more: seeds with more zeros than weights to go; FLOPs in
     millions: ours, ties broken at random, and by_position, if those of the earliest layers went first.
     """
-    layers = results.layers("flops").query("pruner == 'snip'").dropna(subset="layer_zero_scores")
-    layers = layers[layers.compression == results.frame("flops").compression.min()]
+    layers = study.layers("flops").query("pruner == 'snip'").dropna(subset="layer_zero_scores")
+    layers = layers[layers.compression == study.frame("flops").compression.min()]
     rows = []
     for (*key, machine), group in layers.groupby([*CELL, "machine"], sort=False):
         trials = pd.DataFrame([_ties(trial) for _, trial in group.groupby("id", sort=False)])
@@ -88,12 +88,12 @@ def _ties(layers: pd.DataFrame) -> dict[str, float]:
     return row | {"by_position": left / 1e6 if zeros.sum() > removed else math.nan}
 
 
-def reaugmented(results: Results) -> pd.DataFrame:
+def reaugmented(study: Study) -> pd.DataFrame:
     """Return GraSP's millions of FLOPs with the same images in both passes and with images augmented anew.
 
     moved: anew less same, paired on seeds; others: the mean elsewhere.
     """
-    once, anew = (results.frame(section).query("status == 'ok'") for section in ("flops", "grasp_reaugmented"))
+    once, anew = (study.frame(section).query("status == 'ok'") for section in ("flops", "grasp_reaugmented"))
     theirs = elsewhere("flops_millions")
     rows = []
     for cell, group in _cells(anew):

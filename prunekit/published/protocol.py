@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..analysis.starts import classes
 from ..study.params import Section, standing
-from ..study.results import Results
+from ..study.study import Study
 from ..study.trial import Trial
 from . import beside as printed_beside
 
@@ -75,15 +75,15 @@ def beside(frame: pd.DataFrame, table: str) -> pd.DataFrame:
     return printed_beside(frame, table).assign(published=lambda rows: rows.published.where(like))
 
 
-def in_full(results: Results, section: Section) -> pd.DataFrame:
+def in_full(study: Study, section: Section) -> pd.DataFrame:
     """Return a section's frame of the profile `paper` as published, to stand beside that of another profile.
 
-    Of no rows where `results` are of that profile, or it is not in params/.
+    Of no rows where `study` are of that profile, or it is not in params/.
     """
     params = standing("paper")
-    if params is None or results.params.profile == params.profile:
-        return results.frame(section)[:0]
-    return Results(params).frame(section)
+    if params is None or study.params.profile == params.profile:
+        return study.frame(section)[:0]
+    return Study(params).frame(section)
 
 
 def as_printed(frame: pd.DataFrame) -> pd.Series:

@@ -12,7 +12,7 @@ from ..analysis import rule
 from ..analysis.cells import CELL
 from ..names import PRUNERS, UNPRUNED, title
 from ..study.params import Section
-from ..study.results import Results
+from ..study.study import Study
 from .protocol import unlike
 
 
@@ -46,19 +46,19 @@ TABLES = (
 )
 
 
-def runs(results: Results, table: PaperTable) -> pd.DataFrame:
+def runs(study: Study, table: PaperTable) -> pd.DataFrame:
     """Return our runs of a table, those of other epochs before pruning among them, with a column a reading.
 
     Beside a section's frame: unlike, see `protocol.unlike`; cell; cluster; pool, which is of a column for accuracies.
     """
-    return results.once(f"runs of Table {table.name}", lambda: _runs(results, table))
+    return study.once(f"runs of Table {table.name}", lambda: _runs(study, table))
 
 
-def _runs(results: Results, table: PaperTable) -> pd.DataFrame:
+def _runs(study: Study, table: PaperTable) -> pd.DataFrame:
     sections: list[Section] = [table.section, "as_described"] if table.name != "III" else [table.section]
     if table.trained and table.name != "III":
         sections += ["comparison", "sweep", "unpruned"]  # which all tell how runs vary
-    frame = pd.concat([results.frame(one) for one in sections]).drop_duplicates("id")
+    frame = pd.concat([study.frame(one) for one in sections]).drop_duplicates("id")
     # A user's own pruners say nothing of the paper's.
     frame = frame[frame.pruner.isin([*PRUNERS, UNPRUNED])].reset_index(drop=True)
     why = unlike(frame, table.trained, timed=table.name == "III")
@@ -69,7 +69,7 @@ def _runs(results: Results, table: PaperTable) -> pd.DataFrame:
         flops_millions=frame.flops_kept.astype(float) / 1e6,
         relative=frame.seconds.astype(float) / frame.groupby(["dataset", "seed"]).seconds.transform("median"),
         all=100 * frame.parameters_kept.astype(float) / frame.parameters.astype(float),
-        oddest=_oddest(frame.id, pd.concat(map(results.layers, sections))) if table.name == "V" else math.nan,
+        oddest=_oddest(frame.id, pd.concat(map(study.layers, sections))) if table.name == "V" else math.nan,
     )
     shared = ~(frame.pruner.eq("grasp") & frame.model.ne("fc")) | (not table.trained)
     return frame.assign(

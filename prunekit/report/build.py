@@ -21,7 +21,7 @@ from ..study import machine
 from ..study.params import Params, standing
 from ..study.progress import Progress
 from ..study.project import in_force
-from ..study.results import ONLY_SHOW, Results
+from ..study.study import NO_RUN, Study
 from ..study.worker import signals_blocked
 
 PAGES = (  # of a report whose profile names none
@@ -76,31 +76,31 @@ def pages(params: Params) -> list[str]:
     return [PAGES[0], *kept]
 
 
-def build(results: Results, folder: Path, data_dir: Path | None = None) -> list[str]:
+def build(study: Study, folder: Path, data_dir: Path | None = None) -> list[str]:
     """Write the study's whole report into `folder`; return a line for each notebook that failed.
 
     Raises UserError where no trial has a record, and as `check_notebooks` does.
     """
-    folder, todo = folder.resolve(), notebooks(pages(results.params))
-    with _environment(results, data_dir), _processes(min(len(todo), machine.cores())) as pool:
-        check_notebooks(pages(results.params))
-        _check_records(results)
-        errors = _executed(todo, results, folder, pool)
+    folder, todo = folder.resolve(), notebooks(pages(study.params))
+    with _environment(study, data_dir), _processes(min(len(todo), machine.cores())) as pool:
+        check_notebooks(pages(study.params))
+        _check_records(study)
+        errors = _executed(todo, study, folder, pool)
     print("prunekit: making report.html, .pdf and .md of them", file=sys.stderr)
     from .render import render
 
-    render(results.params.profile, folder, {folder / "notebooks" / name: error for name, error in errors.items()})
+    render(study.params.profile, folder, {folder / "notebooks" / name: error for name, error in errors.items()})
     return [f"{name}: {error}" for name, error in errors.items() if error]
 
 
-def _check_records(results: Results) -> None:
+def _check_records(study: Study) -> None:
     """Say how many trials have a record, if not all do; raises UserError where none does."""
-    there = sum(id_ in results.trials for id_ in results.records)
+    there = sum(id_ in study.trials for id_ in study.records)
     if not there:
-        lacks = f"no record of {results.params.profile} in {results.store.folder}, and none is published"
+        lacks = f"no record of {study.params.profile} in {study.store.folder}, and none is published"
         raise UserError(f"{lacks}; run some first, or prunekit merge FOLDER")
-    if there < len(results.trials):
-        print(f"prunekit: {len(results.trials)} trials, {there} have a record", file=sys.stderr)
+    if there < len(study.trials):
+        print(f"prunekit: {len(study.trials)} trials, {there} have a record", file=sys.stderr)
 
 
 @contextmanager
@@ -115,15 +115,15 @@ def _processes(count: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(kill_workers=True)  # on Ctrl-C do not wait for the notebooks under way
 
 
-def _executed(todo: list[Path], results: Results, folder: Path, pool: ProcessPoolExecutor) -> dict[str, str]:
+def _executed(todo: list[Path], study: Study, folder: Path, pool: ProcessPoolExecutor) -> dict[str, str]:
     """Execute notebooks into `folder`, publish the records there; return by name why each stopped, "" if it did not."""
     for part in PARTS:
         (folder / part).mkdir(parents=True, exist_ok=True)
     sweep(folder, *(folder / part for part in PARTS))
-    arguments = folder / "notebooks", {"out": "..", "profile": _told(results.params, folder)}
+    arguments = folder / "notebooks", {"out": "..", "profile": _told(study.params, folder)}
     futures = {pool.submit(_execute, notebook, *arguments): notebook.name for notebook in todo}
     with Progress(len(todo), unit="notebook") as advance:
-        results.publish(folder)
+        study.publish(folder)
         for future in as_completed(futures):
             advance(futures[future], future.result() or None)
     return {name: future.result() for future, name in futures.items()}
@@ -138,13 +138,13 @@ def _told(params: Params, folder: Path) -> str:
 
 
 @contextmanager
-def _environment(results: Results, data_dir: Path | None) -> Iterator[None]:
+def _environment(study: Study, data_dir: Path | None) -> Iterator[None]:
     """The kernels' environment: where records and data are, and that all trials were tried."""
     ours = {
-        "PRUNEKIT_RUNS": str(results.store.folder.resolve()),
+        "PRUNEKIT_RUNS": str(study.store.folder.resolve()),
         "PRUNEKIT_DATA": str(datasets.data_root(data_dir).resolve()),
-        "PRUNEKIT_OWN": os.environ.get("PRUNEKIT_OWN") or os.getcwd(),
-        ONLY_SHOW: "1",
+        "PRUNEKIT_PLUGINS_DIR": os.environ.get("PRUNEKIT_PLUGINS_DIR") or os.getcwd(),
+        NO_RUN: "1",
         "JUPYTER_PREFER_ENV_PATH": "1",  # a user's own kernel may be called python3 too
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from . import store
 from .project import project_root
-from .results import Results
+from .study import Study
 from .trial import Record, Trial
 from .work_units import size
 
@@ -35,16 +35,16 @@ class Estimate(NamedTuple):
         return f"{self.seconds / 86400:.0f} days"
 
 
-def time_left(results: Results, device: str = "auto", among: Container[str] | None = None) -> Estimate | None:
+def time_left(study: Study, device: str = "auto", among: Container[str] | None = None) -> Estimate | None:
     """Return about how long what is missing here, `among` these ids if given, takes; None if nothing is or is known.
 
     A trial takes as long as those run here that differ in seed and compression alone took, or published with the
     profile where none was run here; one of no known kind, what its size tells. For a `device` by name those of its
     kind count alone, a GPU or a processor, and where there are none, those published with other profiles.
     """
-    here = results.store.load(results.trials)
-    left = [trial for trial in results.missing(here) if among is None or trial.id in among]
-    published = [results.committed_file, *sorted(project_root().glob("reports/*/trials.parquet"))]
+    here = study.store.load(study.trials)
+    left = [trial for trial in study.missing(here) if among is None or trial.id in among]
+    published = [study.committed_file, *sorted(project_root().glob("reports/*/trials.parquet"))]
     files = published[: 1 if device == "auto" else None]
     sources = chain([here], map(store.committed_records, files))  # of which the first that knows any are read
     found = ([one for one in source.values() if one.status == "ok" and _is_of(one, device)] for source in sources)
@@ -52,7 +52,7 @@ def time_left(results: Results, device: str = "auto", among: Container[str] | No
     if not left or not known:
         return None
     on_gpu = all(record.where.get("gpu") for record in known)
-    sharing = Counter(_kind(trial, "compression") for trial in results.trials.values())
+    sharing = Counter(_kind(trial, "compression") for trial in study.trials.values())
     seconds: dict[str, list[float]] = {}
     for record in known:
         seconds.setdefault(_kind(record.trial, "compression", "seed"), []).append(_cost(record, sharing))
@@ -60,7 +60,7 @@ def time_left(results: Results, device: str = "auto", among: Container[str] | No
     total = 0.0
     for trial in left:
         once = mean(seconds.get(_kind(trial, "compression", "seed"), [rate * _size(trial, on_gpu)]))
-        total += once * (_ALONE_ON_A_GPU if on_gpu and trial.id in results.alone else 1)
+        total += once * (_ALONE_ON_A_GPU if on_gpu and trial.id in study.alone else 1)
     memory = max((peak for record in known for peak in record.peak_memory.values()), default=0)
     return Estimate(total, "; ".join(sorted({record.machine for record in known})), memory)
 

@@ -11,7 +11,7 @@ from .. import __version__, saved
 from ..errors import UserError, safe_repr, shown
 from . import machine, runner, store
 from .artifacts import Artifacts
-from .results import Results
+from .study import Study
 from .trial import Record, Trial
 
 
@@ -38,28 +38,28 @@ def find(word: str, runs: store.Store, published: Iterable[Path]) -> Record:
     return record
 
 
-def chosen(results: Results, section: str, wanted: Mapping[str, Any]) -> Trial:
+def chosen(study: Study, section: str, wanted: Mapping[str, Any]) -> Trial:
     """Return the one trial of a section whose fields are those `wanted`, None of them being any.
 
     Raises UserError where there is none, and where there are several, with the fields in which they differ.
     """
     given = {field: value for field, value in wanted.items() if value is not None}
-    trials = results.sections[section]  # type: ignore[index]
+    trials = study.sections[section]  # type: ignore[index]
     found = [trial for trial in trials if all(getattr(trial, field) == value for field, value in given.items())]
     for field, value in given.items():
         known = list(dict.fromkeys(str(getattr(trial, field)) for trial in trials))
         if str(value) not in known and value not in [getattr(trial, field) for trial in trials]:
             raise UserError(
-                f"{results.params.profile} has no {field} {shown(value)} in {section}; it has {', '.join(known)}"
+                f"{study.params.profile} has no {field} {shown(value)} in {section}; it has {', '.join(known)}"
             )
     if not found:
         told = " ".join(f"--{field} {value}" for field, value in given.items())
-        raise UserError(f"{results.params.profile} has no trial in {section} with {told}")
+        raise UserError(f"{study.params.profile} has no trial in {section} with {told}")
     apart = {field: list(dict.fromkeys(getattr(trial, field) for trial in found)) for field in wanted}
     several = [f"--{field} {values[0]}" for field, values in apart.items() if len(values) > 1]
     if len(found) > 1:
         more = f"add {', '.join(several)} or another" if several else f"name one by its id, such as {found[0].id}"
-        raise UserError(f"{len(found)} trials of {results.params.profile} in {section} are such; {more}")
+        raise UserError(f"{len(found)} trials of {study.params.profile} in {section} are such; {more}")
     return found[0]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -15,10 +14,10 @@ from .trial import Record, Trial
 MAPS = ("seconds", "peak_memory", "where", "latency_by_form")  # of any keys: a column of JSON each
 _LATER = ("tied_scores",)  # columns that files of before do not have
 _WAS = {"measure_speedup": "passes", "latency_by_form": "passes_by_form"}  # columns in files of before
+_COLUMNS = [name for name in [*Record.model_fields, *Trial.model_fields] if name != "trial"]
 _TYPES = {str: "string", int: "int64", float: "double", bool: "bool"}
 
 
-@cache
 def schema() -> Any:
     """Return the columns of trials.parquet as a pyarrow schema: of the record, of its trial in its place, checksum."""
     import pyarrow
@@ -41,7 +40,7 @@ def row(content: Mapping[str, Any]) -> dict[str, Any]:
 def content(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return the JSON object of a record whose row this is; raises ValueError for one of other columns."""
     row = {**row, **{new: row[old] for new, old in _WAS.items() if old in row}}
-    if lacking := [name for name in schema().names if name not in row and name not in (*_LATER, "checksum")]:
+    if lacking := [name for name in _COLUMNS if name not in row and name not in _LATER]:
         raise ValueError(f"it has no column {lacking[0]}")
     values: dict[str, Any] = {name: row.get(name) for name in Record.model_fields if name != "trial"}
     values |= {name: json.loads(values[name]) for name in MAPS}

@@ -5,7 +5,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,6 @@ def committed_records(file: Path) -> dict[str, Record]:
     return {record.id: record for record in records}
 
 
-@lru_cache(maxsize=1)
 def _read(content: bytes) -> list[Record]:
     """Return the records in the bytes of a parquet file; raises whatever damaged ones bring about."""
     import pyarrow

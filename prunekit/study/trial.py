@@ -39,9 +39,9 @@ def _grouping(labels: str) -> str:
 
 _Name = Annotated[str, Field(max_length=80)]
 _Source = Annotated[str, Field(pattern=r"^([0-9a-f]{16})?$", validate_default=True)]
-Seed = Annotated[int, BeforeValidator(_whole), Field(ge=0, lt=2**63)]
-Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=1_000_000)]  # no dataset has so many images
-Epochs = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=1_000_000)]
+Seed = Annotated[int, Field(ge=0, lt=2**63), BeforeValidator(_whole)]
+Count = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_whole)]  # no dataset has so many images
+Epochs = Annotated[int, Field(ge=0, le=1_000_000), BeforeValidator(_whole)]
 HISTOGRAM_CENTRES = np.linspace(-1.49, 1.49, 150).round(2)  # of the bins of a record's histograms
 SCHEMA_VERSION: Literal[5] = 5
 _SEE_NO_IMAGES = {"random", "magnitude", "synflow", names.UNPRUNED}

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from prunekit.analysis import controls
-from prunekit.study import results
+from prunekit.study import study
 from prunekit.study.params import load_params
 from prunekit.study.trial import Record, Trial
 
@@ -84,7 +84,7 @@ def record(trial, **fields):
 def recorded(*trials_and_fields):
     """Return a frame of trials with records of these fields."""
     found = [record(trial, **fields) for trial, fields in trials_and_fields]
-    return pd.DataFrame([one.trial.model_dump() | results._outcome(one) for one in found])
+    return pd.DataFrame([one.trial.model_dump() | study._outcome(one) for one in found])
 
 
 def trial(**fields):
@@ -104,5 +104,5 @@ def test_steps_tell_collapse_and_cost():
 
 
 def test_where_nothing_was_run_there_are_no_rows():
-    frame = results.Results(load_params("paper")).frame("labels")[:0]
+    frame = study.Study(load_params("paper")).frame("labels")[:0]
     assert controls.controls(frame).empty and controls.steps(frame).empty

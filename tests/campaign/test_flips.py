@@ -11,13 +11,13 @@ from prunekit.datasets import sources
 from prunekit.errors import UserError
 from prunekit.study import engine, store
 from prunekit.study.params import Params
-from prunekit.study.results import Results
+from prunekit.study.study import Study
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     """A study that was run."""
-    study = Results(Params.model_validate(TINY), tmp_path_factory.mktemp("flips") / "runs")
+    study = Study(Params.model_validate(TINY), tmp_path_factory.mktemp("flips") / "runs")
     assert engine.run(study.trials.values(), study.store, device="cpu", workers=1) == {}
     return study
 

@@ -9,7 +9,7 @@ from synthetic import paper, record, recorded, records, with_records
 from prunekit.analysis import controls, labels, pairs, variation
 from prunekit.published import audit, claims, findings
 from prunekit.study.params import load_params
-from prunekit.study.results import Results
+from prunekit.study.study import Study
 from prunekit.study.trial import failed
 
 EVERYTHING = [getattr(findings, name) for name in ("one_shot", "magnitude", "tied_zeros", "reaugmented")]
@@ -88,7 +88,7 @@ def evidence(results):
 @pytest.mark.parametrize("lost", [lambda trial: trial.seed > 0, lambda trial: trial.pruner in ("snip", "synflow")])
 def test_a_failed_trial_says_no_more_than_a_missing_one(profile, lost):
     """Of some seeds, and of whole cells."""
-    study = Results(load_params(profile))
+    study = Study(load_params(profile))
 
     def values(trial):
         same = {"top1": 30.0 + 9 * trial.compression + trial.seed, "signal": 0.05, "dense_signal": 0.1}

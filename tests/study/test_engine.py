@@ -20,8 +20,8 @@ from prunekit import plugins
 from prunekit.errors import UserError
 from prunekit.study import engine, machine, runner
 from prunekit.study.params import Params, load_params
-from prunekit.study.results import Results
 from prunekit.study.store import Store
+from prunekit.study.study import Study
 from prunekit.study.trial import failed
 from prunekit.study.work_units import grouped, size
 
@@ -30,7 +30,7 @@ OFFLINE = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:
 
 
 def tiny(runs=None, **changes):
-    return Results(Params.model_validate(tiny_params(**changes)), runs)
+    return Study(Params.model_validate(tiny_params(**changes)), runs)
 
 
 def run(study_, **options):
@@ -324,7 +324,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="fi
 
 
 def trials_of(file):
-    return Results(load_params(str(file))).trials
+    return Study(load_params(str(file))).trials
 
 
 def kill_at(moments, process, worker_first):
@@ -366,7 +366,7 @@ def test_kills_at_random_moments_change_no_result(tmp_path, long_profile):
     _, printed = last.communicate(timeout=300)
     assert last.returncode == 0 and "Traceback" not in printed, printed
     params = load_params(str(long_profile))
-    disturbed, undisturbed = (Results(params, folder) for folder in (runs, tmp_path / "other"))
+    disturbed, undisturbed = (Study(params, folder) for folder in (runs, tmp_path / "other"))
     assert run(undisturbed) == {}
     ours, theirs = results(disturbed), results(undisturbed)
     assert len(ours) == len(trials_of(long_profile)) and ours == {k: approximately(row) for k, row in theirs.items()}

@@ -7,14 +7,14 @@ from conftest import TINY, tiny_params
 
 from prunekit.study import estimate, results, store
 from prunekit.study.params import Params
-from prunekit.study.results import Results
+from prunekit.study.study import Study
 from prunekit.study.trial import Record, Trial
 
 SECONDS = {"score": 4.0, "train": 3.0}
 
 
 def make(**changes):
-    return Results(Params.model_validate(tiny_params(**changes)))
+    return Study(Params.model_validate(tiny_params(**changes)))
 
 
 def ok(trial, **values):
@@ -71,5 +71,5 @@ def test_a_trial_that_runs_alone_takes_a_gpu_to_itself(tiny):
     for trial in (one, two):
         tiny.store.save(gpu(trial))
     shared = estimate.time_left(tiny, "cuda").seconds
-    alone = Results(tiny.params.model_copy(update={"one_at_a_time": ["sweep"]}), tiny.store.folder)
+    alone = Study(tiny.params.model_copy(update={"one_at_a_time": ["sweep"]}), tiny.store.folder)
     assert estimate.time_left(alone, "cuda").seconds == pytest.approx(2 * shared)

@@ -9,14 +9,14 @@ from synthetic import record
 from prunekit.errors import UserError
 from prunekit.study.merge import merge
 from prunekit.study.params import Params
-from prunekit.study.results import Results
 from prunekit.study.store import Store, publish
+from prunekit.study.study import Study
 from prunekit.study.trial import failed
 
 
 @pytest.fixture
 def trials():
-    return list(Results(Params.model_validate(TINY)).trials.values())
+    return list(Study(Params.model_validate(TINY)).trials.values())
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ from pydantic import ValidationError
 
 from prunekit.errors import UserError
 from prunekit.study.params import Params, load_params
-from prunekit.study.results import Results
+from prunekit.study.study import Study
 
 PROFILES = sorted(path.stem for path in (ROOT / "params").glob("*.yaml"))
 
 
 def make(**changes):
-    return Results(Params.model_validate(tiny_params(**changes)))
+    return Study(Params.model_validate(tiny_params(**changes)))
 
 
 def multiplied(grid, **changes):
@@ -25,7 +25,7 @@ def multiplied(grid, **changes):
 
 @pytest.mark.parametrize(("name", "trials"), [("demo", 484), ("cpu", 620), ("paper", 984)])
 def test_profiles_load_and_name_their_trials(name, trials):
-    loaded = Results(load_params(name))
+    loaded = Study(load_params(name))
     empty = {
         "demo": {"grasp_reaugmented", "init_seeds", "precision_check"},
         "cpu": {"precision_check"},
@@ -264,10 +264,10 @@ def test_tuples_are_lists_and_whole_floats_integers():
 
 def test_only_a_profile_as_it_stands_has_its_folder(tiny_profile):
     """A changed one and a user's file get folders of their own; the same one each time."""
-    demo, changed, again = (Results(load_params("demo", sets)).folder for sets in ([], ["seeds=[0]"], ["seeds=[0]"]))
+    demo, changed, again = (Study(load_params("demo", sets)).folder for sets in ([], ["seeds=[0]"], ["seeds=[0]"]))
     assert demo == ROOT / "reports" / "own" / "demo"
     assert changed == again and changed.parent == ROOT / "reports" / "own" and changed.name.startswith("demo-")
-    users = Results(load_params(str(tiny_profile)))
+    users = Study(load_params(str(tiny_profile)))
     assert users.folder.parent == ROOT / "reports" / "own" and users.folder.name.startswith("tiny-")
 
 

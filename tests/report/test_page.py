@@ -12,13 +12,13 @@ from conftest import ROOT, TINY, TINY_TRIALS, tiny_params
 from matplotlib.figure import Figure
 
 from prunekit.errors import UserError
-from prunekit.report import results
+from prunekit.report import page
 from prunekit.study import engine
 from prunekit.study.params import load_params
 
 
 def params(*args, **changes):
-    return results.open(*args, **changes)._results.params
+    return page.open_page(*args, **changes).study.params
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def tiny(tmp_path):
     def opened(out=None, values=TINY):
         file = tmp_path / "tiny.yaml"
         file.write_text(yaml.safe_dump(values))
-        return results.open(str(file), out)
+        return page.open_page(str(file), out)
 
     return opened
 
@@ -37,7 +37,7 @@ def tiny(tmp_path):
 def said(monkeypatch):
     """What is said in Markdown."""
     texts = []
-    monkeypatch.setattr(results.Run, "say", lambda _, text: texts.append(text))
+    monkeypatch.setattr(page.Page, "say", lambda _, text: texts.append(text))
     return texts
 
 
@@ -71,13 +71,13 @@ def test_changes_stand_in_the_profiles_place_and_words_are_read_as_yaml():
 )
 def test_a_wrong_profile_key_or_value_is_one_line(profile, changes, words):
     with pytest.raises(UserError, match=words) as error:
-        results.open(profile, **changes)
+        page.open_page(profile, **changes)
     assert len(error.value._render_traceback_()) == 1
 
 
 def test_a_section_there_is_none_of_is_one_line():
     with pytest.raises(UserError, match=r"^no section 'swep'; did you mean sweep\?$"):
-        results.open("demo").frame("swep")
+        page.open_page("demo").frame("swep")
 
 
 def test_only_the_trials_of_what_is_asked_for_run_and_failed_ones_again(tiny, monkeypatch):
@@ -90,13 +90,13 @@ def test_only_the_trials_of_what_is_asked_for_run_and_failed_ones_again(tiny, mo
 
     monkeypatch.setattr(engine, "run", run)
     shown = tiny()
-    study = shown.results("flops")
+    study = shown.run("flops")
     assert asked == [{trial.id for trial in study.sections["flops"]}]
     shown.frame("flops")
     assert len(asked) == 1, "once, though they failed"
-    assert tiny().results().trials.keys() == asked[1]
-    monkeypatch.setenv(results.ONLY_SHOW, "1")
-    tiny().results()
+    assert tiny().run().trials.keys() == asked[1]
+    monkeypatch.setenv(page.NO_RUN, "1")
+    tiny().run()
     assert len(asked) == 2
 
 
@@ -111,7 +111,7 @@ def test_missing_data_stop_a_section_with_a_line_for_notebooks(tiny, tmp_path, m
 
 
 def test_a_report_goes_without_images(tiny, said, tmp_path, monkeypatch):
-    monkeypatch.setenv(results.ONLY_SHOW, "1")
+    monkeypatch.setenv(page.NO_RUN, "1")
     monkeypatch.setenv("PRUNEKIT_DATA", str(tmp_path / "none"))
     for variable in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9")
@@ -149,13 +149,13 @@ def mine(net, batches, generator):
 """
 LOOK = """
 import json
-from prunekit.report import results
+from prunekit.report import page
 
-run = results.open("tiny.yaml")
-before = set(run._results.store.load(run._results.trials))
-frames = [run.frame("sweep"), run.frame("flops"), run.layers("layers"), run.weights("histograms")]
+shown = page.open_page("tiny.yaml")
+before = set(shown.study.store.load(shown.study.trials))
+frames = [shown.frame("sweep"), shown.frame("flops"), shown.layers("layers"), shown.weights("histograms")]
 assert all(set(frame.pruner) == {"synflow", "mine"} for frame in frames)
-print(json.dumps([len(run.results().trials), len(before)]))
+print(json.dumps([len(shown.run().trials), len(before)]))
 """
 
 

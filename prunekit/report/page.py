@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,14 @@ from ..datasets.sources import Arrays
 from ..errors import UserError, shown, suggestion
 from ..study import plain_yaml
 from ..study.params import SECTIONS, Params, Section, assigned, load_params, validated
-from ..study.results import ONLY_SHOW, Results
+from ..study.study import NO_RUN, Study
 from ..study.trial import Trial
 from . import formatting
 from .markup import verbatim
 from .shown import Figure, Table
 
-_opened: dict[Hashable, Results] = {}  # the latest, for notebooks that share a kernel
 
-
-def open(profile: str = "demo", out: str | None = None, **changes: Any) -> Run:
+def open_page(profile: str = "demo", out: str | None = None, **changes: Any) -> Page:
     """Return a profile, a name in params/ or a YAML file, opened to be shown; `out`: the folder to write into.
 
     `changes` are what stands in the profile's place, by its keys: `seeds=[0, 1]`, `defaults={"post_epochs": 1}`,
@@ -34,7 +31,7 @@ def open(profile: str = "demo", out: str | None = None, **changes: Any) -> Run:
     """
     params = load_params(str(profile))
     before = values = params.model_dump()
-    where = f"results.open({str(profile)!r})"
+    where = f"open_page({str(profile)!r})"
     for place, value in _places(changes):
         _check(place, where)
         if value is None:
@@ -43,67 +40,49 @@ def open(profile: str = "demo", out: str | None = None, **changes: Any) -> Run:
             values = assigned(values, place, plain_yaml.load(value) if isinstance(value, str) else value)
         except ValueError as error:
             raise UserError(f"{where}: {'.'.join(place)}: {error}") from None
-    return Run(_results(params if values == before else validated(values, where)), out)
+    return Page(Study(params if values == before else validated(values, where)), out)
 
 
-def _results(params: Params) -> Results:
-    """Return a profile's results; the same as before where neither its trials nor any record has changed."""
-    results = Results(params)
-    files = [file for file in (results.committed_file, results.store.folder) if file.exists()]
-    times = tuple((file, file.stat().st_mtime_ns) for file in files)
-    key = params.model_dump_json(), times, tuple(map(tuple, params.trials.values()))
-    if key not in _opened:
-        _opened.clear()
-        _opened[key] = results
-    return _opened[key]
-
-
-class Run:
-    """A profile's trials and what came out of them; what is shown is also written into the folder `out`, if any.
+class Page:
+    """A profile in a notebook: its trials as tidy frames; what is shown is also written into the folder `out`, if any.
 
     Records that were published with the profile are shown at once; of a section that is asked for, the trials that are
-    missing or failed are run first, unless the environment has PRUNEKIT_ONLY_SHOW=1. Raises UserError where data are
+    missing or failed are run first, unless the environment has PRUNEKIT_NO_RUN=1. Raises UserError where data are
     missing that trials need.
     """
 
-    def __init__(self, results: Results, out: str | Path | None = None):
+    def __init__(self, study: Study, out: str | Path | None = None):
         self.out = Path(out) if out else None
-        self._results = results
-        self._ran: set[Section] = set()
+        self._tried: set[str] = set()
+        self.study = study  # the trials and the records that there are of them; nothing is run
 
-    def results(self, *sections: Section) -> Results:
-        """Return the profile's trials and records, those of `sections` having been run; of all, where none is named."""
-        for section in sections or SECTIONS:
+    def run(self, *sections: Section) -> Study:
+        """Run the trials of `sections`, of all where none is named, that are missing; return the study."""
+        for section in sections:
             if section not in SECTIONS:
                 raise UserError(f"no section {section!r}; {suggestion(str(section)[:80], list(SECTIONS))}")
-        new = [section for section in sections or SECTIONS if section not in self._ran]
-        self._run({trial.id for section in new for trial in self._results.sections[section]})
-        self._ran.update(new)
-        return self._results
-
-    @property
-    def study(self) -> Results:
-        """The profile's trials and the records that there are of them; nothing is run."""
-        return self._results
+        wanted = {trial.id for section in sections or SECTIONS for trial in self.study.sections[section]}
+        self._run(wanted)
+        return self.study
 
     def frame(self, section: Section) -> pd.DataFrame:
-        """Return a section's trials, a row each; `help(run.results().frame)` lists the columns."""
-        return self.results(section).frame(section)
+        """Return one row per trial of a section; `help(page.study.frame)` lists the columns."""
+        return self.run(section).frame(section)
 
     def layers(self, section: Section) -> pd.DataFrame:
-        """Return one row per trial of a section and layer; see Results.layers."""
-        return self.results(section).layers(section)
+        """Return one row per trial of a section and layer; see Study.layers."""
+        return self.run(section).layers(section)
 
     def weights(self, section: Section) -> pd.DataFrame:
-        """Return one row per trial of a section, layer and bin of kept weights; see Results.weights."""
-        return self.results(section).weights(section)
+        """Return one row per trial of a section, layer and bin of kept weights; see Study.weights."""
+        return self.run(section).weights(section)
 
     def images(self, dataset: str) -> Arrays | None:
         """Return a dataset's images and labels, see datasets.read; None, said in a line, where the report has none."""
         try:
             return datasets.read(dataset)
         except UserError as problem:
-            if not os.environ.get(ONLY_SHOW):
+            if not os.environ.get(NO_RUN):
                 raise
             self.say(f"Its images cannot be shown: {verbatim(str(problem))}")
             return None
@@ -154,17 +133,18 @@ class Run:
         display(shown)
 
     def _run(self, wanted: set[str]) -> None:
-        results = self._results
-        todo = {trial.id for trial in results.missing(results.records)} & wanted
-        if not todo or os.environ.get(ONLY_SHOW):
+        study = self.study
+        todo = {trial.id for trial in study.missing(study.records)} & wanted - self._tried
+        if not todo or os.environ.get(NO_RUN):
             return
         from ..study import engine  # which imports torch
 
-        for dataset in sorted({results.trials[id_].dataset for id_ in todo}):
+        for dataset in sorted({study.trials[id_].dataset for id_ in todo}):
             datasets.read(dataset)
-        done = results.trials.keys() - todo
-        engine.run(results.trials.values(), results.store, done=done, alone=results.alone, ranks=results.ranks)
-        results.reread()
+        done = study.trials.keys() - todo
+        engine.run(study.trials.values(), study.store, done=done, alone=study.alone, ranks=study.ranks)
+        self._tried |= todo
+        study.reread()
 
 
 def _check(place: list[str], where: str) -> None:

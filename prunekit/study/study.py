@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ANALYSES: tuple[Section, ...] = ("init_seeds", "labels", "controls", "steps", "speedups", "precision_check")
 _FIRST: tuple[Section, ...] = ("comparison", "sweep", "unpruned", "flops", "layers", "histograms")
-ONLY_SHOW = "PRUNEKIT_ONLY_SHOW"  # set where a report's run has tried every trial
+NO_RUN = "PRUNEKIT_NO_RUN"  # set where a report's run has tried every trial
 _CELL = ["dataset", "model", "pruner", "compression", "seed"]
 _OUTCOME = ["top1", "top5", "learned", "at_init", "collapsed", "signal", "dense_signal", "tied_scores", "density"]
 _OUTCOME += ["effective_density", "flops", "flops_kept", "flops_compacted", "parameters", "parameters_kept", "seconds"]
@@ -32,14 +32,14 @@ _FORMS = ("masked", "compacted")  # see `Record.latency_by_form`
 _PARTS = [*(f"{stage}_seconds" for stage in _STAGES), *(f"{form}_latency" for form in _FORMS)]
 
 
-class Results:
+class Study:
     """A profile's trials by section, and the records that there are of them: run here, else published, else failed."""
 
     def __init__(self, params: Params, runs_dir: Path | str | None = None):
         self.params = params
         self.sections = params.trials
         self.store = store.Store(runs_dir or os.environ.get("PRUNEKIT_RUNS") or project_root() / "runs")
-        self._made: tuple[Mapping[str, Record] | None, dict[str, pd.DataFrame]] = None, {}
+        self._frames: dict[str, pd.DataFrame] = {}
 
     @cached_property
     def trials(self) -> dict[str, Trial]:
@@ -80,15 +80,13 @@ class Results:
         """Read the records anew when they are next asked for."""
         with suppress(AttributeError):  # not read yet
             del self.records
+        self._frames = {}
 
     def once(self, what: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-        """Return a copy of the frame of that name that `make` makes of these records: once, as long as they stand."""
-        if self._made[0] is not self.records:
-            self._made = self.records, {}
-        made = self._made[1]
-        if what not in made:
-            made[what] = make()
-        return made[what].copy()
+        """Return a copy of the frame of that name that `make` makes of the records: once until they are read anew."""
+        if what not in self._frames:
+            self._frames[what] = make()
+        return self._frames[what].copy()
 
     def missing(self, records: Mapping[str, Record]) -> list[Trial]:
         """Return the trials without a record among `records`, or with that of a failure."""

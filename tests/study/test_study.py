@@ -6,14 +6,15 @@ from datetime import UTC, datetime
 import pytest
 from conftest import ROOT, TINY, tiny_params
 
-from prunekit.study import results, store
+from prunekit.study import store
+from prunekit.study import study as studies
 from prunekit.study.params import Params
-from prunekit.study.results import Results, learned
+from prunekit.study.study import Study, learned
 from prunekit.study.trial import HISTOGRAM_CENTRES, Layer, Record, failed
 
 
 def make(**changes):
-    return Results(Params.model_validate(tiny_params(**changes)))
+    return Study(Params.model_validate(tiny_params(**changes)))
 
 
 def ok(trial, **values):
@@ -78,13 +79,13 @@ def test_missing_are_those_without_a_record_or_with_a_failure():
 def test_runs_folder_is_the_argument_then_the_environment(tmp_path, monkeypatch):
     assert make().store.folder == tmp_path / "runs"
     params = Params.model_validate(TINY)
-    assert Results(params, tmp_path / "mine").store.folder == tmp_path / "mine"
+    assert Study(params, tmp_path / "mine").store.folder == tmp_path / "mine"
     monkeypatch.delenv("PRUNEKIT_RUNS")
-    assert Results(params).store.folder == ROOT / "runs"
+    assert Study(params).store.folder == ROOT / "runs"
 
 
 def test_record_run_here_comes_before_the_published_one_and_that_before_a_failure(tmp_path, monkeypatch):
-    monkeypatch.setattr(results, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(studies, "project_root", lambda: tmp_path)
     tiny = make()
     one, two, three, *_ = tiny.trials.values()
     for trial in (one, two, three):
