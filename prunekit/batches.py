@@ -44,14 +44,14 @@ class Batches:
 
     def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield all (images, labels) as they stand, not augmented."""
-        for part in parts(len(self), batch_size):
+        for part in slices(len(self), batch_size):
             yield self._normalised(self._images[part]), self.labels[part]
 
     def shuffled(self, batch_size: int, order: Generator, augmentation: Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield all (images, labels) in an order drawn from `order`, augmented from `augmentation`."""
         permutation = torch.randperm(len(self), generator=order).to(self.labels.device, non_blocking=True)
         rows, columns = self._windows(len(self), augmentation)
-        for part in parts(len(self), batch_size):
+        for part in slices(len(self), batch_size):
             chosen = permutation[part]
             yield self._augmented(chosen, rows[part], columns[part]), self.labels[chosen]
 
@@ -92,7 +92,7 @@ class Batches:
         return (images * self._scale).add_(self._shift).permute(0, 3, 1, 2)
 
 
-def parts(count: int, batch_size: int) -> list[slice]:
+def slices(count: int, batch_size: int) -> list[slice]:
     """Return the slices of consecutive batches of `count` images.
 
     A final batch of one image, which batch norm cannot train on, is merged into the one before, unless batch_size is 1.

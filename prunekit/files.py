@@ -39,7 +39,7 @@ def probe(folder: Path) -> None:
         file.write(bytes(2**20))
 
 
-def sweep(*folders: Path) -> None:
+def remove_leftovers(*folders: Path) -> None:
     """Delete what processes of this machine that are gone left of files they did not finish."""
     temporary = re.compile(rf"\..+\.{_host()}\.(\d+)\.tmp")
     for folder in folders:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from . import models, paths
+from . import connectivity, models
 
 Masks = dict[str, Tensor]
 SCOPES = ("global", "local")
@@ -104,7 +104,7 @@ def health(net: nn.Module, masks: Masks, input_shape: tuple[int, int, int]) -> H
     net.eval()
     try:
         with torch.inference_mode(False), torch.enable_grad():
-            flow = paths.flow(net, kept, models.prunable(net), image)
+            flow = connectivity.flow(net, kept, models.prunable(net), image)
             slopes = torch.autograd.grad(flow, list(kept.values()))
     finally:
         net.train(was_training)

@@ -14,8 +14,8 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from . import masks, models, paths, plugins
-from .batches import parts
+from . import connectivity, masks, models, plugins
+from .batches import slices
 from .errors import UserError, exception_summary, safe_repr
 from .names import PRUNERS, UNPRUNED
 
@@ -248,7 +248,7 @@ def _alike(scores: Mapping[str, Tensor], weights: dict[str, Tensor]) -> str:
 
 
 def _batches(images: Tensor, labels: Tensor, batch_size: int) -> Batches:
-    return [(images[part], labels[part]) for part in parts(len(images), batch_size)]
+    return [(images[part], labels[part]) for part in slices(len(images), batch_size)]
 
 
 def _densities(final: float, steps: int, schedule: str) -> Iterator[float]:
@@ -277,8 +277,8 @@ def _add(totals: list[Tensor], more: Sequence[Tensor]) -> None:
 def _flow(net: nn.Module, positive: dict[str, Tensor], ones: Tensor) -> tuple[dict[str, Tensor], Tensor]:
     """Return the weights in `positive` that can be pruned, and the summed output of `net` with it for `ones`."""
     weights = {name: positive[name].requires_grad_() for name in models.prunable(net)}
-    with paths.Unbounded():
-        return weights, paths.with_values(net, positive, ones).sum()
+    with connectivity.Unbounded():
+        return weights, connectivity.with_values(net, positive, ones).sum()
 
 
 def _gradients(

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from prunekit.batches import Batches, coarse_groups, parts, per_class_indices, random_groups
+from prunekit.batches import Batches, coarse_groups, per_class_indices, random_groups, slices
 from prunekit.datasets import TRANSFORMS, Transform
 
 MEAN, STD = (0.1, 0.5, 0.9), (0.2, 0.3, 0.4)
@@ -186,7 +186,7 @@ def test_groups_change_labels_and_not_images():
     [(7, 3, [3, 4]), (7, 2, [2, 2, 3]), (8, 3, [3, 3, 2]), (6, 3, [3, 3]), (3, 1, [1, 1, 1]), (1, 3, [1]), (0, 3, [])],
 )
 def test_a_last_image_alone_joins_the_batch_before_it(count, size, sizes):
-    found = [range(count)[part] for part in parts(count, size)]
+    found = [range(count)[part] for part in slices(count, size)]
     assert [len(part) for part in found] == sizes
     assert [place for part in found for place in part] == list(range(count))
 

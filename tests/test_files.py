@@ -15,13 +15,13 @@ def test_what_gone_processes_left_is_swept_and_nothing_else(tmp_path):
     kept = [f".a.json.{files._host()}.{os.getpid()}.tmp", f".a.json.elsewhere.{gone.pid}.tmp", "a.json", ".mine.tmp"]
     for name in (*kept, f".a.json.{files._host()}.{gone.pid}.tmp"):
         (tmp_path / name).touch()
-    files.sweep(tmp_path, tmp_path / "absent", tmp_path / "a.json")
+    files.remove_leftovers(tmp_path, tmp_path / "absent", tmp_path / "a.json")
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted(kept)
 
 
 def test_a_writer_that_stops_leaves_the_old_file(tmp_path):
     def stops(sink):
-        sink.write(b"half")
+        sink.write(b"margin")
         raise KeyboardInterrupt
 
     files.replace(tmp_path / "x", b"whole")

@@ -57,14 +57,14 @@ def summary(frame: pd.DataFrame, value: str, by: list[str] | None = None) -> pd.
         known = every[group.counts[every.index]] if "counts" in group else every
         row: dict[str, Any] = dict(zip(by or CELL, key, strict=True))
         row |= {"mean": known.mean(), "interval": half_width(known)}
-        row |= {"spread": float(known.std(ddof=1)) if len(known) > 1 else math.nan, "seeds": len(known)}
+        row |= {"sd": float(known.std(ddof=1)) if len(known) > 1 else math.nan, "seeds": len(known)}
         row |= {"learned": int(group.learned.sum()), "failed": int((group.status != "ok").sum())}
         row |= {"collapsed": int(group.collapsed.eq(True).sum())}
         row |= {"tied": int((group.tied_scores.astype(float) > 0.5).sum())}
         row |= {"each": known.tolist()}
         row |= {"runs": len(every)} if "counts" in group else {}
         rows.append(row | {"published": group.published.iloc[0] if "published" in group else math.nan})
-    columns = ["mean", "interval", "spread", "seeds", "learned", "failed", "collapsed", "tied", "each", "runs"]
+    columns = ["mean", "interval", "sd", "seeds", "learned", "failed", "collapsed", "tied", "each", "runs"]
     columns.append("published")
     return pd.DataFrame(rows, columns=None if rows else [*(by or CELL), *columns])
 

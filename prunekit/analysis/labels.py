@@ -12,7 +12,7 @@ from .cells import half_width, over_seeds
 from .starts import best_constant, classes
 
 
-def kept(frame: pd.DataFrame) -> pd.DataFrame:
+def accuracy_retained(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the pruned trials of "labels" with their count of labels, top1_dense of the unpruned network, and kept.
 
     Kept is (top-1 - chance) / (the unpruned network's - chance), in percent, chance being the best constant output's
@@ -27,7 +27,7 @@ def kept(frame: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(kept=100 * (rows.top1 - rows.chance) / above)
 
 
-def doubling(rows: pd.DataFrame) -> pd.DataFrame:
+def slope_per_doubling(rows: pd.DataFrame) -> pd.DataFrame:
     """Return by how many points what is `kept` changes as labels double, one row per pruner and compression.
 
     The slope of a line through all numbers of labels but the coarse, three or more, a seed a line, of networks that did
@@ -47,6 +47,6 @@ def doubling(rows: pd.DataFrame) -> pd.DataFrame:
         gaps = [(wide.loc[best] - wide.loc[end]).dropna() for end in ends]
         peak = best not in ends and all(gap.mean() > half_width(gap) for gap in gaps)
         row: dict[str, Any] = {"pruner": pruner, "compression": compression, "best": best, "peak": peak}
-        found.append(row | over_seeds("doubling", pd.Series(slopes)))
-    columns = ["pruner", "compression", "best", "peak", "doubling", "doubling_interval", "doubling_seeds"]
+        found.append(row | over_seeds("slope", pd.Series(slopes)))
+    columns = ["pruner", "compression", "best", "peak", "slope", "slope_interval", "slope_seeds"]
     return pd.DataFrame(found, columns=columns)

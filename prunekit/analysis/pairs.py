@@ -17,8 +17,8 @@ from .cells import accuracies
 
 _SETTING = ["dataset", "model", "compression"]
 _PAIR = [*_SETTING, "first", "second", "mean", "interval", "seeds"]
-_LEADERS = [*_SETTING, "first", "top1", "second", "lead", "lead_interval", "seeds", "told"]
-_ORDERS = [*_SETTING, "here", "in_full", "pairs", "alike", "told", "told_alike"]
+_LEADERS = [*_SETTING, "first", "top1", "second", "lead", "lead_interval", "seeds", "distinguishable"]
+_ORDERS = [*_SETTING, "here", "in_full", "pairs", "alike", "distinguishable", "distinguishable_alike"]
 
 
 def difference(cell: pd.DataFrame, first: str, second: str, by: str = "pruner") -> pd.Series:
@@ -93,7 +93,7 @@ def leaders(frame: pd.DataFrame) -> pd.DataFrame:
             if lead < 0:
                 first, second, lead = second, first, -lead
         rows.append((*key, first, means[first], second, lead, half, seeds, bool(lead > half)))
-    return pd.DataFrame(rows, columns=_LEADERS).astype({"told": bool})
+    return pd.DataFrame(rows, columns=_LEADERS).astype({"distinguishable": bool})
 
 
 def orders(frame: pd.DataFrame, full: pd.DataFrame) -> pd.DataFrame:

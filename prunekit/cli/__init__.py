@@ -78,7 +78,7 @@ def report(
     running.check_machine(device, workers, cluster)
     folder = out or places.usual(study, profile)
     places.check_not_published(folder, study, profile)
-    for part in ("", *build.PARTS):
+    for part in ("", *build.FOLDERS):
         places.check_writable("--out", folder / part)
     places.check_writable("--runs-dir", study.store.folder)
     errors: list[str] = []

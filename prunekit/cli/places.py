@@ -37,18 +37,18 @@ def check_writable(option: str, folder: Path) -> None:
 
 def usual(study: Study, profile: str) -> Path:
     """Where a report goes unless --out says so: a file of the user's own never writes over what params/ describes."""
-    from ..study.params import stands
+    from ..study.params import is_shipped
 
-    return study.folder if stands(profile, study.params) else study.own_folder
+    return study.folder if is_shipped(profile, study.params) else study.own_folder
 
 
 def check_not_published(out: Path, study: Study, profile: str) -> None:
     """Raise UserError if `out` is where another profile is published, or this one as it does not stand in params/."""
-    from ..study.params import standing, stands
+    from ..study.params import as_shipped, is_shipped
     from ..study.project import project_root
 
-    there = standing(out.resolve().name) if out.resolve().parent == project_root() / "reports" else None
-    if there and not (study.params == there and stands(profile, there)):
+    there = as_shipped(out.resolve().name) if out.resolve().parent == project_root() / "reports" else None
+    if there and not (study.params == there and is_shipped(profile, there)):
         raise UserError(
             f"--out {shown(out)}: is for the profile {out.name} as it stands in params/; name another folder"
         )

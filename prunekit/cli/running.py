@@ -56,7 +56,7 @@ def run_missing(
     done = len(wanted) - len(missing)
     print(f"prunekit: {len(wanted)} trials, {done} done, {len(missing)} to run", file=sys.stderr)
     if not missing:
-        study.store.sweep()
+        study.store.remove_leftovers()
         return []
     from ..study import engine, estimate, machine
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import plugins
 from ..errors import UserError, exception_summary
-from ..files import replace, sweep
+from ..files import remove_leftovers, replace
 from ..names import DATASETS
 from . import sources, user_datasets
 from .sources import Arrays
@@ -99,7 +99,7 @@ def load(name: str, root: str | Path | None = None) -> Dataset:
     """
     import torch
 
-    def split(part: sources.Part) -> Split:
+    def split(part: sources.Split) -> Split:
         coarse = None if part.coarse_labels is None else torch.from_numpy(part.coarse_labels)
         return Split(torch.from_numpy(part.images), torch.from_numpy(part.labels), coarse)
 
@@ -154,7 +154,7 @@ def _cache_file(name: str, files: list[Path]) -> Path:
     return cache_root() / f"{name}-{hashlib.sha256(repr(stats).encode()).hexdigest()[:16]}.npz"
 
 
-def _read_cache(file: Path) -> tuple[sources.Part, sources.Part] | None:
+def _read_cache(file: Path) -> tuple[sources.Split, sources.Split] | None:
     """Return what `_write_cache` wrote, None where there is nothing, or nothing whole: zip files check their bytes."""
     try:
         with np.load(file, allow_pickle=False) as stored:
@@ -170,11 +170,11 @@ def _read_cache(file: Path) -> tuple[sources.Part, sources.Part] | None:
         return None
 
 
-def _part(images: np.ndarray, labels: np.ndarray, coarse_labels: np.ndarray) -> sources.Part:
-    return sources.Part(images, labels, coarse_labels if len(coarse_labels) else None)
+def _part(images: np.ndarray, labels: np.ndarray, coarse_labels: np.ndarray) -> sources.Split:
+    return sources.Split(images, labels, coarse_labels if len(coarse_labels) else None)
 
 
-def _write_cache(file: Path, train: sources.Part, test: sources.Part) -> None:
+def _write_cache(file: Path, train: sources.Split, test: sources.Split) -> None:
     arrays = {
         f"{part}_{field}": np.zeros(0) if array is None else array  # so that none is missing unnoticed
         for part, values in (("train", train), ("test", test))
@@ -182,7 +182,7 @@ def _write_cache(file: Path, train: sources.Part, test: sources.Part) -> None:
     }
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        sweep(file.parent)
+        remove_leftovers(file.parent)
         replace(file, lambda sink: np.savez(sink, **arrays))  # type: ignore[arg-type]
     except OSError as error:
         sources.warn(f"cannot cache decoded data in {file.parent} ({exception_summary(error)}); going on without")

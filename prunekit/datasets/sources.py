@@ -33,7 +33,7 @@ _TORCHVISION = {  # torchvision's class, and a file pattern of its layout under 
 
 
 @dataclass(frozen=True)
-class Part:
+class Split:
     """uint8 images [N, C, H, W], int64 labels [N], int64 coarse labels [N] or None."""
 
     images: np.ndarray
@@ -45,8 +45,8 @@ class Part:
 class Arrays:
     """A dataset as numpy arrays."""
 
-    train: Part
-    test: Part
+    train: Split
+    test: Split
     classes: tuple[str, ...]
     coarse_classes: tuple[str, ...]
 
@@ -85,7 +85,7 @@ def _shards(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def read(name: str, root: Path) -> tuple[Part, Part]:
+def read(name: str, root: Path) -> tuple[Split, Split]:
     """Return the named dataset's training and test part from `root`, downloaded there if it is missing."""
     if not root.is_dir() and root.exists():
         raise UserError(f"the data folder {root} is not a folder")
@@ -117,7 +117,7 @@ def _check_groups(root: Path, part: dict[str, np.ndarray]) -> None:
         raise UserError(f"cifar100 in {root}: coarse labels are not those of the fine ones; copy the data again")
 
 
-def _read_snapshot(name: str, root: Path, shards: list[Path]) -> tuple[Part, Part]:
+def _read_snapshot(name: str, root: Path, shards: list[Path]) -> tuple[Split, Split]:
     def columns(which: str) -> dict[str, Any]:
         chosen = [shard for shard in shards if _split(shard.relative_to(root / name)) == which]
         if not chosen:
@@ -131,7 +131,7 @@ def _read_snapshot(name: str, root: Path, shards: list[Path]) -> tuple[Part, Par
     for part in parts:
         _check_groups(root, part)
     try:
-        train, test = (Part(_decode(part.pop("images"), *DATASETS[name].shape), **part) for part in parts)
+        train, test = (Split(_decode(part.pop("images"), *DATASETS[name].shape), **part) for part in parts)
     except Exception as error:  # of damaged bytes Pillow raises any kind
         problem = f"an image cannot be read ({exception_summary(error)})"
         raise UserError(f"{name} in {root / name}: {problem}; copy the data again") from error
@@ -195,13 +195,13 @@ def _decode(encoded: np.ndarray, channels: int, height: int, width: int) -> np.n
     return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
 
 
-def _read_torchvision(name: str, root: Path) -> tuple[Part, Part]:
+def _read_torchvision(name: str, root: Path) -> tuple[Split, Split]:
     import torchvision
 
     class_name, pattern = _TORCHVISION[name]
     reader, found = getattr(torchvision.datasets, class_name), bool(files(name, root))
 
-    def part(train: bool) -> Part:
+    def part(train: bool) -> Split:
         # What is whole is not downloaded. CIFAR's files are unpickled only after their MD5 digests have proved to be
         # the published ones.
         data = reader(root, train=train, download=True)
@@ -209,7 +209,7 @@ def _read_torchvision(name: str, root: Path) -> tuple[Part, Part]:
         images = pixels[:, None] if pixels.ndim == 3 else pixels.transpose(0, 3, 1, 2)
         labels = np.asarray(data.targets, dtype=np.int64)
         coarse = _coarse_of(labels) if name == "cifar100" else None
-        return Part(np.ascontiguousarray(images), labels, coarse)
+        return Split(np.ascontiguousarray(images), labels, coarse)
 
     try:
         parts = part(True), part(False)
@@ -237,7 +237,7 @@ def _digits() -> Arrays:
     cut = _digits_cut(labels)
     rgb = np.repeat(images[:, None], 3, axis=1)
     labels = labels.copy()  # whoever reads them may write to them
-    return Arrays(Part(rgb[:cut], labels[:cut]), Part(rgb[cut:], labels[cut:]), DATASETS["digits"].classes, ())
+    return Arrays(Split(rgb[:cut], labels[:cut]), Split(rgb[cut:], labels[cut:]), DATASETS["digits"].classes, ())
 
 
 def _digit_pairs() -> Arrays:
@@ -246,12 +246,12 @@ def _digit_pairs() -> Arrays:
     cut = _digits_cut(labels)
     random = np.random.Generator(np.random.PCG64(0))
 
-    def part(images: np.ndarray, labels: np.ndarray, per_class: int) -> Part:
+    def part(images: np.ndarray, labels: np.ndarray, per_class: int) -> Split:
         pool = [np.flatnonzero(labels == digit) for digit in range(10)]
         left, right = np.divmod(np.repeat(np.arange(100), per_class), 10)
         halves = [images[[random.choice(pool[digit]) for digit in side]] for side in (left, right)]
         rgb = np.repeat(np.concatenate(halves, axis=2)[:, None], 3, axis=1)
-        return Part(rgb, left * 10 + right, left)
+        return Split(rgb, left * 10 + right, left)
 
     about = DATASETS["digit-pairs"]
     train, test = part(images[:cut], labels[:cut], 40), part(images[cut:], labels[cut:], 10)

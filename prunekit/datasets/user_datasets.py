@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import plugins
 from ..errors import UserError, exception_summary, safe_repr
-from .sources import Arrays, Part
+from .sources import Arrays, Split
 
 
 def read(name: str) -> Arrays:
@@ -47,7 +47,7 @@ def scale(arrays: Arrays) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(channels.mean(1, dtype=np.float64).tolist()), tuple(spread.tolist())
 
 
-def _part(what: str, images: Any, labels: Any) -> Part:
+def _part(what: str, images: Any, labels: Any) -> Split:
     """Return images and labels of one split as arrays; `what` they are of begins the line if they are wrong."""
     try:
         images, labels = np.asarray(images), np.asarray(labels)
@@ -64,4 +64,4 @@ def _part(what: str, images: Any, labels: Any) -> Part:
         raise UserError(f"{what} {problem}; they must be whole numbers, one for each of {len(images)} images")
     if labels.min() < 0:
         raise UserError(f"{what} labels hold {labels.min()}; they must run from 0")
-    return Part(np.ascontiguousarray(images), labels.astype(np.int64))
+    return Split(np.ascontiguousarray(images), labels.astype(np.int64))

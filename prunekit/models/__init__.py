@@ -9,8 +9,8 @@ from torch import Generator, Tensor, nn
 from .. import plugins
 from ..errors import UserError, exception_summary, safe_repr
 from ..names import MODELS
-from .families import make
-from .guard import PRUNABLE, unknown, weights
+from .architectures import make
+from .validate import PRUNABLE, unknown, weights
 
 __all__ = ["NAMES", "PRUNABLE", "build", "chosen", "prunable", "register", "unknown"]
 

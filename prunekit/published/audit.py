@@ -15,7 +15,7 @@ from ..analysis.starts import classes
 from ..study.study import Study
 from . import printed
 from .protocol import DESCRIBED_PRE_EPOCHS
-from .readings import TABLES, PaperTable, runs, spread
+from .readings import TABLES, PaperTable, pooled_sd, runs
 from .verdict import (
     AT_CHANCE,
     CONTRADICTED,
@@ -26,14 +26,14 @@ from .verdict import (
     REPRODUCED,
     UNDECIDED,
     VERDICTS,
-    Beside,
+    Comparison,
     Judged,
-    decisive,
+    final_verdict,
     judge,
 )
 
 __all__ = ["AT_CHANCE", "CONTRADICTED", "ELSEWHERE", "EXPLAINED", "NOT_RUN", "READING", "REPRODUCED", "TABLES"]
-__all__ += ["UNDECIDED", "VERDICTS", "at_chance", "by_chance", "counts", "numbers", "once", "runs", "spread"]
+__all__ += ["UNDECIDED", "VERDICTS", "at_chance", "by_chance", "counts", "drop_repeats", "numbers", "pooled_sd", "runs"]
 MARKS = {REPRODUCED: "✓", EXPLAINED: "(✓)", CONTRADICTED: "✗", UNDECIDED: "?"}
 _PRE_EPOCHS = {DESCRIBED_PRE_EPOCHS: "", 0: "pruned at initialisation", 10: "pruned after 10 epochs"}
 _TITLES = {
@@ -53,12 +53,14 @@ def numbers(study: Study) -> pd.DataFrame:
     learned, s pooled; half: of the prediction interval, rounding in it; p: of a number so far off or farther; verdict;
     by: what explains it, AT_CHANCE, READING or ELSEWHERE, else ""; why: in words, "" where the verdict says all.
     """
-    return study.once("numbers", lambda: _after_many(pd.DataFrame([one for t in TABLES for one in _judged(t, study)])))
+    return study.cached_frame(
+        "numbers", lambda: _after_many(pd.DataFrame([one for t in TABLES for one in _judged(t, study)]))
+    )
 
 
 def _after_many(rows: pd.DataFrame) -> pd.DataFrame:
     """Leave undecided what lies outside its interval, and is no discovery among so many numbers, see `by_chance`."""
-    known = _by_interval(once(rows))
+    known = _by_interval(drop_repeats(rows))
     kept = known[stats.false_discovery_control(known) <= 1 - rule.LEVEL].max() if len(known) else math.nan
     chance = (rows.verdict == CONTRADICTED) & (rows.s > 0) & (rows.p > kept if kept == kept else rows.p.notna())
     told = "outside the interval (p = " + rows.p.map("{:.3f}".format) + "), as one in twenty is by chance"
@@ -66,7 +68,7 @@ def _after_many(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(verdict=rows.verdict.mask(chance, UNDECIDED), why=rows.why.mask(chance, why))
 
 
-def once(rows: pd.DataFrame) -> pd.DataFrame:
+def drop_repeats(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of `numbers` without those of Table II that repeat a number of Table I."""
     return rows[~rows.assign(table=rows.table.replace("II", "I")).duplicated(["table", *CELL, "published"])]
 
@@ -132,10 +134,10 @@ def at_chance(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _judged(part: PaperTable, study: Study) -> Iterator[Judged]:
     frame = runs(study, part)
-    spreads = {column: spread(frame, column, part) for column in part.readings}
-    at_once = frame[(frame.unlike == "") & (frame.pre_epochs == 0)]
+    spreads = {column: pooled_sd(frame, column, part) for column in part.readings}
+    at_once = frame[(frame.deviation == "") & (frame.pre_epochs == 0)]
     rates = at_chance(at_once if part.trained else at_once[:0])
-    told_by = [*CELL, "seed", "pre_epochs", "unlike", "learned", "at_init", "pool", *part.readings]
+    told_by = [*CELL, "seed", "pre_epochs", "deviation", "learned", "at_init", "pool", *part.readings]
     by_cell = dict(list(frame[told_by].groupby(CELL, sort=False)))  # all columns would take thrice the time
     inits = study.frame("init_seeds")
     table = cast(Mapping[tuple[Any, ...], float], printed(part.name).dropna().to_dict())
@@ -148,7 +150,7 @@ def _judged(part: PaperTable, study: Study) -> Iterator[Judged]:
             beside = by_cell.get(key, frame[:0])
             beside = beside[beside.pre_epochs == pre_epochs]
             for column, what in part.readings.items():
-                judged = judge(read, dataset, Beside(part, column, beside, spreads[column]), rates, inits)
+                judged = judge(read, dataset, Comparison(part, column, beside, spreads[column]), rates, inits)
                 told = {"reading": ", ".join(filter(None, [what, before])), "pre_epochs": pre_epochs}
                 found[key].append(told | judged)
     units = {
@@ -157,10 +159,10 @@ def _judged(part: PaperTable, study: Study) -> Iterator[Judged]:
     for key, readings in found.items():
         cell = dict(zip(CELL, key, strict=True))
         unit = next(iter(part.readings))
-        labelled = decisive([one for one in readings if one["column"] == unit], part, cell, unit)["verdict"]
+        labelled = final_verdict([one for one in readings if one["column"] == unit], part, cell, unit)["verdict"]
         tried = sum(one["verdict"] != NOT_RUN for one in readings)
         about = {"table": part.name, **cell, "published": table[key], "labelled": labelled, "tried": tried}
-        yield about | decisive(readings, part, cell, units[key[0]])
+        yield about | final_verdict(readings, part, cell, units[key[0]])
 
 
 def _unit(part: PaperTable, found: list[Judged]) -> str:

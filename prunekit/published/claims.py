@@ -23,7 +23,7 @@ def cells(runs: pd.DataFrame, value: str, spreads: pd.DataFrame) -> pd.DataFrame
     half-width of its 95 % interval by the pooled spread of its pool, see `rule.pooled`; 0 where none learned, as what
     stays at chance does not vary.
     """
-    like = runs[runs.unlike == ""].dropna(subset=value)
+    like = runs[runs.deviation == ""].dropna(subset=value)
     rows: list[Any] = []
     key: list[Any]
     pool: Any
@@ -35,7 +35,7 @@ def cells(runs: pd.DataFrame, value: str, spreads: pd.DataFrame) -> pd.DataFrame
             half = rule.t(spreads.effective[pool]) * spreads.s[pool] / math.sqrt(len(learned)) if known else math.nan
         shown = learned if len(learned) else group
         rows.append((*key, shown[value].astype(float).mean(), half, len(group), len(learned)))
-    found = pd.DataFrame(rows, columns=[*CELL, "mean", "half", "seeds", "learned"])
+    found = pd.DataFrame(rows, columns=[*CELL, "mean", "margin", "seeds", "learned"])
     return found.set_index(["dataset", "compression", "pruner"]).drop(columns="model")
 
 
@@ -45,9 +45,9 @@ def minus(first: Any, second: Any) -> Any:
     The half-widths of independent means add as the root of their squares; of runs that share seeds that is too wide.
     """
     if not isinstance(second, pd.DataFrame):
-        return first[["mean", "half"]].assign(mean=first["mean"] - second)
+        return first[["mean", "margin"]].assign(mean=first["mean"] - second)
     first, second = first.align(second, join="inner", axis=0)
-    return pd.DataFrame({"mean": first["mean"] - second["mean"], "half": np.hypot(first.half, second.half)})
+    return pd.DataFrame({"mean": first["mean"] - second["mean"], "margin": np.hypot(first.margin, second.margin)})
 
 
 def lead(found: Any, first: str) -> Any:
@@ -67,10 +67,10 @@ def verdict(margins: pd.DataFrame) -> str:
     if margins.empty or margins["mean"].isna().any():
         return NOT_RUN
     wider = rule.normal(1 - (1 - rule.LEVEL) / len(margins)) / rule.normal(rule.LEVEL)
-    exact = margins.half == 0
-    if ((margins["mean"] > margins.half) | (exact & (margins["mean"] >= 0))).all():
+    exact = margins.margin == 0
+    if ((margins["mean"] > margins.margin) | (exact & (margins["mean"] >= 0))).all():
         return REPRODUCED
-    if (margins["mean"] < -wider * margins.half).any():
+    if (margins["mean"] < -wider * margins.margin).any():
         return CONTRADICTED
     return UNDECIDED
 
@@ -81,9 +81,9 @@ def weakest(margins: pd.DataFrame) -> str:
     Of a contradicted claim that whose interval ends lowest, else that whose interval begins lowest.
     """
     sign = 1 if verdict(margins) == CONTRADICTED else -1
-    ends = margins.assign(end=margins["mean"] + sign * margins.half.fillna(0))
+    ends = margins.assign(end=margins["mean"] + sign * margins.margin.fillna(0))
     ranked: Any = ends.sort_values("end", kind="stable").iloc[0]
     place = ranked.name if isinstance(ranked.name, tuple) else (ranked.name,)
     told = ", ".join(_TITLES.get(one, f"{one:g}" if isinstance(one, float) else str(one)) for one in place)
     where = f" ({told})" if len(margins) > 1 else ""
-    return f"{ranked['mean']:+.3g}" + (f" ± {ranked.half:.2g}" if ranked.half > 0 else "") + where
+    return f"{ranked['mean']:+.3g}" + (f" ± {ranked.margin:.2g}" if ranked.margin > 0 else "") + where

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..analysis.starts import classes
-from ..study.params import Section, standing
+from ..study.params import Section, as_shipped
 from ..study.study import Study
 from ..study.trial import Trial
 from . import beside as printed_beside
@@ -36,7 +36,7 @@ _TRAINING = {
 _ALIKE = {"precision": ("bf16-mixed",)}  # whose rounding moves no mean: see `variation.pairs`
 
 
-def unlike(frame: pd.DataFrame, trained: bool, timed: bool = False) -> pd.Series:
+def deviation(frame: pd.DataFrame, trained: bool, timed: bool = False) -> pd.Series:
     """Return, a row of a section's frame, in what it is not the paper's protocol, in a few words; "" where it is.
 
     In pruning, and where it matters, `trained` or trained before pruning, in training; `timed`: one at a time. Epochs
@@ -71,7 +71,7 @@ def beside(frame: pd.DataFrame, table: str) -> pd.DataFrame:
 
     NaN where it has nothing, and where the row is not the paper's protocol: like stands beside like.
     """
-    like = unlike(frame, trained=table in ("I", "II", "III")).isin(["", FAILED])
+    like = deviation(frame, trained=table in ("I", "II", "III")).isin(["", FAILED])
     return printed_beside(frame, table).assign(published=lambda rows: rows.published.where(like))
 
 
@@ -80,7 +80,7 @@ def in_full(study: Study, section: Section) -> pd.DataFrame:
 
     Of no rows where `study` are of that profile, or it is not in params/.
     """
-    params = standing("paper")
+    params = as_shipped("paper")
     if params is None or study.params.profile == params.profile:
         return study.frame(section)[:0]
     return Study(params).frame(section)

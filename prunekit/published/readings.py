@@ -13,7 +13,7 @@ from ..analysis.cells import CELL
 from ..names import PRUNERS, UNPRUNED, title
 from ..study.params import Section
 from ..study.study import Study
-from .protocol import unlike
+from .protocol import deviation
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def runs(study: Study, table: PaperTable) -> pd.DataFrame:
 
     Beside a section's frame: unlike, see `protocol.unlike`; cell; cluster; pool, which is of a column for accuracies.
     """
-    return study.once(f"runs of Table {table.name}", lambda: _runs(study, table))
+    return study.cached_frame(f"runs of Table {table.name}", lambda: _runs(study, table))
 
 
 def _runs(study: Study, table: PaperTable) -> pd.DataFrame:
@@ -61,11 +61,11 @@ def _runs(study: Study, table: PaperTable) -> pd.DataFrame:
     frame = pd.concat([study.frame(one) for one in sections]).drop_duplicates("id")
     # A user's own pruners say nothing of the paper's.
     frame = frame[frame.pruner.isin([*PRUNERS, UNPRUNED])].reset_index(drop=True)
-    why = unlike(frame, table.trained, timed=table.name == "III")
+    why = deviation(frame, table.trained, timed=table.name == "III")
     twice = frame[why == ""].duplicated([*CELL, "pre_epochs", "seed"])
     why[twice.index[twice]] = "another run of its seed"
     frame = frame.assign(
-        unlike=why,
+        deviation=why,
         flops_millions=frame.flops_kept.astype(float) / 1e6,
         relative=frame.seconds.astype(float) / frame.groupby(["dataset", "seed"]).seconds.transform("median"),
         all=100 * frame.parameters_kept.astype(float) / frame.parameters.astype(float),
@@ -79,14 +79,14 @@ def _runs(study: Study, table: PaperTable) -> pd.DataFrame:
     )
 
 
-def spread(frame: pd.DataFrame, column: str, table: PaperTable) -> pd.DataFrame:
+def pooled_sd(frame: pd.DataFrame, column: str, table: PaperTable) -> pd.DataFrame:
     """Return how far runs vary, see `rule.pooled`: of `runs` that are the paper's protocol and learned.
 
     Accuracies are pooled over a dataset's cells, but for GraSP's, whose signal explodes, and SNIP's on CIFAR-10, which
     vary more; GraSP's of one seed have nothing in common. FLOPs are pooled over both CIFARs, a pruner and compression
     at a time.
     """
-    known = frame[(frame.unlike == "") & (frame.learned | (not table.trained))].rename(columns={column: "value"})
+    known = frame[(frame.deviation == "") & (frame.learned | (not table.trained))].rename(columns={column: "value"})
     known = known.dropna(subset="value").astype({"value": float})
     return rule.pooled(known[["pool", "cell", "cluster", "value"]])
 

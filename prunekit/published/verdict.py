@@ -21,45 +21,51 @@ FEW = 0.05  # what is less probable than this is not said to have happened
 Judged = dict[str, Any]  # of a printed number: columns of `audit.numbers`
 
 
-class Beside:
+class Comparison:
     """Our runs beside a number, read one way: those of the paper's protocol, those that learned, how they vary."""
 
     def __init__(self, part: PaperTable, column: str, beside: pd.DataFrame, spreads: pd.DataFrame):
         self.part, self.column, self.beside = part, column, beside
-        self.like = beside[(beside.unlike == "") & beside[column].notna()]
+        self.like = beside[(beside.deviation == "") & beside[column].notna()]
         self.values = (self.like[self.like.learned] if part.trained else self.like)[column].astype(float)
         pool = self.like.pool.iloc[0] if len(self.like) else ""
         known = pool in spreads.index
         self.s: float = spreads.s[pool] if known else math.nan
         self.effective: float = spreads.effective[pool] if known else 0.0
-        self.half = rule.half_width(self.s, self.effective, len(self.values), part.rounding)
+        self.margin = rule.half_width(self.s, self.effective, len(self.values), part.rounding)
 
     def p(self, number: float) -> float:
         gap = number - self.values.mean()
         return rule.p_value(gap, self.s, self.effective, len(self.values), self.part.rounding)
 
 
-def judge(number: float, dataset: str, ours: Beside, rates: pd.DataFrame, inits: pd.DataFrame) -> Judged:
+def judge(number: float, dataset: str, ours: Comparison, rates: pd.DataFrame, inits: pd.DataFrame) -> Judged:
     """Judge a number, read one way, by the rule."""
     part = ours.part
-    row: Judged = {"column": ours.column, "read": number, "mean": ours.values.mean(), "s": ours.s, "half": ours.half}
+    row: Judged = {
+        "column": ours.column,
+        "read": number,
+        "mean": ours.values.mean(),
+        "s": ours.s,
+        "margin": ours.margin,
+    }
     row |= {"learned": len(ours.values), "runs": len(ours.like), "p": math.nan, "why": "", "by": ""}
     if ours.like.empty:
-        return row | {"verdict": NOT_RUN, "why": ours.beside.unlike.iloc[0] if len(ours.beside) else ""}
+        return row | {"verdict": NOT_RUN, "why": ours.beside.deviation.iloc[0] if len(ours.beside) else ""}
     at_chance = part.trained and _at_chance(number, dataset, ours.column, part.rounding)
     if ours.values.empty:
         return row | _none_learned(at_chance, ours.like, inits)
-    narrow = ours.half <= part.widest
+    narrow = ours.margin <= part.widest
     if narrow:
         row["p"] = ours.p(number)
-        if abs(number - ours.values.mean()) <= ours.half:
+        if abs(number - ours.values.mean()) <= ours.margin:
             return row | {"verdict": REPRODUCED}
     if at_chance:
         return row | {"p": math.nan} | _like_it(ours.like, rates)
     if narrow:
         return row | {"verdict": CONTRADICTED}
-    wide = f"one more run may lie anywhere within ± {ours.half:.3g}"
-    return row | {"verdict": UNDECIDED, "why": "no cell of its kind has two runs" if math.isnan(ours.half) else wide}
+    wide = f"one more run may lie anywhere within ± {ours.margin:.3g}"
+    return row | {"verdict": UNDECIDED, "why": "no cell of its kind has two runs" if math.isnan(ours.margin) else wide}
 
 
 def _none_learned(at_chance: bool, like: pd.DataFrame, inits: pd.DataFrame) -> Judged:
@@ -99,7 +105,7 @@ def _like_it(like: pd.DataFrame, rates: pd.DataFrame) -> Judged:
     return {"verdict": CONTRADICTED if rare else UNDECIDED, "why": none}
 
 
-def decisive(found: list[Judged], part: PaperTable, cell: dict[str, Any], unit: str) -> Judged:
+def final_verdict(found: list[Judged], part: PaperTable, cell: dict[str, Any], unit: str) -> Judged:
     """Return the reading that decides: in the unit the first that agrees, or what comes nearest in any."""
     same = [one for one in found if one["column"] == unit]
     best = _nearest(same)

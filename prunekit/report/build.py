@@ -16,11 +16,11 @@ from loky.process_executor import ProcessPoolExecutor
 
 from .. import datasets
 from ..errors import UserError, exception_summary, shown, suggestion
-from ..files import replace, sweep
+from ..files import remove_leftovers, replace
 from ..study import machine
-from ..study.params import Params, standing
+from ..study.params import Params, as_shipped
 from ..study.progress import Progress
-from ..study.project import in_force
+from ..study.project import active_dir
 from ..study.study import NO_RUN, Study
 from ..study.worker import signals_blocked
 
@@ -30,7 +30,7 @@ PAGES = (  # of a report whose profile names none
 )
 AUDIT = ("00_paper", "06_audit", "06_claims", "06_numbers")  # written by hand for the profile `paper`
 _WIDGET = "application/vnd.jupyter.widget-view+json"
-PARTS = ("tables", "figures", "notebooks")  # folders of a report
+FOLDERS = ("tables", "figures", "notebooks")  # folders of a report
 PARAMS = "params.yaml"
 
 
@@ -54,7 +54,7 @@ def check_notebooks(names: Sequence[str] = ()) -> None:
 
 def notebooks(names: Sequence[str] = ()) -> list[Path]:
     """Return a report's notebooks in order: those of these names, else PAGES and a user's; raises UserError if none."""
-    folder = in_force("notebooks")
+    folder = active_dir("notebooks")
     found = {path.name for path in folder.glob("[0-9][0-9]_*.ipynb")}
     if not found:
         raise UserError(f"no notebooks in {folder}; prunekit init copies its own to a folder")
@@ -71,7 +71,7 @@ def pages(params: Params) -> list[str]:
     A profile is changed by --set and --only, and then has other records than these pages speak of.
     """
     kept = [name for name in params.pages if name not in AUDIT]
-    if standing(params.profile) in (None, params) or len(kept) == len(params.pages):
+    if as_shipped(params.profile) in (None, params) or len(kept) == len(params.pages):
         return params.pages
     return [PAGES[0], *kept]
 
@@ -117,9 +117,9 @@ def _processes(count: int) -> Iterator[ProcessPoolExecutor]:
 
 def _executed(todo: list[Path], study: Study, folder: Path, pool: ProcessPoolExecutor) -> dict[str, str]:
     """Execute notebooks into `folder`, publish the records there; return by name why each stopped, "" if it did not."""
-    for part in PARTS:
+    for part in FOLDERS:
         (folder / part).mkdir(parents=True, exist_ok=True)
-    sweep(folder, *(folder / part for part in PARTS))
+    remove_leftovers(folder, *(folder / part for part in FOLDERS))
     arguments = folder / "notebooks", {"out": "..", "profile": _told(study.params, folder)}
     futures = {pool.submit(_execute, notebook, *arguments): notebook.name for notebook in todo}
     with Progress(len(todo), unit="notebook") as advance:
@@ -131,7 +131,7 @@ def _executed(todo: list[Path], study: Study, folder: Path, pool: ProcessPoolExe
 
 def _told(params: Params, folder: Path) -> str:
     """Return what a notebook in `folder`/notebooks opens: a profile's name, or of one not in params/ a file there."""
-    if params == standing(params.profile):
+    if params == as_shipped(params.profile):
         return params.profile
     replace(folder / PARAMS, yaml.safe_dump(params.model_dump(), sort_keys=False).encode())
     return f"../{PARAMS}"

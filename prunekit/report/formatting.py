@@ -50,7 +50,7 @@ def cells(summary: pd.DataFrame, digits: int = 1, share: bool = False) -> list[s
 
 
 def _cell(row: Mapping[Any, Any], digits: int, share: bool) -> str:
-    text = estimate(row["mean"], row["spread"], digits, share)
+    text = estimate(row["mean"], row["sd"], digits, share)
     runs = row.get("runs", row["seeds"])
     if "runs" in row and row["learned"] < runs:
         text += f" ({row['learned']} of {runs})" if row["learned"] else " (at chance)"
@@ -97,7 +97,7 @@ def with_published(ours: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame([(ours if row == "ours" else known).loc[key] for key, row in rows]).set_axis(index)
 
 
-def readable(rows: pd.DataFrame, titles: Mapping[str, str], digits: int = 1) -> pd.DataFrame:
+def format_rows(rows: pd.DataFrame, titles: Mapping[str, str], digits: int = 1) -> pd.DataFrame:
     """Return `rows` with a column a title: X and X_interval as one, things by their names; none of dashes alone.
 
     Where a title ends with %, its numbers are shares.
@@ -122,7 +122,7 @@ def _read(row: Mapping[Any, Any], key: str, digits: int, share: bool) -> str:
     return estimate(value, math.nan, digits) if isinstance(value, float) else str(value)
 
 
-def flat(shown: pd.DataFrame) -> pd.DataFrame:
+def format_pivot(shown: pd.DataFrame) -> pd.DataFrame:
     """Return a table as strings without an index; NaN as a dash.
 
     Of a named index each level is a column, a value said once where rows repeat it; levels that say the same in every

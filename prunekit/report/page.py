@@ -13,7 +13,7 @@ from matplotlib import pyplot as plt
 from .. import datasets
 from ..datasets.sources import Arrays
 from ..errors import UserError, shown, suggestion
-from ..study import plain_yaml
+from ..study import yaml_loader
 from ..study.params import SECTIONS, Params, Section, assigned, load_params, validated
 from ..study.study import NO_RUN, Study
 from ..study.trial import Trial
@@ -37,7 +37,7 @@ def open_page(profile: str = "demo", out: str | None = None, **changes: Any) -> 
         if value is None:
             continue
         try:
-            values = assigned(values, place, plain_yaml.load(value) if isinstance(value, str) else value)
+            values = assigned(values, place, yaml_loader.load(value) if isinstance(value, str) else value)
         except ValueError as error:
             raise UserError(f"{where}: {'.'.join(place)}: {error}") from None
     return Page(Study(params if values == before else validated(values, where)), out)
@@ -100,11 +100,11 @@ class Page:
     ) -> None:
         """Display a table below its number and caption; write tables/NAME.csv (`data`, or what is shown), .md, .tex.
 
-        If the index is named, as after a pivot, levels become columns and names are made readable; see formatting.flat.
+        Levels of a named index, as after a pivot, become columns, and names are made readable: formatting.format_pivot.
         best: what is set in bold, True by the same rows and columns, of which some may lack; folded: a report shows it
         when it is asked for. An empty table is not shown. The caption's first sentence says what the table holds.
         """
-        wide = formatting.flat(shown)
+        wide = formatting.format_pivot(shown)
         keys = wide.shape[1] - shown.shape[1]
         bold = None
         if best is not None:

@@ -57,8 +57,8 @@ class _Figure:
 
 
 _Cells = list[list[str]]  # of a table: its header, dashes and rows
-_Part = str | _Table | _Figure
-_Flavour = Callable[[_Part], str]
+_Block = str | _Table | _Figure
+_Flavour = Callable[[_Block], str]
 
 
 def render(profile: str, folder: Path, executed: Mapping[Path, str]) -> None:
@@ -96,7 +96,7 @@ def render(profile: str, folder: Path, executed: Mapping[Path, str]) -> None:
     replace(folder / "report.pdf", pdf)
 
 
-def _parts(notebook: Path, error: str, folder: Path) -> list[_Part]:
+def _parts(notebook: Path, error: str, folder: Path) -> list[_Block]:
     """Return a notebook's prose and what its cells show; up to where it stopped, which is said.
 
     Prose whose cells show nothing is left out, and a whole notebook that shows neither table nor figure.
@@ -104,7 +104,7 @@ def _parts(notebook: Path, error: str, folder: Path) -> list[_Part]:
     import nbformat
 
     cells = nbformat.read(notebook, as_version=4).cells if notebook.exists() else []
-    groups: list[tuple[str, list[_Part], bool]] = []  # prose, what is below it, whether there is code
+    groups: list[tuple[str, list[_Block], bool]] = []  # prose, what is below it, whether there is code
     for cell in cells:
         if cell.cell_type == "markdown":
             groups.append((cell.source, [], False))
@@ -122,7 +122,7 @@ def _parts(notebook: Path, error: str, folder: Path) -> list[_Part]:
     return [first, *(groups[0][1] if groups else []), *told, *stopped]
 
 
-def _shown(output: Any, folder: Path) -> _Part:
+def _shown(output: Any, folder: Path) -> _Block:
     data = output.get("data", {})
     bundle = data.get(MIME)
     if bundle is None:
@@ -140,7 +140,7 @@ def _literal(text: str) -> str:
     return _CODE_OR_UNDERSCORE.sub(lambda found: r"\_" if found[0] == "_" else found[0], text)
 
 
-def _written(parts: list[_Part], flavour: _Flavour) -> str:
+def _written(parts: list[_Block], flavour: _Flavour) -> str:
     text = "\n\n".join(flavour(part).strip() for part in parts) + "\n"
     there = {_anchor(heading) for heading in re.findall(r"^#+ (.*)$", text, re.M)}
     return re.sub(r"\[([^]]*)\]\(#([^)]*)\)", lambda link: link[0] if link[2] in there else link[1], text)
@@ -151,7 +151,7 @@ def _anchor(heading: str) -> str:
     return re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-")
 
 
-def _github(part: _Part) -> str:
+def _github(part: _Block) -> str:
     if isinstance(part, _Table):
         return _folded(part, part.body) if part.folded else f"{part.caption}\n\n{part.body}"
     if isinstance(part, _Figure):
@@ -159,7 +159,7 @@ def _github(part: _Part) -> str:
     return part
 
 
-def _html(part: _Part) -> str:
+def _html(part: _Block) -> str:
     if not isinstance(part, _Table):
         return _pandoc(part)
     body = f"::: {{.scroll tabindex=0}}\n{_piped(part.cells)}\n:::"
@@ -174,7 +174,7 @@ def _folded(table: _Table, body: str) -> str:
     return "\n\n".join(["<details>", summary, *filter(None, [more]), body, "</details>"])
 
 
-def _pdf(part: _Part) -> str:
+def _pdf(part: _Block) -> str:
     """Tables longer or wider than a page are cut into parts; of what is folded it is said where it is."""
     if not isinstance(part, _Table):
         return _pandoc(part)

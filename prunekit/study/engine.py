@@ -64,7 +64,7 @@ def run(
     trials = list(trials)
     done = store.good(trial.id for trial in trials).keys() | set(done)
     missing = [trial for trial in trials if trial.id not in done]
-    store.sweep()
+    store.remove_leftovers()
     if not missing:
         return {}
     for trial in {tuple(trial.sources.items()): trial for trial in missing}.values():

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from .. import names, plugins
 from ..errors import UserError, describe, safe_repr, shown, suggestion
-from . import plain_yaml
-from .project import in_force
+from . import yaml_loader
+from .project import active_dir
 from .trial import Seed, Trial
 
 Section = Literal[
@@ -177,7 +177,7 @@ def load_params(profile: str, assignments: Iterable[str] = ()) -> Params:
         if not equals:
             raise UserError(f"--set {shown(assignment)}: write key=value")
         try:
-            value = plain_yaml.load(text)
+            value = yaml_loader.load(text)
         except ValueError as error:
             raise UserError(f"--set {shown(assignment)}: the value is not YAML ({error})") from error
         try:
@@ -211,7 +211,7 @@ def _put(values: Any, place: list[str], value: Any) -> Any:
     return here | {place[0]: _put(here.get(place[0]), place[1:], value)}
 
 
-def standing(profile: str) -> Params | None:
+def as_shipped(profile: str) -> Params | None:
     """Return the params of the profile of that name as it stands in params/, None if there is none."""
     return load_params(profile) if _file(profile).exists() else None
 
@@ -221,7 +221,7 @@ def is_profile(word: str) -> bool:
     return word.endswith((".yaml", ".yml")) or _file(word).exists()
 
 
-def stands(profile: str, params: Params) -> bool:
+def is_shipped(profile: str, params: Params) -> bool:
     """Return whether `profile`, a name or a file, is one in params/, and not a file of the user's own."""
     return profile == params.profile or Path(profile).resolve() == _file(params.profile).resolve()
 
@@ -244,7 +244,7 @@ def _read(profile: str) -> tuple[dict[str, Any], str]:
     """Return what a profile's file holds, and the file as lines are to show it."""
     file = Path(profile) if profile.endswith((".yaml", ".yml")) else _file(profile)
     try:
-        values = plain_yaml.load(file.read_bytes())
+        values = yaml_loader.load(file.read_bytes())
     except FileNotFoundError:
         known = sorted(path.stem for path in _file(profile).parent.glob("*.yaml"))
         raise UserError(f"no profile {safe_repr(profile)} ({shown(file)}); {suggestion(profile[:80], known)}") from None
@@ -258,4 +258,4 @@ def _read(profile: str) -> tuple[dict[str, Any], str]:
 
 
 def _file(profile: str) -> Path:
-    return in_force("params") / f"{profile}.yaml"
+    return active_dir("params") / f"{profile}.yaml"

@@ -18,21 +18,23 @@ def project_root() -> Path:
     return checkout if (checkout / "params" / "demo.yaml").exists() else here
 
 
-def shipped(part: str) -> Path:
+def packaged_dir(part: str) -> Path:
     """Return the folder of `part`, "params" or "notebooks", as it came: in the installed package, else the checkout."""
     installed = Path(__file__).parents[1] / "share" / part
     return installed if installed.is_dir() else Path(__file__).parents[2] / part
 
 
-def in_force(part: str) -> Path:
+def active_dir(part: str) -> Path:
     """Return the folder of `part` that counts here: the project's own, else as it came."""
     here = project_root() / part
-    return here if here.is_dir() else shipped(part)
+    return here if here.is_dir() else packaged_dir(part)
 
 
 def copy_shipped(folder: Path) -> None:
     """Copy params and notebooks as they came into `folder`; raises UserError, and copies nothing, if one is there."""
-    sources = [file for part in ("params", "notebooks") for file in sorted(shipped(part).iterdir()) if file.is_file()]
+    sources = [
+        file for part in ("params", "notebooks") for file in sorted(packaged_dir(part).iterdir()) if file.is_file()
+    ]
     targets = [folder / file.parent.name / file.name for file in sources]
     if there := [target for target in targets if target.exists()]:
         raise UserError(f"{shown(there[0])} is there already; name another folder")

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from ..errors import UserError, exception_summary
-from ..files import replace, sweep
+from ..files import remove_leftovers, replace
 from ..names import UNPRUNED
-from . import flat
+from . import parquet_rows
 from .trial import SCHEMA_VERSION, Record
 
 _VERSION = re.compile(rb'{"schema_version": ?(\d+)')  # how a record's file begins
@@ -33,9 +33,9 @@ class Store:
         self.folder.mkdir(parents=True, exist_ok=True)
         replace(self.folder / f"{record.id}.json", _sealed(record).encode(), durable=True)
 
-    def sweep(self) -> None:
+    def remove_leftovers(self) -> None:
         """Delete what killed runs left of files they did not finish."""
-        sweep(self.folder)
+        remove_leftovers(self.folder)
 
     def good(self, ids: Iterable[str]) -> dict[str, Record]:
         """Return the records of those `ids` whose trial did not fail."""
@@ -74,8 +74,8 @@ def publish(records: Iterable[Record], file: Path) -> None:
     checksum = _of_rows(row["checksum"] for row in rows)
     file.parent.mkdir(parents=True, exist_ok=True)
     sink = pyarrow.BufferOutputStream()
-    columns = flat.schema().with_metadata({_ROWS: checksum})
-    table = pyarrow.Table.from_pylist([flat.row(row) for row in rows], columns)
+    columns = parquet_rows.schema().with_metadata({_ROWS: checksum})
+    table = pyarrow.Table.from_pylist([parquet_rows.row(row) for row in rows], columns)
     pyarrow.parquet.write_table(table, sink, compression="zstd")
     replace(file, sink.getvalue().to_pybytes(), durable=True)
 
@@ -101,7 +101,7 @@ def _read(content: bytes) -> list[Record]:
 
     table = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(content)).read()
     rows = table.to_pylist()
-    records = [_unsealed(flat.content(row)) for row in rows]
+    records = [_unsealed(parquet_rows.content(row)) for row in rows]
     if (table.schema.metadata or {}).get(_ROWS) != _of_rows(row.get("checksum") for row in rows):
         raise ValueError("its rows are not those that were written")
     return records

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..analysis import starts
 from ..errors import UserError
 from . import store
-from .params import Params, Section, standing
+from .params import Params, Section, as_shipped
 from .project import project_root
 from .trial import HISTOGRAM_CENTRES, Layer, Record, Trial
 
@@ -82,7 +82,7 @@ class Study:
             del self.records
         self._frames = {}
 
-    def once(self, what: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    def cached_frame(self, what: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
         """Return a copy of the frame of that name that `make` makes of the records: once until they are read anew."""
         if what not in self._frames:
             self._frames[what] = make()
@@ -113,7 +113,7 @@ class Study:
         masked_latency, compacted_latency: seconds an image in a batch of ten, where `measure_speedup` asked for it; and
         the trial's other fields.
         """
-        return self.once(f"frame of {section}", lambda: self._frame(section))
+        return self.cached_frame(f"frame of {section}", lambda: self._frame(section))
 
     def _frame(self, section: Section) -> pd.DataFrame:
         import pandas as pd
@@ -170,7 +170,7 @@ class Study:
     def folder(self) -> Path:
         """Where a report goes, beside those published: reports/own/PROFILE for the profile as it stands in params/."""
         own = self.committed_file.parent.parent / "own"
-        return own / self.params.profile if self.params == standing(self.params.profile) else self.own_folder
+        return own / self.params.profile if self.params == as_shipped(self.params.profile) else self.own_folder
 
     @property
     def own_folder(self) -> Path:

@@ -22,7 +22,7 @@ def test_summary_counts_seeds_failures_and_collapses():
     data["tied_scores"] = [0.9, None, 0.1]
     row = cells.summary(data.assign(learned=[True, False, True]), "top1").iloc[0]
     assert (row["mean"], row.seeds, row.failed, row.collapsed, row.each) == (55.0, 2, 1, 1, [50.0, 60.0])
-    assert (row.learned, row.tied, row.spread) == (2, 1, pytest.approx(7.0711, abs=1e-4))
+    assert (row.learned, row.tied, row.sd) == (2, 1, pytest.approx(7.0711, abs=1e-4))
 
 
 def test_values_over_seeds_are_named_alike():

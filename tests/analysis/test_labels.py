@@ -26,37 +26,40 @@ def by_labels(kept, dense=80.0):
 
 def test_what_is_kept_is_counted_from_chance():
     """Of two labels 50 % is a guess: 65 where the unpruned network has 80 is half of what it learnt."""
-    rows = labels.kept(by_labels({"2": [50.0], "coarse": [25.0], "fine": [100.0]}))
+    rows = labels.accuracy_retained(by_labels({"2": [50.0], "coarse": [25.0], "fine": [100.0]}))
     assert rows["count"].tolist() == [2, 10, 100]
     assert rows.top1.tolist() == pytest.approx([65.0, 27.5, 80.0])
     assert rows.kept.tolist() == pytest.approx([50.0, 25.0, 100.0])
 
 
 def test_nothing_is_kept_of_a_network_that_learnt_nothing():
-    assert labels.kept(by_labels({"2": [50.0]}, dense=50.0)).kept.isna().all()
+    assert labels.accuracy_retained(by_labels({"2": [50.0]}, dense=50.0)).kept.isna().all()
 
 
-def doubling(frame):
-    return labels.doubling(labels.kept(frame))
+def slope_per_doubling(frame):
+    return labels.slope_per_doubling(labels.accuracy_retained(frame))
 
 
 def test_slopes_are_points_a_doubling_and_leave_coarse_labels_out():
     frame = by_labels({"2": [90.0, 91.0], "4": [80.0, 81.0], "coarse": [5.0] * 2, "50": [90 - 10 * LOG, 91 - 10 * LOG]})
-    rows = doubling(frame)
-    assert (rows.doubling[0], rows.doubling_interval[0]) == (pytest.approx(-10.0), pytest.approx(0.0, abs=1e-9))
-    assert (rows.best[0], rows.peak[0], rows.doubling_seeds[0]) == (2, False, 2)
+    rows = slope_per_doubling(frame)
+    assert (rows.slope[0], rows.slope_interval[0]) == (
+        pytest.approx(-10.0),
+        pytest.approx(0.0, abs=1e-9),
+    )
+    assert (rows.best[0], rows.peak[0], rows.slope_seeds[0]) == (2, False, 2)
 
 
 @pytest.mark.parametrize(("middle", "peak"), [([90.0, 91.0], True), ([61.0, 59.0], False)])
 def test_a_best_number_lies_between_the_ends_beyond_the_interval(middle, peak):
-    rows = doubling(by_labels({"2": [60.0, 60.5], "10": middle, "50": [50.0, 50.5]}))
+    rows = slope_per_doubling(by_labels({"2": [60.0, 60.5], "10": middle, "50": [50.0, 50.5]}))
     assert rows.peak.tolist() == [peak] and (rows.best[0] == 10 or not peak)
 
 
 def test_what_always_collapses_or_has_one_number_of_labels_answers_nothing():
     frame = by_labels({"2": [0.0, 0.0], "10": [0.0, 0.0], "50": [0.0, 0.0]})
     for none in (frame.assign(collapsed=frame.compression > 0), by_labels({"fine": [50.0]}), frame[:0]):
-        assert doubling(none).empty
+        assert slope_per_doubling(none).empty
 
 
 def test_networks_that_collapsed_are_no_cost_of_labels():
@@ -64,6 +67,6 @@ def test_networks_that_collapsed_are_no_cost_of_labels():
     lost = 10 * math.log2(10)
     frame = by_labels({"2": [90.0, 91.0], "4": [80.0, 81.0], "20": [90 - lost, 91 - lost], "50": [0.0, 0.0]})
     frame["collapsed"] = (frame.compression > 0) & (frame.labels == "50")
-    assert doubling(frame).doubling.tolist() == [pytest.approx(-10.0)]
+    assert slope_per_doubling(frame).slope.tolist() == [pytest.approx(-10.0)]
     frame["collapsed"] |= (frame.compression > 0) & (frame.labels == "20")
-    assert doubling(frame).empty
+    assert slope_per_doubling(frame).empty

@@ -57,7 +57,7 @@ def test_leaders_are_those_of_the_highest_mean_of_networks_that_learned():
     assert found["first"].tolist() == ["synflow", "synflow", "snip"]
     assert found.second.tolist() == ["magnitude", "magnitude", "–"]
     assert found.lead.tolist()[:2] == [10.0, pytest.approx(1 / 3)] and math.isnan(found.lead[2.0])
-    assert found.told.tolist() == [True, False, False] and found.seeds.tolist() == [3, 3, 0]
+    assert found.distinguishable.tolist() == [True, False, False] and found.seeds.tolist() == [3, 3, 0]
     assert leaders({1.0: {"snip": [10.0], "random": [10.0]}}).empty
 
 
@@ -65,7 +65,7 @@ def test_a_mean_of_more_seeds_does_not_lead_against_the_seeds_that_both_have():
     """SynFlow's one start, 63, exceeds the mean of 64 and 60; with that very seed magnitude is ahead."""
     found = leaders({1.0: {"synflow": [63.0, 10.0], "magnitude": [64.0, 60.0]}})
     assert (found["first"][1.0], found.second[1.0], found.lead[1.0]) == ("magnitude", "synflow", 1.0)
-    assert not found.told[1.0], "of one seed no interval is known"
+    assert not found.distinguishable[1.0], "of one seed no interval is known"
 
 
 def test_two_studies_order_pruners_alike_or_not():
@@ -76,9 +76,9 @@ def test_two_studies_order_pruners_alike_or_not():
     (row,) = pairs.orders(here, full).to_dict("records")
     assert (row["dataset"], row["compression"]) == ("cifar10", 1.0)
     assert (row["here"], row["in_full"]) == (["snip", "random", "grasp"], ["grasp", "snip", "random"])
-    assert (row["pairs"], row["alike"], row["told"], row["told_alike"]) == (3, 1, 1, 1)
+    assert (row["pairs"], row["alike"], row["distinguishable"], row["distinguishable_alike"]) == (3, 1, 1, 1)
     turned = pairs.orders(here.assign(top1=100 - here.top1), full).iloc[0]
-    assert (turned.told, turned.told_alike) == (1, 0)
+    assert (turned.distinguishable, turned.distinguishable_alike) == (1, 0)
     assert pairs.orders(here, full[:0]).empty
     two = pd.concat([here.assign(model="vgg11"), here.assign(model="fc")])
     assert pairs.orders(two, full).model.tolist() == ["vgg11", "fc"]

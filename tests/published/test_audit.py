@@ -9,7 +9,7 @@ from synthetic import layer, paper, recorded, with_records
 from prunekit import published
 from prunekit.published import audit
 from prunekit.published.audit import CONTRADICTED, EXPLAINED, NOT_RUN, REPRODUCED, UNDECIDED
-from prunekit.published.protocol import unlike
+from prunekit.published.protocol import deviation
 from prunekit.study.trial import Trial
 
 SIGNAL = {"signal": 1.0, "dense_signal": 1.0}
@@ -64,7 +64,7 @@ def test_the_edge_of_the_interval_decides():
     for shift, verdict in [(5.01, REPRODUCED), (5.03, UNDECIDED)]:
         rows = judged(lambda trial, by=shift: {"flops_kept": round(1e6 * (142.3 + by + trial.seed - 1))})
         row = rows.loc[("cifar100", 1.0, "synflow")]
-        assert (row.verdict, row.s) == (verdict, pytest.approx(1)) and row.half == pytest.approx(5.0183, abs=1e-4)
+        assert (row.verdict, row.s) == (verdict, pytest.approx(1)) and row.margin == pytest.approx(5.0183, abs=1e-4)
 
 
 def test_one_run_of_a_cell_is_judged_by_how_others_vary():
@@ -74,7 +74,7 @@ def test_one_run_of_a_cell_is_judged_by_how_others_vary():
         return {"top1": 80.0 + trial.seed} if trial.seed == 0 or trial.compression < 2 else None
 
     row = judged(values, "II").loc[("cifar10", 2.0, "magnitude")]
-    assert (row.runs, row.verdict) == (1, CONTRADICTED) and row.half < 10
+    assert (row.runs, row.verdict) == (1, CONTRADICTED) and row.margin < 10
     row = judged(lambda trial: {"top1": 48.0}, "II", seeds=[0]).loc[("cifar10", 2.0, "magnitude")]
     assert told(row) == (UNDECIDED, "no cell of its kind has two runs")
 
@@ -228,9 +228,11 @@ def test_products_in_bfloat16_are_like_float32_and_a_loss_in_it_is_not():
         for one in ("float32", "bf16-mixed", "bfloat16")
     ]
     frame = pd.DataFrame(rows).assign(status="ok")
-    assert unlike(frame, True).tolist() == ["", "", "precision: bfloat16, not float32"]
-    assert unlike(frame, False).tolist() == ["", "", ""]
-    assert unlike(frame[:0], True).empty and set(unlike(frame.assign(status="failed"), True)) == {"the trial failed"}
+    assert deviation(frame, True).tolist() == ["", "", "precision: bfloat16, not float32"]
+    assert deviation(frame, False).tolist() == ["", "", ""]
+    assert deviation(frame[:0], True).empty and set(deviation(frame.assign(status="failed"), True)) == {
+        "the trial failed"
+    }
 
 
 def test_failed_and_missing_trials_are_no_runs():
@@ -255,7 +257,7 @@ def test_a_study_without_the_described_trials_is_judged():
 
 def test_numbers_that_stand_twice_count_once():
     rows = audit.numbers(with_records(paper(), {}))
-    assert (len(rows), len(audit.once(rows))) == (203, 193), "ten of Table I stand in Table II too"
+    assert (len(rows), len(audit.drop_repeats(rows))) == (203, 193), "ten of Table I stand in Table II too"
 
 
 def test_networks_at_chance_by_hand():

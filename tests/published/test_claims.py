@@ -11,11 +11,17 @@ from prunekit.published import claims, images
 from prunekit.published.verdict import CONTRADICTED, NOT_RUN, REPRODUCED, UNDECIDED
 
 
-def runs(values, unlike=""):
+def runs(values, deviation=""):
     """Runs of CIFAR-10 at c = 1 by pruner; 10.0 is at chance."""
     rows = [
         {"dataset": "cifar10", "model": "vgg16", "compression": 1.0, "pruner": pruner, "pool": "all"}
-        | {"cell": pruner, "cluster": "", "value": value, "learned": value != 10.0, "unlike": unlike}
+        | {
+            "cell": pruner,
+            "cluster": "",
+            "value": value,
+            "learned": value != 10.0,
+            "deviation": deviation,
+        }
         for pruner, each in values.items()
         for value in each
     ]
@@ -32,7 +38,7 @@ def test_cells_are_means_with_the_pooled_half_width():
     found = cells({"synflow": [79.0, 81.0], "snip": [68.0, 72.0, 10.0], "random": [10.0, 10.0]})
     assert found["mean"].tolist() == [80, 70, 10] and found.learned.tolist() == [2, 2, 0]
     half = 4.3027 * math.sqrt(5 / 2)
-    assert found.half.tolist() == [pytest.approx(half, abs=1e-3), pytest.approx(half, abs=1e-3), 0]
+    assert found.margin.tolist() == [pytest.approx(half, abs=1e-3), pytest.approx(half, abs=1e-3), 0]
     assert found.index.names == ["dataset", "compression", "pruner"]
     other = runs({"snip": [70.0]}, "width: 0.5, not 1")
     assert claims.cells(other, "value", rule.pooled(other)).empty
@@ -42,15 +48,15 @@ def test_margins_are_differences_of_cells():
     found = cells({"synflow": [79.0, 81.0], "snip": [68.0, 72.0], "random": [50.0, 51.0]})
     ahead = claims.lead(found, "synflow")
     assert ahead["mean"].to_dict() == {("snip", "cifar10", 1.0): 10.0, ("random", "cifar10", 1.0): 29.5}
-    assert ahead.half.iloc[0] == pytest.approx(math.hypot(found.half.iloc[0], found.half.iloc[1]))
+    assert ahead.margin.iloc[0] == pytest.approx(math.hypot(found.margin.iloc[0], found.margin.iloc[1]))
     assert claims.minus(found, 60)["mean"].tolist() == [20, 10, -9.5]
     assert claims.weakest(ahead).startswith("+10 ± ") and claims.weakest(ahead).endswith("(SNIP, CIFAR-10, 1)")
-    both = pd.DataFrame({"mean": [-5.0, -3.0], "half": [20.0, 0.0]}, index=["snip", "random"])
+    both = pd.DataFrame({"mean": [-5.0, -3.0], "margin": [20.0, 0.0]}, index=["snip", "random"])
     assert claims.weakest(both) == "-3 (Random)", "which contradicts, however low the other may lie"
 
 
 def margins(*rows):
-    return pd.DataFrame(rows, columns=["mean", "half"])
+    return pd.DataFrame(rows, columns=["mean", "margin"])
 
 
 @pytest.mark.parametrize(

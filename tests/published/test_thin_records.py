@@ -60,13 +60,13 @@ def test_what_tells_little_is_said_and_breaks_nothing(made):
         for table in audit.TABLES:
             runs = audit.runs(results, table)
             for column in table.readings:
-                claims.cells(runs, column, audit.spread(runs, column, table))
+                claims.cells(runs, column, audit.pooled_sd(runs, column, table))
         for one in EVERYTHING:
             one(results)
     assert len(rows) == 203 and set(rows.verdict) <= set(audit.VERDICTS)
     assert (rows[rows.verdict == audit.UNDECIDED].why != "").all()
     if made in (one_seed, a_single_run):
-        by_interval = rows[rows.half.notna() & (rows.table != "V")]
+        by_interval = rows[rows.margin.notna() & (rows.table != "V")]
         assert by_interval.empty, "no cell has two runs"
 
 
@@ -76,10 +76,10 @@ def evidence(results):
     for name in ("sweep", "comparison"):
         frame = results.frame(name)
         tables += [pairs.pairs(frame), pairs.leaders(frame), variation.rankings(frame.assign(value=frame.top1))]
-    kept = labels.kept(results.frame("labels")).dropna(subset="kept")
+    kept = labels.accuracy_retained(results.frame("labels")).dropna(subset="kept")
     return [
         *tables,
-        labels.doubling(kept),
+        labels.slope_per_doubling(kept),
         *(getattr(controls, one)(results.frame(one)) for one in ("controls", "steps")),
     ]
 

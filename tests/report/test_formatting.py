@@ -51,7 +51,7 @@ def test_what_is_published_stands_in_a_row_below():
     assert both.index.tolist() == [(1.0, "cifar10", "ours"), (2.0, "cifar10", "ours"), (2.0, "cifar10", "published")]
     assert both.values.tolist() == [["76.2", "9.9"], ["53.0", "13.5"], ["57.25 ✓", ""]]
     assert formatting.with_published(ours, theirs[:0]) is ours
-    wide = formatting.flat(both)
+    wide = formatting.format_pivot(both)
     assert wide.iloc[:, 1].tolist() == ["ours", "ours", "published"] and wide.iloc[2, 0] == ""
 
 
@@ -108,7 +108,7 @@ def pivoted():
 
 
 def test_a_pivot_is_read_with_names_once_in_its_own_order():
-    wide = formatting.flat(pivoted())
+    wide = formatting.format_pivot(pivoted())
     assert list(wide) == ["Dataset", "Compression", "SNIP", "steep"], "what is constant is left out"
     assert wide[:2].values.tolist() == [
         ["CIFAR-10", "2 (1 % kept)", "11", "2"],
@@ -116,7 +116,7 @@ def test_a_pivot_is_read_with_names_once_in_its_own_order():
     ]
     assert wide.SNIP.tolist()[2:] == ["–", "–"]
     own = pd.DataFrame({"FLOPs kept, %: one step": ["1.0"], "at c: 2": ["2"]})
-    assert list(formatting.flat(own)) == list(own), "titles of one's own are left alone"
+    assert list(formatting.format_pivot(own)) == list(own), "titles of one's own are left alone"
 
 
 def test_files_of_a_table(tmp_path):
@@ -150,12 +150,12 @@ def test_rows_are_read_with_their_intervals_and_names():
         | {"ours": [99.54, 50.0], "ours_interval": [1.26, math.nan], "nothing": [math.nan] * 2}
     )
     titles = {"dataset": "Dataset", "compression": "c", "published": "Published", "ours": "Ours", "runs": "Runs"}
-    assert formatting.readable(rows, titles | {"nothing": "Nothing"}).values.tolist() == [
+    assert formatting.format_rows(rows, titles | {"nothing": "Nothing"}).values.tolist() == [
         ["CIFAR-10", "0.5 (32 % kept)", "77.95", "99.5 ± 1.3", "3"],
         ["Digits", "2 (1 % kept)", "–", "50.0", "1"],
     ]
-    assert formatting.readable(rows, {"ours": "Ours, %"}).iloc[0].tolist() == ["99.5 (98.3–100)"], "a share"
-    assert formatting.readable(rows[:0], titles).empty
+    assert formatting.format_rows(rows, {"ours": "Ours, %"}).iloc[0].tolist() == ["99.5 (98.3–100)"], "a share"
+    assert formatting.format_rows(rows[:0], titles).empty
 
 
 def lines(grid):

@@ -51,7 +51,7 @@ def results(study_):
 
 @pytest.mark.long
 def test_workers_find_what_one_process_finds(tmp_path):
-    here, spread = tiny(tmp_path / "here"), tiny(tmp_path / "spread")
+    here, spread = tiny(tmp_path / "here"), tiny(tmp_path / "sd")
     assert run(here) == {} and run(spread, workers=2) == {}
     assert len(results(here)) == TINY_TRIALS
     assert {row["status"] for row in results(here).values()} == {"ok"}

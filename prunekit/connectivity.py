@@ -61,7 +61,7 @@ _PRODUCTS = _words(
     """
 )
 _IN_PLACE = {"__iadd__", "__isub__", "__imul__", "__itruediv__"}  # besides those that end in _
-_CASTS = {"to", "type", "type_as", "float", "double", "half", "bfloat16"}
+_CASTS = {"to", "type", "type_as", "float", "double", "margin", "bfloat16"}
 _LIKE_SOFTMAX = {"softmax", "softmin", "log_softmax", "normalize"}
 _SATURATING = _LIKE_SOFTMAX | _words(
     """
