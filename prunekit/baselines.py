@@ -1,8 +1,8 @@
-"""Pruners that others are compared with, in no table unless asked for: `prunekit.baselines:erk_random`.
+"""Pruners to compare others with; no table shows them unless it is asked for `prunekit.baselines:erk_random`.
 
-They come through the door that is open to a user's own, and are written as one of these would be. With `prune_steps`,
-SNIP is iterative SNIP (de Jorge et al. 2021, arXiv:2006.09081); with epochs before pruning, magnitude is magnitude
-pruning after training. Each imports torch itself, for seconds: a report knows ERK-random's source and runs none of it.
+They are written as a user's own pruner would be. Two baselines need no code here: with `prune_steps`, SNIP is iterative
+SNIP (de Jorge et al. 2021, arXiv:2006.09081); with epochs before pruning, magnitude is magnitude pruning after
+training. Each function imports torch itself: a report reads ERK-random's source and runs none of it.
 """
 
 from __future__ import annotations

@@ -203,9 +203,9 @@ def _mark_used(nodes: dict[fx.Node, _Node]) -> None:
 
 
 def _live(nodes: dict[fx.Node, _Node]) -> dict[int, Tensor]:
-    """Return which channels of each space are kept: live ones, and all that a user of the network sees.
+    """Return which channels of each space are kept: live ones, and those that a user of the network sees.
 
-    A layer never becomes empty: it keeps its first channel.
+    Every layer keeps one channel at least, the first.
     """
     spaces: dict[int, list[_Node]] = {}
     for node in nodes.values():

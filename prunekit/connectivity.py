@@ -1,8 +1,8 @@
-"""Paths: which weights connect an input to an output, whatever the network computes between them.
+"""Which weights connect an input to an output, through any operations between them.
 
-A network is run with 0 and 1 for its weights, for an image of ones, in float64, and every operation is replaced by one
-that no signal is lost in: then a derivative is positive where there is a path, and 0 where there is none. An operation
-that is not known is refused by its name, since to call a living network severed would be worse.
+The network runs in float64 on an image of ones, with 0 and 1 for its weights. Each operation is replaced by one in
+which no signal is lost. Then a derivative is positive where a path is, and 0 where none is. An unknown operation is
+refused by its name, since calling a living network severed would be worse.
 """
 
 from __future__ import annotations
@@ -73,9 +73,9 @@ _SATURATING = _LIKE_SOFTMAX | _words(
 
 
 def with_values(net: nn.Module, values: dict[str, Tensor], images: Tensor) -> Tensor:
-    """Return what `net` gives with `values` for parameters and buffers, by name; whatever shares one shares its value.
+    """Return the output of `net` for `images` with other parameters and buffers, by name; a shared one is shared still.
 
-    functional_call's own tie_weights does not give back what it took of a module that stands under two names.
+    functional_call's own tie_weights does not restore a module that stands under two names.
     """
     of = {id(old): values[name] for name, old in [*net.named_parameters(), *net.named_buffers()] if name in values}
     places = {

@@ -11,9 +11,9 @@ from typing import BinaryIO
 
 
 def replace(file: Path, content: bytes | Callable[[BinaryIO], object], durable: bool = False) -> None:
-    """Write `file` by way of a temporary one beside it, so that no reader meets half of it; raises OSError.
+    """Write `file` through a temporary file beside it, so that no reader sees half of it; raises OSError.
 
-    `content` is what to write, or writes it. If `durable`, it is on the disk when this returns, whatever comes then.
+    `content` is the bytes to write, or a function that writes them. If `durable`, they are on the disk on return.
     """
     temporary = file.with_name(f".{file.name}.{_host()}.{os.getpid()}.tmp")
     try:

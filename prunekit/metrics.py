@@ -1,4 +1,4 @@
-"""What a pruned network is worth and costs: accuracy, FLOPs a layer, weight histograms."""
+"""What a pruned network is worth and costs: accuracy, FLOPs by layer, weight histograms."""
 
 import time
 from collections import Counter
@@ -125,7 +125,7 @@ def latency(net: nn.Module, images: Tensor, precision: str = "float32", passes: 
 
 
 def histograms(net: nn.Module, masks: Masks) -> dict[str, list[int]]:
-    """Return, a layer, how many kept weights fall into each bin of HISTOGRAM_EDGES; outliers count in the end bins."""
+    """Return by layer how many kept weights fall into each bin of HISTOGRAM_EDGES; outliers count in the end bins."""
     parameters = dict(net.named_parameters())
     low, high, bins = HISTOGRAM_EDGES[0], HISTOGRAM_EDGES[-1], len(HISTOGRAM_EDGES) - 1
     counts = {}

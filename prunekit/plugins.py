@@ -85,7 +85,7 @@ def find(kind: str, name: str) -> FunctionType:
 
 
 def digest(kind: str, name: str) -> str:
-    """Return 16 hexadecimal digits that tell a function's source and all that it reaches; raises as `find`."""
+    """Return 16 hexadecimal digits of a user's function and everything that it uses; raises as `find`."""
     return fingerprint.digest(find(kind, name))
 
 

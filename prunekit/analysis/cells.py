@@ -44,12 +44,13 @@ def accuracies(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def summary(frame: pd.DataFrame, value: str, by: list[str] | None = None) -> pd.DataFrame:
-    """Return one row per cell: `by` (or CELL), mean, interval, spread, seeds, learned, failed, collapsed, tied, each.
+    """Return one row per cell: `by` (or CELL), mean, interval, sd, seeds, learned, failed, collapsed, tied, each.
 
-    Cells keep the frame's order. interval: half-width, 95 %, t; spread: standard deviation; both NaN for one trial.
-    `seeds` counts the trials that the mean rests on, whose values `each` lists: those of which `counts`, a column of
-    `accuracies`, is true, where the frame has it, and then `runs` counts all that came to an end; learned: how many of
-    a cell learned; tied: of how many most scores were equal. published: the frame's, NaN where it has none.
+    Cells keep the frame's order. interval: half-width of the 95 % t interval; sd: standard deviation; both are NaN for
+    one trial. seeds: how many trials the mean rests on; each: their values. If the frame has the column `counts` (see
+    `accuracies`), only trials for which it is true enter the mean, and the column runs counts all trials that came to
+    an end. learned: how many trials of the cell learned; tied: in how many most scores were equal; published: the
+    frame's value, NaN where it has none.
     """
     rows: list[dict[str, Any]] = []
     for key, group in frame.groupby(by or CELL, sort=False):

@@ -1,4 +1,7 @@
-"""Controls of what a pruner chose, and pruning in steps; X_interval is half of the 95 % t interval of X over seeds."""
+"""Controls of what a pruner chose, and pruning in steps.
+
+X_interval is the half-width of the 95 % t interval of X over seeds.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,12 @@ CONTROLS = ("shuffled", "reinitialised")
 
 
 def controls(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per pruner and compression: top1, its controls', the gaps to them, and what it chooses.
+    """Return one row per pruner and compression: its top-1, that of its controls, the gaps, and what it chooses.
 
-    After Frankle et al. 2021, arXiv:2009.08576: shuffled within layers, reinitialised; erk: random, its densities by
-    Erdős-Rényi-Kernel. chooses: weights, where its top-1 exceeds that of its shuffled mask beyond the interval; layer
-    sizes, where that whole interval is less than half of its lead over ERK-random.
+    The controls are those of Frankle et al. 2021 (arXiv:2009.08576): masks shuffled within layers, and weights
+    reinitialised. erk: random pruning with Erdős-Rényi-Kernel densities. chooses: "weights" if its top-1 exceeds that
+    of the shuffled mask by more than the interval; "layer sizes" if the whole interval of that gap lies below half of
+    its lead over ERK-random.
     """
     rows: list[dict[str, Any]] = []
     chosen = frame[~frame.pruner.isin([ERK, "random"])]
@@ -54,9 +58,10 @@ def _chooses(row: dict[str, Any]) -> str:
 
 
 def steps(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per pruner, compression, steps and schedule: collapsed of seeds, live, flops.
+    """Return one row per pruner, compression, number of steps and schedule: collapsed, seeds, live, flops, seconds.
 
-    live: weights on a path from input to output, of those kept; flops: kept of all; in percent; seconds of scoring.
+    collapsed: how many of the seeds collapsed; live: share of the kept weights that lie on a path from input to output,
+    in percent; flops: share of the FLOPs that is kept, in percent; seconds: of scoring.
     """
     rows: list[dict[str, Any]] = []
     done = frame[frame.status == "ok"].sort_values("compression", kind="stable")

@@ -13,10 +13,11 @@ from .starts import best_constant, classes
 
 
 def accuracy_retained(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the pruned trials of "labels" with their count of labels, top1_dense of the unpruned network, and kept.
+    """Return the pruned trials of the section `labels` with three more columns: count, top1_dense and kept.
 
-    Kept is (top-1 - chance) / (the unpruned network's - chance), in percent, chance being the best constant output's
-    accuracy. NaN where the unpruned network of that seed does not do better.
+    count: how many labels there are; top1_dense: top-1 of the unpruned network with the same labels and seed; kept:
+    (top-1 - chance) / (top1_dense - chance) in percent, where chance is the accuracy of the best constant output. kept
+    is NaN where the unpruned network does no better than chance.
     """
     told = list(zip(frame.dataset, frame.labels, strict=True))
     frame = frame.assign(count=[classes(*one) for one in told], chance=[best_constant(*one) for one in told])
@@ -28,11 +29,12 @@ def accuracy_retained(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def slope_per_doubling(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return by how many points what is `kept` changes as labels double, one row per pruner and compression.
+    """Return by how many points `kept` changes when the number of labels doubles, one row per pruner and compression.
 
-    The slope of a line through all numbers of labels but the coarse, three or more, a seed a line, of networks that did
-    not collapse, whose loss is no cost of labels. best: the number at which most is kept; peak: whether it lies between
-    the ends and exceeds both, paired on seeds, by more than the interval.
+    One line is fitted per seed, through three or more numbers of labels; coarse labels are left out, and so are
+    networks that collapsed, since labels do not cause that. best: the number of labels at which most is kept; peak:
+    whether it lies between the smallest and the largest number and exceeds both, paired on seeds, by more than the
+    interval.
     """
     found = []
     whole = rows[(rows.labels != "coarse") & ~rows.collapsed.eq(True)].dropna(subset="kept")

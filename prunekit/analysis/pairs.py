@@ -33,8 +33,9 @@ def difference(cell: pd.DataFrame, first: str, second: str, by: str = "pruner") 
 def pairs(frame: pd.DataFrame) -> pd.DataFrame:
     """Return one row per dataset, model, compression and pair of pruners: by how much their top-1 differ.
 
-    first, second; mean, of the first less the second, and the half-width of its 95 % interval by the pooled spread,
-    paired on the seeds with which both networks learned; seeds: how many. The interval is NaN where no two tell it.
+    mean: top-1 of `first` less that of `second`, in points, paired on the seeds with which both networks learned;
+    interval: half-width of its 95 % interval, by the standard deviation of differences pooled over compressions; seeds:
+    how many there are. The interval is NaN where no cell has two differences.
     """
     gaps = differences(frame)
     spreads = rule.pooled(gaps)
@@ -73,9 +74,10 @@ def _pool(dataset: Any, model: Any, first: str, second: str) -> str:
 def leaders(frame: pd.DataFrame) -> pd.DataFrame:
     """Return one row per dataset, model and compression: the best pruner by top-1, and its lead over the second.
 
-    first, top1 (%), second, lead and lead_interval (points, see `pairs`), seeds (of both); told: the lead's interval
-    lies above zero. First and second are those of the highest means of networks that learned, in the order of the seeds
-    that both have. Where none learned, or there is one pruner, there is no row; where one pruner alone did, no second.
+    Columns: first, top1 (%), second, lead and lead_interval (points, see `pairs`), seeds (that both have), and
+    distinguishable: whether the lead's interval lies above zero. First and second have the highest means over networks
+    that learned. There is no row where none learned or only one pruner ran; `second` is empty where only one pruner
+    learned.
     """
     rows = []
     several = frame.groupby(_SETTING).pruner.transform("nunique") > 1
@@ -97,11 +99,12 @@ def leaders(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def orders(frame: pd.DataFrame, full: pd.DataFrame) -> pd.DataFrame:
-    """Return how two studies order pruners, one row per dataset, model and compression: here, in_full, pairs, alike.
+    """Return whether two studies order pruners alike, one row per dataset, model and compression.
 
-    `full` has one model per dataset, which need not be that of `frame`. here, in_full: the pruners of both by mean
-    top-1 (of a cell's networks that learned, or all where none did), the best first; pairs of them, and how many the
-    means order alike; told: pairs that both tell apart by their interval, see `pairs`, and told_alike of them.
+    `full` has one model per dataset, which may differ from that of `frame`. here, in_full: the pruners that both have,
+    best first, by mean top-1 over networks that learned (over all where none did); pairs: how many pairs they make;
+    alike: how many of these both means order in the same way; distinguishable: pairs that both studies tell apart by
+    their interval, see `pairs`; distinguishable_alike: how many of those are in the same order.
     """
     rows = []
     trained, theirs = (accuracies(one.dropna(subset="top1")).query("accuracy == 'top-1'") for one in (frame, full))

@@ -1,8 +1,9 @@
-"""The rule: when one number, which is one run, agrees with several runs.
+"""The rule: when does one number, which is one run, agree with several runs?
 
-A network learns or stays at chance. Of those that learned, one more run lies within mean ± t s sqrt(1 + 1/n) with a
-probability of 95 %: n runs of the cell, s pooled over cells whose runs vary alike, and t of s's degrees of freedom,
-fewer for what runs of one seed have in common. Whether one learns is a rate with its Jeffreys interval.
+A network learns or stays at chance. If it learns, one more run lies within mean ± t s sqrt(1 + 1/n) with a probability
+of 95 %. There n is the number of the cell's runs, s is pooled over cells whose runs vary alike, and t is for the
+degrees of freedom of s, reduced for what runs of one seed share. How often a network learns is a rate with a Jeffreys
+interval.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ LEVEL = 0.95
 
 
 def jeffreys(events: int, of: int) -> tuple[float, float]:
-    """Return the 95 % Jeffreys interval of a rate of which `events` of `of` were seen; (0, 1) of none."""
+    """Return the 95 % Jeffreys interval of a rate: `events` were seen in `of` runs; (0, 1) if there are no runs."""
     if not of:
         return 0.0, 1.0
     low, high = stats.beta.interval(LEVEL, events + 0.5, of - events + 0.5)
@@ -24,18 +25,18 @@ def jeffreys(events: int, of: int) -> tuple[float, float]:
 
 
 def predictive(events: int, of: int) -> float:
-    """Return the probability that the next is an event, by Jeffreys' prior: (events + 1/2) / (of + 1)."""
+    """Return the probability that the next run is an event, by Jeffreys' prior: (events + 1/2) / (of + 1)."""
     return (events + 0.5) / (of + 1)
 
 
 def pooled(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return how far runs of a cell vary, pooled: a row a pool, with s, freedom, effective, cells, alike.
+    """Return how much runs of a cell vary, one row per pool: s, freedom, effective, cells, alike.
 
-    `runs` has the columns pool, cell, cluster (a name of its seed; "" of runs that share nothing) and value. freedom:
-    degrees of freedom of s; effective: these divided by 1 + (m - 1) r^2, as Satterthwaite (1946) approximates the
-    variance of s^2 of correlated runs, with m the runs of a seed in the pool and r their `intraclass` correlation over
-    all pools; alike: p of Bartlett's test that all cells of the pool vary alike. Pools without two runs of some
-    cell have no row.
+    `runs` has the columns pool, cell, cluster (runs of one seed share a name; "" for runs that share nothing) and
+    value. s: pooled standard deviation; freedom: its degrees of freedom; effective: freedom / (1 + (m - 1) r^2),
+    Satterthwaite's approximation (1946) for correlated runs, where m is the number of runs per seed in the pool and r
+    their `intraclass` correlation over all pools; alike: p of Bartlett's test that all cells of the pool vary alike. A
+    pool in which no cell has two runs has no row.
     """
     runs = runs.reset_index(drop=True)
     cells = runs.groupby("cell").value
@@ -58,9 +59,9 @@ def pooled(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def intraclass(values: pd.Series, clusters: pd.Series) -> float:
-    """Return the correlation of values of one cluster, by a one-way analysis of variance; not below 0.
+    """Return the correlation between values of one cluster, by a one-way analysis of variance; at least 0.
 
-    0 where no cluster has two values, or where there is but one.
+    0 where no cluster has two values, or where there is only one cluster.
     """
     groups = values.groupby(clusters)
     sizes = groups.size()
@@ -75,7 +76,7 @@ def intraclass(values: pd.Series, clusters: pd.Series) -> float:
 
 
 def t(effective: float) -> float:
-    """Return how many standard errors the 95 % interval is wide to each side."""
+    """Return half the width of a 95 % interval, in standard errors."""
     return float(stats.t.ppf((1 + LEVEL) / 2, effective))
 
 
@@ -103,7 +104,7 @@ def p_value(distance: float, s: float, effective: float, n: int, rounding: float
 
 
 def _bartlett(rows: pd.DataFrame) -> float:
-    """p of Bartlett's test that cells vary alike; NaN for one cell, or one whose runs are all the same."""
+    """Return p of Bartlett's test that cells vary alike; NaN for one cell, or if all runs of a cell are the same."""
     samples = [cell.value.to_numpy() for _, cell in rows.groupby("cell", sort=False)]
     if len(samples) < 2 or any(sample.std() < 1e-9 for sample in samples):
         return math.nan

@@ -24,10 +24,10 @@ def classes(dataset: str, labels: str = "fine") -> int:
 
 
 def best_constant(dataset: str, labels: str = "fine", top: int = 1) -> float:
-    """Return the accuracy of the best constant output, in percent: the share of its `top` labels in the test images.
+    """Return the accuracy of the best constant output in percent: how many test images have its `top` labels.
 
-    Of ten classes equally many 10 and 50; of MNIST's ones 11.35. Where classes are put into groups, each seed its own,
-    the most that such groups may hold.
+    With ten equally large classes it is 10 for top-1 and 50 for top-5; MNIST's digit one gives 11.35. Where classes are
+    put into random groups, which differ between seeds, it is the most that such groups can hold.
     """
     counts = _counts(dataset)
     size = math.ceil(len(counts) / classes(dataset, labels))  # classes of the largest group

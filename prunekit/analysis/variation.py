@@ -1,6 +1,6 @@
-"""How much one run tells: how far seeds vary, how often two of them agree, how many tell two pruners apart.
+"""How much one run tells: how seeds vary, how often two seeds agree, how many seeds tell two pruners apart.
 
-Frames have the columns CELL, seed, learned and value, the accuracy in percent that is looked at.
+Frames have the columns CELL, seed, learned and value, an accuracy in percent.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from .pairs import differences
 
 
 def seed_spread(frame: pd.DataFrame) -> float:
-    """Return the standard deviation of one run of another seed, in points, pooled over cells; NaN if none has two."""
+    """Return the standard deviation between seeds of one cell, in points, pooled over cells; NaN if no cell has two."""
     runs = frame[frame.learned].assign(pool="", cluster="")
     runs["cell"] = runs[CELL].astype(str).agg(" ".join, axis=1) if len(runs) else ""
     return _spread(runs)
 
 
 def paired_spread(frame: pd.DataFrame) -> float:
-    """Return the standard deviation of two pruners' difference with one seed, pooled; NaN if none has two."""
+    """Return the standard deviation of the difference between two pruners on one seed, pooled; NaN if none has two."""
     return _spread(differences(frame.assign(top1=frame.value)).assign(pool="", cluster=""))
 
 
@@ -35,10 +35,10 @@ def _spread(runs: pd.DataFrame) -> float:
 
 
 def needed(frame: pd.DataFrame, gap: float = 1.0, power: float = 0.8) -> tuple[int, int] | None:
-    """Return how many seeds of each of two pruners detect `gap` points: of their own, and such as both share.
+    """Return how many seeds per pruner detect a difference of `gap` points: seeds of their own, and shared ones.
 
-    By t tests at the 5 % level, two-sided, with this power, the spreads being `seed_spread` and `paired_spread`. None
-    where these are not known.
+    By two-sided t tests at the 5 % level with this power; the standard deviations are `seed_spread` and
+    `paired_spread`. None where these are not known.
     """
     s, d = seed_spread(frame), paired_spread(frame)
     return None if math.isnan(s) or math.isnan(d) else (_fewest(gap / s, 2, power), _fewest(gap / d, 1, power))
@@ -55,12 +55,11 @@ def _fewest(effect: float, samples: int, power: float) -> int:
 
 
 def rankings(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return how often two seeds agree, one row per dataset, network and compression.
+    """Return how often two seeds agree on the order of pruners, one row per dataset, network and compression.
 
-    settings: pairs of seeds, same_winner of them; orders: of two pruners, same_order of them; expected: of same_winner,
-    if each seed named one of the pruners at random.
-
-    Of networks that learned with both seeds, two pruners or more.
+    settings: pairs of seeds; same_winner: in how many both name the same best pruner; orders: pairs of seeds times
+    pairs of pruners; same_order: in how many both order the two pruners alike; expected: same_winner if each seed named
+    a pruner at random. Only networks that learned with both seeds count, and only where two pruners or more are left.
     """
     rows = []
     setting = ["dataset", "model", "compression"]

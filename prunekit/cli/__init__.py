@@ -168,7 +168,7 @@ def data(
 
 @app.command()
 def fields() -> None:
-    """List the fields of a trial, which a profile's defaults and grids give: default, what is allowed, meaning."""
+    """List the fields of a trial, for a profile's defaults and grids: default, what is allowed, meaning."""
     from ..names import BY_KIND
     from ..study.trial import Trial
 
@@ -272,7 +272,7 @@ def main() -> None:
 
 
 class _StoppedError(BaseException):
-    """The run is to end, as a signal of that number has asked."""
+    """A signal of that number asked the run to end."""
 
     def __init__(self, number: int):
         self.number = number

@@ -27,7 +27,7 @@ def check_readable(option: str, folder: Path, absent_too: bool = True) -> None:
 
 
 def check_writable(option: str, folder: Path) -> None:
-    """Before anything runs: what has taken hours is to find its place."""
+    """Raise UserError for a folder that cannot be written to, before anything runs that takes hours."""
     try:
         probe(folder)
     except OSError as error:
@@ -36,14 +36,14 @@ def check_writable(option: str, folder: Path) -> None:
 
 
 def usual(study: Study, profile: str) -> Path:
-    """Where a report goes unless --out says so: a file of the user's own never writes over what params/ describes."""
+    """Return where a report goes without --out: a user's own file never writes over a profile of params/."""
     from ..study.params import is_shipped
 
     return study.folder if is_shipped(profile, study.params) else study.own_folder
 
 
 def check_not_published(out: Path, study: Study, profile: str) -> None:
-    """Raise UserError if `out` is where another profile is published, or this one as it does not stand in params/."""
+    """Raise UserError if `out` holds the published report of another profile, or of this one before it was changed."""
     from ..study.params import as_shipped, is_shipped
     from ..study.project import project_root
 

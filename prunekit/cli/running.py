@@ -1,4 +1,4 @@
-"""What is to run: a study, of its trials those that are asked for, and of these those that are missing."""
+"""What a command runs: the trials of a study that are asked for and missing."""
 
 from __future__ import annotations
 

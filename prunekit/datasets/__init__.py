@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Transform:
-    """How a dataset's pixels (0 to 1) are normalised a channel, and how its training images are augmented."""
+    """How a dataset's pixels (0 to 1) are normalised, channel by channel, and how training images are augmented."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]

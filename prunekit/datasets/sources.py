@@ -241,7 +241,7 @@ def _digits() -> Arrays:
 
 
 def _digit_pairs() -> Arrays:
-    """Two digits side by side: 40 training and 10 test pairs a class, made of the digits of the same part alone."""
+    """Return pairs of digits side by side, 40 training and 10 test pairs per class; no digit is in both."""
     images, labels = _digit_images(16)
     cut = _digits_cut(labels)
     random = np.random.Generator(np.random.PCG64(0))

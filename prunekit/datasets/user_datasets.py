@@ -41,7 +41,7 @@ def read(name: str) -> Arrays:
 
 
 def scale(arrays: Arrays) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the mean and the standard deviation of the training images' pixels, from 0 to 1, a channel."""
+    """Return mean and standard deviation of the training images' pixels (0 to 1), channel by channel."""
     channels = arrays.train.images.swapaxes(0, 1).reshape(arrays.train.images.shape[1], -1) / np.float32(255)
     spread = channels.std(1, dtype=np.float64).clip(1 / 255)  # a channel may be constant
     return tuple(channels.mean(1, dtype=np.float64).tolist()), tuple(spread.tolist())

@@ -53,16 +53,16 @@ def others() -> pd.DataFrame:
 
 
 def elsewhere(quantity: str, post_epochs: int = 10) -> pd.DataFrame:
-    """Return the groups' numbers of a quantity after so many epochs of which nothing is in doubt."""
+    """Return the groups' values of a quantity after `post_epochs` epochs, without those that are in doubt."""
     rows = others()
     like = (rows.quantity == quantity) & (rows.post_epochs == post_epochs) & (rows.doubt == "")
     return rows[like].dropna(subset="value")
 
 
 def beside(frame: pd.DataFrame, table: str) -> pd.DataFrame:
-    """Return `frame`, which has the columns CELL, with the column `published`: what the study's table has for a row.
+    """Return `frame`, which has the columns CELL, with one more: published, the study's number for the same cell.
 
-    NaN where the study has nothing for that very dataset, network, pruner and compression.
+    NaN where the study has no number for that dataset, network, pruner and compression.
     """
     return frame.assign(published=printed(table).reindex(pd.MultiIndex.from_frame(frame[CELL])).to_numpy())
 

@@ -1,4 +1,4 @@
-"""Every number that the study printed beside ours, with a verdict that its reader can check."""
+"""Every number that the study printed, beside our runs, with a verdict that a reader can check."""
 
 from __future__ import annotations
 
@@ -48,10 +48,11 @@ _TITLES = {
 def numbers(study: Study) -> pd.DataFrame:
     """Return one row per printed number, with our runs beside it and the verdict.
 
-    table, CELL, published; reading: how it is read where not as labelled; labelled: the verdict in the table's unit;
-    tried: how many readings there are runs for; read: the number so read; mean, s, learned, runs: ours, of those that
-    learned, s pooled; half: of the prediction interval, rounding in it; p: of a number so far off or farther; verdict;
-    by: what explains it, AT_CHANCE, READING or ELSEWHERE, else ""; why: in words, "" where the verdict says all.
+    Columns: table, CELL, published; reading: how the number is read, "" as labelled; labelled: the verdict if read as
+    labelled; tried: how many readings our runs can judge; read: the number in that reading; mean, s, learned, runs: of
+    our runs that learned, s pooled; margin: half-width of the prediction interval, rounding included; p: the
+    probability of a run as far off or farther; verdict; by: what explains it, AT_CHANCE, READING or ELSEWHERE, else "";
+    why: in words, "" where the verdict says it all.
     """
     return study.cached_frame(
         "numbers", lambda: _after_many(pd.DataFrame([one for t in TABLES for one in _judged(t, study)]))
@@ -59,7 +60,7 @@ def numbers(study: Study) -> pd.DataFrame:
 
 
 def _after_many(rows: pd.DataFrame) -> pd.DataFrame:
-    """Leave undecided what lies outside its interval, and is no discovery among so many numbers, see `by_chance`."""
+    """Turn into undecided what lies outside its interval but is no discovery among so many numbers, see `by_chance`."""
     known = _by_interval(drop_repeats(rows))
     kept = known[stats.false_discovery_control(known) <= 1 - rule.LEVEL].max() if len(known) else math.nan
     chance = (rows.verdict == CONTRADICTED) & (rows.s > 0) & (rows.p > kept if kept == kept else rows.p.notna())
@@ -76,8 +77,8 @@ def drop_repeats(rows: pd.DataFrame) -> pd.DataFrame:
 def beside(study: Study, table: str) -> pd.DataFrame:
     """Return one row per printed number of a table, I to V, that our runs judge: CELL, accuracy, text (78.82 ✓).
 
-    The accuracy is that by which it was judged, top-1 or top-5, "" for other tables; of fewer than a hundred classes,
-    whose top-5 no table shows, it is said in the text.
+    accuracy: the one by which it was judged, top-1 or top-5, "" for tables of other quantities. For datasets of fewer
+    than a hundred classes, whose top-5 no table shows, the text says which.
     """
     rows = numbers(study)
     rows = rows[(rows.table == table) & (rows.verdict != NOT_RUN)]
@@ -92,7 +93,7 @@ def beside(study: Study, table: str) -> pd.DataFrame:
 
 
 def counts(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return how many numbers of each table came out how: published, numbers, a column per verdict."""
+    """Return how the numbers of each table came out: published, numbers, one column per verdict."""
     groups = {title: rows.verdict[rows.table == table] for table, title in _TITLES.items()}
     return pd.DataFrame(
         [
@@ -103,9 +104,10 @@ def counts(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_chance(rows: pd.DataFrame) -> dict[str, float]:
-    """Return, of numbers judged by an interval: how many there are, are expected outside by chance, are, and stay.
+    """Return four counts of the numbers that an interval judges: judged, expected, outside, stay.
 
-    Keys: judged, expected, outside, stay (after Benjamini and Hochberg 1995, at a rate of 5 % of false ones).
+    expected: how many of these would lie outside by chance, at most; outside: how many do; stay: how many still do
+    after Benjamini and Hochberg (1995), at a false discovery rate of 5 %.
     """
     p = _by_interval(rows)
     stay = (stats.false_discovery_control(p) <= 1 - rule.LEVEL).sum() if len(p) else 0
@@ -114,15 +116,15 @@ def by_chance(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def _by_interval(rows: pd.DataFrame) -> pd.Series:
-    """The p of the numbers that an interval of runs that learned judges."""
+    """Return p of the numbers that are judged by an interval of runs that learned."""
     return rows.p[rows.p.notna() & (rows.s > 0) & (rows.learned > 0)]
 
 
 def at_chance(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return how many networks stayed at chance, by dataset and by their signal at initialisation.
+    """Return how many networks stayed at chance, one row per dataset and signal at initialisation.
 
-    A row each: dataset, at_init, runs, stayed, rate, and its 95 % Jeffreys interval low to high; the unpruned counted
-    with those whose signal passes. `frame`: trained trials of one network a dataset.
+    Columns: dataset, at_init, runs, stayed, rate, and low and high of its 95 % Jeffreys interval. Unpruned networks
+    count among those whose signal passes. `frame`: trained trials, one network per dataset.
     """
     known = frame[(frame.status == "ok") & frame.top1.notna() & (frame.at_init != "")]
     rows = []
@@ -166,6 +168,6 @@ def _judged(part: PaperTable, study: Study) -> Iterator[Judged]:
 
 
 def _unit(part: PaperTable, found: list[Judged]) -> str:
-    """Return the column by which most numbers of a table and dataset agree, as labelled where two do equally."""
+    """Return the column by which most numbers of a table and dataset agree; as labelled if two do equally."""
     agree = [one["column"] for one in found if one["verdict"] == REPRODUCED]
     return max(part.readings, key=agree.count)

@@ -1,4 +1,4 @@
-"""What becomes of a claim: the margins by which it holds, point by point, and the verdict on them."""
+"""What becomes of a claim: the margin by which it holds at each point, and the verdict on these margins."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _TITLES: dict[Any, str] = PRUNERS | {name: about.title for name, about in DATASE
 
 
 def cells(runs: pd.DataFrame, value: str, spreads: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per cell of the paper's protocol: mean, half, seeds, learned; by dataset, compression and pruner.
+    """Return a row per cell of the paper's protocol, by dataset, compression and pruner: mean, margin, seeds, learned.
 
-    `runs` as `readings.runs` gives them; mean of `value` over those that learned, or over all where none did; half: the
-    half-width of its 95 % interval by the pooled spread of its pool, see `rule.pooled`; 0 where none learned, as what
-    stays at chance does not vary.
+    `runs` as `readings.runs` gives them. mean: of `value` over runs that learned, or over all where none did; margin:
+    half-width of its 95 % interval by the standard deviation of its pool, see `rule.pooled`; 0 where none learned,
+    since networks at chance do not vary.
     """
     like = runs[runs.deviation == ""].dropna(subset=value)
     rows: list[Any] = []
@@ -40,9 +40,9 @@ def cells(runs: pd.DataFrame, value: str, spreads: pd.DataFrame) -> pd.DataFrame
 
 
 def minus(first: Any, second: Any) -> Any:
-    """Return the differences of two tables of cells, or of one and a number, index by index: mean and half.
+    """Return the differences between two tables of cells, or a table and a number: mean and margin.
 
-    The half-widths of independent means add as the root of their squares; of runs that share seeds that is too wide.
+    Margins of independent means add in quadrature; for runs that share seeds this is too wide.
     """
     if not isinstance(second, pd.DataFrame):
         return first[["mean", "margin"]].assign(mean=first["mean"] - second)
@@ -51,7 +51,7 @@ def minus(first: Any, second: Any) -> Any:
 
 
 def lead(found: Any, first: str) -> Any:
-    """Return by how much a pruner exceeds each other, at every place that the cells' index tells apart beside it."""
+    """Return by how much a pruner exceeds each other one, for each value of the other levels of the cells' index."""
     others = [name for name in found.index.unique("pruner") if name != first]
     own = found.xs(first, level="pruner")
     return pd.concat({name: minus(own, found.xs(name, level="pruner")) for name in others}, names=["pruner"])
@@ -60,9 +60,10 @@ def lead(found: Any, first: str) -> Any:
 def verdict(margins: pd.DataFrame) -> str:
     """Return reproduced, contradicted, undecided or not run, by the points at which a claim has to hold.
 
-    `margins`: mean, by how much it holds, and half of its 95 % interval. Reproduced: every interval lies above zero (no
-    correction is needed where all have to). Contradicted: one lies below, the intervals widened for as many points
-    (Bonferroni, as of normal means). Of exact numbers, half 0, a margin of zero holds.
+    `margins` has the columns mean, by how much the claim holds, and margin, the half-width of its 95 % interval.
+    Reproduced: every interval lies above zero (all have to, so no correction is needed). Contradicted: some interval
+    lies below zero, after each was widened for the number of points (Bonferroni, as for normal means). For exact
+    numbers, margin 0, a mean of zero holds.
     """
     if margins.empty or margins["mean"].isna().any():
         return NOT_RUN
@@ -76,9 +77,9 @@ def verdict(margins: pd.DataFrame) -> str:
 
 
 def weakest(margins: pd.DataFrame) -> str:
-    """Return the margin that decides, with half of its 95 % interval and its place: +2.8 ± 1.7 (CIFAR-10, SNIP).
+    """Return the difference that decides, with its margin and its place: +2.8 ± 1.7 (CIFAR-10, SNIP).
 
-    Of a contradicted claim that whose interval ends lowest, else that whose interval begins lowest.
+    For a contradicted claim it is the one whose interval ends lowest, otherwise the one whose interval begins lowest.
     """
     sign = 1 if verdict(margins) == CONTRADICTED else -1
     ends = margins.assign(end=margins["mean"] + sign * margins.margin.fillna(0))

@@ -1,6 +1,6 @@
-"""What the paper's numbers turn out to be: the evidence, one row per cell. What it says is its reader's.
+"""Evidence for what the paper's numbers turn out to be, one row per cell; conclusions are drawn in the notebook.
 
-Means over seeds have beside them X_interval, half of the 95 % t interval, and X_seeds.
+X_interval is the half-width of the 95 % t interval of the mean X, X_seeds its number of seeds.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from . import UNPRUNED_MILLIONS, elsewhere, others, protocol
 
 
 def one_shot(study: Study) -> pd.DataFrame:
-    """Return SynFlow in one step beside many: FLOPs kept and live weights in percent, collapsed networks, top-1.
+    """Return SynFlow in one step beside SynFlow in many: kept FLOPs and live weights (%), collapsed networks, top-1.
 
     published: the paper's FLOPs in percent of the unpruned network's; apart: the two differ by more than their
-    intervals; nearer: print is nearer to one step.
+    intervals; nearer: the printed number is nearer to one step.
     """
     once, many = (study.frame(section).query("status == 'ok'") for section in ("flops", "as_described_flops"))
     trained = pd.concat([study.frame(section) for section in ("sweep", "as_described")]).drop_duplicates("id")
@@ -43,9 +43,9 @@ def one_shot(study: Study) -> pd.DataFrame:
 
 
 def magnitude(study: Study) -> pd.DataFrame:
-    """Return magnitude pruning's FLOPs on the CIFARs in millions: in print, ours at initialisation, and others'.
+    """Return the FLOPs of magnitude pruning on the CIFARs, in millions: printed, ours at initialisation, and others'.
 
-    untrained, pretrained: the mean of what others had who pruned at initialisation, and after training.
+    untrained, pretrained: means over the groups that pruned at initialisation, and after training.
     """
     theirs = others()[(others().quantity == "flops_millions") & (others().pruner == "magnitude")]
     rows = []
@@ -62,10 +62,11 @@ def magnitude(study: Study) -> pd.DataFrame:
 
 
 def tied_zeros(study: Study) -> pd.DataFrame:
-    """Return SNIP's scores of exactly zero beside the weights that the lowest compression removes, in percent.
+    """Return how many SNIP scores are exactly zero and how many weights the lowest compression removes, in percent.
 
-    A row a dataset and machine, on which rounding depends: more: seeds with more zeros than weights to go; FLOPs in
-    millions: ours, ties broken at random, and by_position, if those of the earliest layers went first.
+    One row per dataset and machine, since rounding depends on the machine. more: seeds with more zero scores than
+    weights to remove. FLOPs in millions: ours breaks ties at random; by_position is what they would be if the earliest
+    layers lost theirs first.
     """
     layers = study.layers("flops").query("pruner == 'snip'").dropna(subset="layer_zero_scores")
     layers = layers[layers.compression == study.frame("flops").compression.min()]
@@ -79,7 +80,7 @@ def tied_zeros(study: Study) -> pd.DataFrame:
 
 
 def _ties(layers: pd.DataFrame) -> dict[str, float]:
-    """Of one trial's layers: scores of zero and weights removed, in percent; FLOPs as they are, and by position."""
+    """Return, for the layers of one trial, scores of zero and removed weights (%), and FLOPs: ours and by position."""
     total, zeros = layers.layer_total.sum(), layers.layer_zero_scores.astype(float)
     removed = total - layers.layer_kept.sum()
     gone = zeros.cumsum().clip(upper=removed).diff().fillna(min(zeros.iloc[0], removed))
@@ -89,9 +90,9 @@ def _ties(layers: pd.DataFrame) -> dict[str, float]:
 
 
 def reaugmented(study: Study) -> pd.DataFrame:
-    """Return GraSP's millions of FLOPs with the same images in both passes and with images augmented anew.
+    """Return the FLOPs of GraSP in millions, with the same images in both passes and with images augmented anew.
 
-    moved: anew less same, paired on seeds; others: the mean elsewhere.
+    moved: the second less the first, paired on seeds; others: the groups' mean.
     """
     once, anew = (study.frame(section).query("status == 'ok'") for section in ("flops", "grasp_reaugmented"))
     theirs = elsewhere("flops_millions")
@@ -114,5 +115,5 @@ def _at(frame: pd.DataFrame, cell: dict[str, Any]) -> pd.DataFrame:
 
 
 def _in_print(group: pd.DataFrame, table: str) -> float:
-    """What the paper's table has for a cell of a section's frame, NaN where its runs are of another protocol."""
+    """Return what the paper's table has for each cell of a frame, NaN where our runs are of another protocol."""
     return float(protocol.beside(group, table).published.iloc[0]) if len(group) else math.nan

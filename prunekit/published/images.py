@@ -13,9 +13,10 @@ _Place = tuple[str, int]  # a split, train or test, and a position in it
 
 
 def shared() -> tuple[tuple[int, int], pd.DataFrame]:
-    """Return how many different images CIFAR-10 and CIFAR-100 have, and those that are in both, pixel by pixel.
+    """Return how many different images CIFAR-10 and CIFAR-100 have, and which images are in both, pixel by pixel.
 
-    Of these a row an image and dataset: image (from 1), dataset, split, position, class. Raises UserError without data.
+    The second has one row per image and dataset: image (from 1), dataset, split, position, class. Raises UserError if
+    the data are not there.
     """
     there = {name: datasets.read(name) for name in _PAIR}
     first, second = map(_distinct, there.values())

@@ -37,10 +37,11 @@ _ALIKE = {"precision": ("bf16-mixed",)}  # whose rounding moves no mean: see `va
 
 
 def deviation(frame: pd.DataFrame, trained: bool, timed: bool = False) -> pd.Series:
-    """Return, a row of a section's frame, in what it is not the paper's protocol, in a few words; "" where it is.
+    """Return how each row of a section's frame differs from the paper's protocol, in a few words; "" if not at all.
 
-    In pruning, and where it matters, `trained` or trained before pruning, in training; `timed`: one at a time. Epochs
-    before pruning are left to the readings. What failed is no run.
+    Fields of pruning count; those of training count if the network is `trained`, or was trained before pruning;
+    `timed`: only trials that ran alone match. Epochs before pruning do not count: they are readings. A failed trial
+    differs.
     """
     why = pd.Series("", frame.index, dtype=object)
     if frame.empty:
@@ -67,9 +68,9 @@ def _said(value: Any) -> str:
 
 
 def beside(frame: pd.DataFrame, table: str) -> pd.DataFrame:
-    """Return a section's frame with the column `published`: what the paper's table, I to V, has for a row.
+    """Return a section's frame with one more column, published: the number of the paper's table, I to V, for each row.
 
-    NaN where it has nothing, and where the row is not the paper's protocol: like stands beside like.
+    NaN where the paper has none, and where the row is not of the paper's protocol.
     """
     like = deviation(frame, trained=table in ("I", "II", "III")).isin(["", FAILED])
     return printed_beside(frame, table).assign(published=lambda rows: rows.published.where(like))

@@ -1,4 +1,4 @@
-"""How the paper's tables can be read, and our runs that stand beside them."""
+"""How the paper's tables can be read, and which of our runs stand beside them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .protocol import deviation
 
 @dataclass(frozen=True)
 class PaperTable:
-    """A table of the paper: where our runs are, its readings (a value's column each, as labelled first), its unit.
+    """A table of the paper: our section, its possible readings (column and title, as labelled first), its unit.
 
-    Seconds are of another machine: they are read as shares of their dataset's median.
-    `rounding` is half a unit of its last digit; an interval wider than ± `widest` decides nothing. `elsewhere` are the
-    quantities that others published, by column.
+    `rounding` is half a unit of the last printed digit. An interval wider than ± `widest` decides nothing. `elsewhere`:
+    the quantities that others published, by column. Seconds of another machine are compared as shares of their
+    dataset's median.
     """
 
     name: str
@@ -47,9 +47,9 @@ TABLES = (
 
 
 def runs(study: Study, table: PaperTable) -> pd.DataFrame:
-    """Return our runs of a table, those of other epochs before pruning among them, with a column a reading.
+    """Return our runs of a table, with other epochs before pruning among them, and one more column per reading.
 
-    Beside a section's frame: unlike, see `protocol.unlike`; cell; cluster; pool, which is of a column for accuracies.
+    Further columns: deviation, see `protocol.deviation`; cell and cluster, see `rule.pooled`; pool, for accuracies.
     """
     return study.cached_frame(f"runs of Table {table.name}", lambda: _runs(study, table))
 
@@ -80,11 +80,11 @@ def _runs(study: Study, table: PaperTable) -> pd.DataFrame:
 
 
 def pooled_sd(frame: pd.DataFrame, column: str, table: PaperTable) -> pd.DataFrame:
-    """Return how far runs vary, see `rule.pooled`: of `runs` that are the paper's protocol and learned.
+    """Return how much runs of the paper's protocol vary that learned, see `rule.pooled`.
 
-    Accuracies are pooled over a dataset's cells, but for GraSP's, whose signal explodes, and SNIP's on CIFAR-10, which
-    vary more; GraSP's of one seed have nothing in common. FLOPs are pooled over both CIFARs, a pruner and compression
-    at a time.
+    Accuracies are pooled over the cells of a dataset. GraSP, whose signal explodes, and SNIP on CIFAR-10 vary more and
+    have pools of their own; GraSP's runs of one seed share nothing. FLOPs are pooled over both CIFARs, by pruner and
+    compression.
     """
     known = frame[(frame.deviation == "") & (frame.learned | (not table.trained))].rename(columns={column: "value"})
     known = known.dropna(subset="value").astype({"value": float})
@@ -106,7 +106,7 @@ def _joined(frame: pd.DataFrame, columns: list[str]) -> pd.Series:
 
 
 def _oddest(ids: pd.Series, layers: pd.DataFrame) -> pd.Series:
-    """The density of each trial's layer that is furthest from that of all its weights, in percent."""
+    """Return the density of each trial's layer that is furthest from the density of the whole network, in percent."""
     layers = layers.drop_duplicates(["id", "layer"]).set_index("id")
     share = layers.layer_kept / layers.layer_total
     whole = layers.groupby("id")[["layer_kept", "layer_total"]].sum()

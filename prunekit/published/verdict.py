@@ -69,7 +69,7 @@ def judge(number: float, dataset: str, ours: Comparison, rates: pd.DataFrame, in
 
 
 def _none_learned(at_chance: bool, like: pd.DataFrame, inits: pd.DataFrame) -> Judged:
-    """The verdict where no run of ours learned: on how likely another one would."""
+    """Return the verdict where no run of ours learned, by how likely another run would."""
     none = f"none of our {len(like)} runs learned" if len(like) > 1 else "our one run did not learn"
     if at_chance:
         return {"verdict": REPRODUCED, "why": none}
@@ -94,7 +94,7 @@ def _at_chance(number: float, dataset: str, column: str, rounding: float) -> boo
 
 
 def _like_it(like: pd.DataFrame, rates: pd.DataFrame) -> Judged:
-    """The verdict on a number at chance where runs of ours learned: on how many whose signal fares alike stay there."""
+    """Return the verdict on a number at chance where runs of ours learned, by how many runs like them do not."""
     alike = rates[rates.dataset.isin(like.dataset) & rates.at_init.isin(like.at_init)]
     stayed, of = int(alike.stayed.sum()), int(alike.runs.sum())
     if of and rule.predictive(stayed, of) >= FEW and stayed:

@@ -53,7 +53,7 @@ def check_notebooks(names: Sequence[str] = ()) -> None:
 
 
 def notebooks(names: Sequence[str] = ()) -> list[Path]:
-    """Return a report's notebooks in order: those of these names, else PAGES and a user's; raises UserError if none."""
+    """Return a report's notebooks in order: those of these names, else PAGES and the user's; raises UserError if none."""
     folder = active_dir("notebooks")
     found = {path.name for path in folder.glob("[0-9][0-9]_*.ipynb")}
     if not found:
@@ -66,9 +66,9 @@ def notebooks(names: Sequence[str] = ()) -> list[Path]:
 
 
 def pages(params: Params) -> list[str]:
-    """Return the pages that a params file names; of a changed profile without those that are written for it by hand.
+    """Return the pages of a profile; if --set or --only changed it, without pages that were written by hand for it.
 
-    A profile is changed by --set and --only, and then has other records than these pages speak of.
+    A changed profile has other records than those pages speak of.
     """
     kept = [name for name in params.pages if name not in AUDIT]
     if as_shipped(params.profile) in (None, params) or len(kept) == len(params.pages):

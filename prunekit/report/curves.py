@@ -80,7 +80,7 @@ def logarithmic(grid: Any) -> Any:
 
 
 def marks(trials: pd.DataFrame, unpruned: pd.DataFrame | None = None) -> str:
-    """Return what a caption says of such curves beside what their legend says, in a sentence or two."""
+    """Return what a caption adds to the legend of such curves, in one or two sentences."""
     stayed = "at_chance" in trials and trials.at_chance.any()
     text = f"Points are seeds, lines {'the means of those that learned' if stayed else 'their means'}."
     if unpruned is None or unpruned.empty:

@@ -42,9 +42,8 @@ def style(pruners: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
 def cells(summary: pd.DataFrame, digits: int = 1, share: bool = False) -> list[str]:
     """Return how each row of a summary over seeds is read: 81.4 ± 0.3 (2 of 3) † ‡.
 
-    That is the mean ± the standard deviation, how many it is of where not all learned, how many trials failed,
-    whether it collapsed, and whether most scores were equal. `share`: of a share, in percent, see
-    `statistics.estimate`.
+    That is mean ± standard deviation; how many runs learned, if not all; how many failed; † if the network collapsed; ‡
+    if most scores were equal. `share`: values are shares in percent, see `cells.estimate`.
     """
     return [_cell(row, digits, share) for row in summary.to_dict("records")]
 
@@ -64,7 +63,7 @@ def _cell(row: Mapping[Any, Any], digits: int, share: bool) -> str:
 
 
 def reading(summary: pd.DataFrame, published: pd.DataFrame | None = None) -> str:
-    """Return what a caption says of how `cells` are read, and the `published` below them: only of what there is."""
+    """Return what a caption says about how `cells` and the `published` values below them are read."""
     trained = "runs" in summary
     counts = summary["runs" if trained else "seeds"]
     some = f"{counts.min()} to {counts.max()} seeds" if counts.min() < counts.max() else f"{counts.max()} seeds"
@@ -83,9 +82,9 @@ def reading(summary: pd.DataFrame, published: pd.DataFrame | None = None) -> str
 
 
 def with_published(ours: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
-    """Return a pivot with a row of what is published below each row that has any, told apart by a level more.
+    """Return the pivot `ours` with the published values below each row that has any, told apart by one more level.
 
-    Both are pivots by the same levels; without any such row `ours` is returned as it is.
+    Both are pivots with the same levels. Without any published row, `ours` is returned as it is.
     """
     known = published.reindex(columns=ours.columns).astype(object)
     known = known[known.index.isin(ours.index)].fillna("")
@@ -98,9 +97,9 @@ def with_published(ours: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
 
 
 def format_rows(rows: pd.DataFrame, titles: Mapping[str, str], digits: int = 1) -> pd.DataFrame:
-    """Return `rows` with a column a title: X and X_interval as one, things by their names; none of dashes alone.
+    """Return `rows` as text, one column per title: X ± X_interval, names as readers know them; empty ones dropped.
 
-    Where a title ends with %, its numbers are shares.
+    Numbers below a title that ends with % are shares.
     """
     records: list[dict[Any, Any]] = rows.to_dict("records")
     wide = pd.DataFrame(
@@ -125,9 +124,9 @@ def _read(row: Mapping[Any, Any], key: str, digits: int, share: bool) -> str:
 def format_pivot(shown: pd.DataFrame) -> pd.DataFrame:
     """Return a table as strings without an index; NaN as a dash.
 
-    Of a named index each level is a column, a value said once where rows repeat it; levels that say the same in every
-    row are left out, but for the first. Datasets, networks, pruners and compressions are written as readers know them,
-    there and as columns.
+    Each level of a named index becomes a column. A value that rows repeat is written once, and levels that are the same
+    in every row are left out, but for the first. Datasets, networks, pruners and compressions, in levels and as column
+    names, are written as readers know them.
     """
     levels = [str(name) for name in shown.index.names] if shown.index.names != [None] else []
     kind = str(shown.columns.name)  # of a pivot's columns
@@ -159,7 +158,7 @@ def _text(value: Any) -> str:
 
 
 def budget(frame: pd.DataFrame) -> str:
-    """What the rows of a section's frame were trained on, read from the trials themselves."""
+    """Return what the trials of a frame were trained on, in words for a caption."""
     setups: dict[str, list[str]] = {}
     columns = ["model", "width", "train_subset", "pre_epochs", "post_epochs", "prune_steps"]
     for dataset in dict.fromkeys(frame.dataset):
@@ -186,7 +185,7 @@ def seeds(frame: pd.DataFrame) -> str:
 
 
 def machines(frame: pd.DataFrame) -> str:
-    """On what machine the rows of a section's frame ran and how: what their seconds are worth; "" where none tells."""
+    """Return on which machine the trials of a frame ran, and how, for a caption about seconds; "" where it is unknown."""
     known = frame.dropna(subset="machine")
     if known.empty:
         return ""

@@ -148,7 +148,7 @@ class Page:
 
 
 def _check(place: list[str], where: str) -> None:
-    """Raise UserError for a place that there is none of, whatever it is given."""
+    """Raise UserError for a place that no profile has."""
     if place[0] not in Params.model_fields:
         validated({place[0]: None}, where)
     fields = [field for field in Trial.model_fields if not field.endswith("_source")]

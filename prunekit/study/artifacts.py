@@ -1,4 +1,4 @@
-"""What trials have in common, made once: data on a device, pretrained networks, one-shot scores."""
+"""What trials share, made once: data on a device, pretrained networks, one-shot scores."""
 
 import hashlib
 from collections.abc import Callable, Hashable, Iterator
@@ -42,17 +42,17 @@ class Data:
 
 @dataclass(frozen=True)
 class Ties:
-    """Of one-shot scores: how many of each layer are zero, and what share of all is equal to the most common one."""
+    """Ties among one-shot scores: zero scores by layer, and the share of all scores that equal the most common one."""
 
     zeros: dict[str, int]
     share: float
 
 
 class Artifacts:
-    """What trials have in common, made once: data on the device, pretrained networks, one-shot scores.
+    """What trials share, made once: data on the device, pretrained networks, one-shot scores.
 
-    Only the latest of each kind is held, so run trials in an order that keeps like beside like. Each method returns the
-    thing and what making it cost, now or earlier: what a trial costs does not depend on who went first.
+    Only the latest of each kind is held, so trials that share something are run in a row. Each method returns the thing
+    and what making it cost, now or earlier: the cost of a trial does not depend on which trial ran first.
     """
 
     def __init__(self, data_dir: Path | str | None = None, device: str = "cpu"):
@@ -114,7 +114,7 @@ class Artifacts:
         return dense, *_examples(trial, data, "scoring augmentation")
 
     def augmented_anew(self, trial: Trial) -> Tensor | None:
-        """The same images augmented once more, if the trial's pruner is to see them so in a second pass."""
+        """The same images augmented once more, for a trial whose pruner sees them so in its second pass."""
         data, _ = self.data(trial)
         return _examples(trial, data, "scoring augmentation, second pass")[0] if trial.reaugmented else None
 

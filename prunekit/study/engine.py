@@ -127,7 +127,7 @@ def _here(
 
 
 def _processes(device: str, trials: list[Trial]) -> int:
-    """Return how many processes to run `trials` in: not more than there are units, whatever is done of them."""
+    """Return how many processes to run `trials` in: no more than there are units, done or not."""
     room = machine.cores()
     if device != "cpu":
         room = min(room, _ON_A_GPU, int(machine.free_memory(device) // _GPU_MEMORY))
@@ -135,7 +135,7 @@ def _processes(device: str, trials: list[Trial]) -> int:
 
 
 def _one_by_one(trials: Iterable[Trial]) -> list[WorkUnit]:
-    """Return trials in random order, but in a row those of a seed and dataset, of these those that share scores."""
+    """Return trials in random order, those of one seed and dataset in a row, and within these those that share scores."""
     alike: dict[tuple[int, str], dict[str, list[Trial]]] = {}
     for trial in random.sample(trials := list(trials), len(trials)):
         sharing = alike.setdefault((trial.seed, trial.dataset), {})

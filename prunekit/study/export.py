@@ -39,9 +39,9 @@ def find(word: str, runs: store.Store, published: Iterable[Path]) -> Record:
 
 
 def chosen(study: Study, section: str, wanted: Mapping[str, Any]) -> Trial:
-    """Return the one trial of a section whose fields are those `wanted`, None of them being any.
+    """Return the one trial of a section that has the `wanted` fields; a field that is None may be anything.
 
-    Raises UserError where there is none, and where there are several, with the fields in which they differ.
+    Raises UserError if there is none, or several, with the fields in which they differ.
     """
     given = {field: value for field, value in wanted.items() if value is not None}
     trials = study.sections[section]  # type: ignore[index]

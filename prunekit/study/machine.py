@@ -35,9 +35,9 @@ class Cost:
 
 
 def measured(device: str, make: Callable[[], T]) -> tuple[T, Cost]:
-    """Return what `make` makes, and its cost; not to be nested, as there is but one peak to reset.
+    """Return what `make` makes and its cost; calls must not be nested, since there is one peak of memory to reset.
 
-    Memory on a CPU is all that this process holds (Linux alone tells), on a GPU what torch has allocated there.
+    On a CPU, memory is what this process holds (Linux only); on a GPU, what torch has allocated there.
     """
     on_gpu = device.startswith("cuda")
     if on_gpu:
@@ -58,9 +58,9 @@ def measured(device: str, make: Callable[[], T]) -> tuple[T, Cost]:
 
 
 def keep_memory() -> None:
-    """Let the C library keep what large tensors leave for the next ones of a stage: `measured` gives it back.
+    """Let the C library reuse the memory of large tensors within a stage; `measured` gives it back after each.
 
-    To map it anew takes up to a third of SynFlow's time. Where the C library has no such option, nothing changes.
+    Mapping it anew takes up to a third of SynFlow's time. Does nothing where the C library has no such option.
     """
     with suppress(OSError, AttributeError, TypeError):
         library = ctypes.CDLL(None)
@@ -98,9 +98,9 @@ def cores() -> int:
 
 
 def device(wanted: str) -> str:
-    """Return the torch device of that name with its index, of "auto" a GPU if there is one; this process is to use it.
+    """Return the named torch device with its index, for "auto" a GPU if there is one, and use it in this process.
 
-    Raises UserError for one that is not here.
+    Raises UserError for a device that is not here.
     """
     import torch
 
@@ -157,7 +157,7 @@ def use_threads(count: int) -> None:
 
 
 def computes_in(precision: str, device: str) -> bool:
-    """Return whether `device` computes in `precision`: a GPU from before bfloat16 would but emulate it."""
+    """Return whether `device` computes in `precision`; GPUs older than bfloat16 only emulate it."""
     import torch
 
     on_gpu = device.startswith("cuda")

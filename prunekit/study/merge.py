@@ -10,10 +10,10 @@ from .store import Store, committed_records
 
 
 def merge(source: Path, store: Store) -> Iterator[str]:
-    """Store the good records of `source`, a folder of them or a trials.parquet; yield what there is to know, in lines.
+    """Store the good records of `source`, a folder of records or a trials.parquet; yield lines that say what happened.
 
-    A good record that `store` has stays, and so does all that is in `source`. Damaged records, and those of another
-    version, are left out, with a line on standard error. Raises UserError where `source` holds no record.
+    Good records that `store` has stay, and `source` is unchanged. Damaged records and those of another version are left
+    out, with a line on standard error. Raises UserError if `source` holds no record.
     """
     if source.suffix == ".parquet" and not source.is_dir():
         found = committed_records(source)

@@ -93,7 +93,7 @@ class Params(BaseModel):
         return {section: self._trials(section) for section in SECTIONS}
 
     def only(self, sections: Iterable[str]) -> Params:
-        """Return a profile of these of its sections alone."""
+        """Return the same profile with only these sections."""
         kept = {name: grids for name, grids in self.sections.items() if name in set(sections)}
         return Params.model_validate(self.model_dump() | {"sections": kept})
 
@@ -188,9 +188,9 @@ def load_params(profile: str, assignments: Iterable[str] = ()) -> Params:
 
 
 def assigned(values: dict[str, Any], place: list[str], value: Any) -> dict[str, Any]:
-    """Return `values` with `value` at a place, each step a key; of a section's grids, in each of them.
+    """Return `values` with `value` at a place, one key per step; a place in a section means all its grids.
 
-    Raises ValueError for a place within what has none.
+    Raises ValueError if the place cannot be.
     """
     sections = values.get("sections")
     grids = sections.get(place[1]) if isinstance(sections, dict) and place[1:] else None
@@ -212,7 +212,7 @@ def _put(values: Any, place: list[str], value: Any) -> Any:
 
 
 def as_shipped(profile: str) -> Params | None:
-    """Return the params of the profile of that name as it stands in params/, None if there is none."""
+    """Return the params of the profile of that name in params/, None if there is none."""
     return load_params(profile) if _file(profile).exists() else None
 
 
@@ -222,7 +222,7 @@ def is_profile(word: str) -> bool:
 
 
 def is_shipped(profile: str, params: Params) -> bool:
-    """Return whether `profile`, a name or a file, is one in params/, and not a file of the user's own."""
+    """Return whether `profile`, a name or a file, is one in params/, and not a user's own file."""
     return profile == params.profile or Path(profile).resolve() == _file(params.profile).resolve()
 
 
@@ -241,7 +241,7 @@ def validated(values: Mapping[Any, Any], where: str) -> Params:
 
 
 def _read(profile: str) -> tuple[dict[str, Any], str]:
-    """Return what a profile's file holds, and the file as lines are to show it."""
+    """Return the content of a profile's file, and the file's name for messages."""
     file = Path(profile) if profile.endswith((".yaml", ".yml")) else _file(profile)
     try:
         values = yaml_loader.load(file.read_bytes())

@@ -1,4 +1,4 @@
-"""A record as one row of a table, and back: a column a field of the record and of its trial, the same in every file."""
+"""A record as one row of a table, and back: one column per field of the record and of its trial, in every file."""
 
 from __future__ import annotations
 

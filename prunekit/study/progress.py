@@ -12,9 +12,9 @@ _EVERY = 0.5  # seconds
 
 
 class Progress:
-    """A context whose value is to be called after each of `count` things, with its name and the error if it failed.
+    """A context that gives a function to call after each of `count` things, with its name and, if it failed, the error.
 
-    `so_far`: how many are done that it was not called for yet; the bar moves with them, and its clock by itself.
+    `so_far` returns how many are done, called or not: between calls the bar moves by it, and its clock runs on.
     """
 
     def __init__(self, count: int, unit: str = "trial", so_far: Callable[[], int] = lambda: 0):

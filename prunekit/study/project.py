@@ -1,4 +1,4 @@
-"""Where the project is: the folder with params/ and notebooks/, and these as they came."""
+"""Where the project is: the folder with params/ and notebooks/, and the packaged copies of these."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def project_root() -> Path:
 
 
 def packaged_dir(part: str) -> Path:
-    """Return the folder of `part`, "params" or "notebooks", as it came: in the installed package, else the checkout."""
+    """Return the packaged "params" or "notebooks": in the installed package, else in the checkout."""
     installed = Path(__file__).parents[1] / "share" / part
     return installed if installed.is_dir() else Path(__file__).parents[2] / part
 
 
 def active_dir(part: str) -> Path:
-    """Return the folder of `part` that counts here: the project's own, else as it came."""
+    """Return the folder of "params" or "notebooks" in use: the project's own, else the packaged one."""
     here = project_root() / part
     return here if here.is_dir() else packaged_dir(part)
 

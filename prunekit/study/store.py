@@ -95,7 +95,7 @@ def committed_records(file: Path) -> dict[str, Record]:
 
 
 def _read(content: bytes) -> list[Record]:
-    """Return the records in the bytes of a parquet file; raises whatever damaged ones bring about."""
+    """Return the records in the bytes of a parquet file; raises any kind of exception if they are damaged."""
     import pyarrow
     import pyarrow.parquet
 

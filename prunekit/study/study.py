@@ -43,13 +43,13 @@ class Study:
 
     @cached_property
     def trials(self) -> dict[str, Trial]:
-        """Every trial that is to run, by id, like beside like."""
+        """Every trial to run, by id; trials that share work are neighbours."""
         run = (trials for section, trials in self.sections.items() if section != "precision_check")
         return {trial.id: trial for trials in run for trial in trials}
 
     @property
     def ranks(self) -> dict[str, int]:
-        """How early trials are to run, by id: a seed after another, the study's tables before what is beside them."""
+        """The order in which trials start, by id: one seed after another, the study's own tables before the analyses."""
         seeds = list(dict.fromkeys(trial.seed for trial in self.trials.values()))
         first, beside = ({trial.id for name in part for trial in self.sections[name]} for part in (_FIRST, ANALYSES))
         tiers = {id_: 0 if id_ in first else 2 if id_ in beside else 1 for id_ in self.trials}
@@ -57,7 +57,7 @@ class Study:
 
     @property
     def alone(self) -> frozenset[str]:
-        """The ids of the trials that are to run one at a time, for the sake of their seconds."""
+        """The ids of trials that run one at a time, since their seconds are wanted."""
         named = {trial.id for section in self.params.one_at_a_time for trial in self.sections[section]}
         return frozenset(named | {id_ for id_, trial in self.trials.items() if trial.timed or trial.measure_speedup})
 
@@ -73,7 +73,7 @@ class Study:
 
     @property
     def good(self) -> dict[str, Record]:
-        """Those of the records whose trial did not fail."""
+        """The records of trials that did not fail."""
         return {id_: record for id_, record in self.records.items() if record.status == "ok"}
 
     def reread(self) -> None:
@@ -83,18 +83,18 @@ class Study:
         self._frames = {}
 
     def cached_frame(self, what: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-        """Return a copy of the frame of that name that `make` makes of the records: once until they are read anew."""
+        """Return a copy of the frame named `what`, which `make` computes once, until the records are read anew."""
         if what not in self._frames:
             self._frames[what] = make()
         return self._frames[what].copy()
 
     def missing(self, records: Mapping[str, Record]) -> list[Trial]:
-        """Return the trials without a record among `records`, or with that of a failure."""
+        """Return the trials that have no record among `records`, or the record of a failure."""
         done = {id_ for id_, record in records.items() if record.status == "ok"}
         return [trial for id_, trial in self.trials.items() if id_ not in done]
 
     def publish(self, folder: Path) -> None:
-        """Write the records that there are to `folder`/trials.parquet, beside those of other trials that it holds."""
+        """Write the records to `folder`/trials.parquet, and keep those of other trials that it holds."""
         file = folder / self.committed_file.name
         others: dict[str, Record] = {}
         with suppress(UserError):  # a damaged file holds none
@@ -168,13 +168,13 @@ class Study:
 
     @property
     def folder(self) -> Path:
-        """Where a report goes, beside those published: reports/own/PROFILE for the profile as it stands in params/."""
+        """Where a report goes: reports/own/PROFILE if the profile is as in params/, else a folder of its own."""
         own = self.committed_file.parent.parent / "own"
         return own / self.params.profile if self.params == as_shipped(self.params.profile) else self.own_folder
 
     @property
     def own_folder(self) -> Path:
-        """A folder for parameters that are in no file of params/."""
+        """The folder for parameters that no file of params/ holds."""
         digest = hashlib.sha256(self.params.model_dump_json().encode()).hexdigest()[:8]
         return self.committed_file.parent.parent / "own" / f"{self.params.profile}-{digest}"
 

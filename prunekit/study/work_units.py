@@ -1,4 +1,4 @@
-"""Trials that share work, put together: what one process runs in a row."""
+"""Trials that share work, grouped: one process runs a group in a row."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def load(content: bytes | str) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """Of a key given twice YAML would take the later without a word. 1e4 is a number, not text as in YAML 1.1."""
+    """A key given twice is an error; YAML would take the later one. 1e4 is a number, not text as in YAML 1.1."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
