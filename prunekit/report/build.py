@@ -53,7 +53,7 @@ def check_notebooks(names: Sequence[str] = ()) -> None:
 
 
 def notebooks(names: Sequence[str] = ()) -> list[Path]:
-    """Return a report's notebooks in order: those of these names, else PAGES and the user's; raises UserError if none."""
+    """Return a report's notebooks in order: these names', else PAGES and the user's; raises UserError if none."""
     folder = active_dir("notebooks")
     found = {path.name for path in folder.glob("[0-9][0-9]_*.ipynb")}
     if not found:

@@ -185,7 +185,7 @@ def seeds(frame: pd.DataFrame) -> str:
 
 
 def machines(frame: pd.DataFrame) -> str:
-    """Return on which machine the trials of a frame ran, and how, for a caption about seconds; "" where it is unknown."""
+    """Return on which machine the trials of a frame ran and how, for a caption about seconds; "" if unknown."""
     known = frame.dropna(subset="machine")
     if known.empty:
         return ""

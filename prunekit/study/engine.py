@@ -135,7 +135,7 @@ def _processes(device: str, trials: list[Trial]) -> int:
 
 
 def _one_by_one(trials: Iterable[Trial]) -> list[WorkUnit]:
-    """Return trials in random order, those of one seed and dataset in a row, and within these those that share scores."""
+    """Return trials in random order, one seed and dataset in a row, within these what shares scores."""
     alike: dict[tuple[int, str], dict[str, list[Trial]]] = {}
     for trial in random.sample(trials := list(trials), len(trials)):
         sharing = alike.setdefault((trial.seed, trial.dataset), {})

@@ -22,6 +22,7 @@ import yaml
 
 from prunekit.report import build
 from prunekit.study import store
+from prunekit.study.params import load_params
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
