@@ -49,7 +49,7 @@ class Study:
 
     @property
     def ranks(self) -> dict[str, int]:
-        """The order in which trials start, by id: one seed after another, the study's own tables before the analyses."""
+        """In which order trials start, by id: one seed after another, the study's own tables before the analyses."""
         seeds = list(dict.fromkeys(trial.seed for trial in self.trials.values()))
         first, beside = ({trial.id for name in part for trial in self.sections[name]} for part in (_FIRST, ANALYSES))
         tiers = {id_: 0 if id_ in first else 2 if id_ in beside else 1 for id_ in self.trials}
