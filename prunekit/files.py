@@ -15,7 +15,7 @@ def replace(file: Path, content: bytes | Callable[[BinaryIO], object], durable: 
 
     `content` is the bytes to write, or a function that writes them. If `durable`, they are on the disk on return.
     """
-    temporary = file.with_name(f".{file.name}.{_host()}.{os.getpid()}.tmp")
+    temporary = file.with_name(f".{file.name}.{host()}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as sink:
             sink.write(content) if isinstance(content, bytes) else content(sink)
@@ -41,7 +41,7 @@ def probe(folder: Path) -> None:
 
 def remove_leftovers(*folders: Path) -> None:
     """Delete what processes of this machine that are gone left of files they did not finish."""
-    temporary = re.compile(rf"\..+\.{_host()}\.(\d+)\.tmp")
+    temporary = re.compile(rf"\..+\.{host()}\.(\d+)\.tmp")
     for folder in folders:
         with suppress(OSError):  # of a folder that is not there, or not ours: litter harms nothing
             for file in folder.iterdir():
@@ -49,7 +49,7 @@ def remove_leftovers(*folders: Path) -> None:
                     file.unlink(missing_ok=True)
 
 
-def _host() -> str:
+def host() -> str:
     """Return this machine's name, for files' names: several machines may share a folder."""
     import platform
 

@@ -77,7 +77,7 @@ def write_snapshot(
                 shown[0] = broken
             if part == "test" and last is not None:
                 labels[-1] = last
-            coarse = [sources._coarse_of(labels % 100)] if name == "cifar100" else []
+            coarse = [sources.coarse_of(labels % 100)] if name == "cifar100" else []
             file = root / name / f"{part}-{shard:05d}-of-{parts:05d}.parquet"
             write_shard(file, columns, shown, labels, *coarse)
     return root
@@ -250,7 +250,7 @@ def test_greys_are_the_same_in_whatever_mode_they_are_written(kind):
     image.save(buffer, "PNG")
     assert Image.open(io.BytesIO(buffer.getvalue())).mode == kind
     for channels in (1, 3):
-        found = sources._decode(np.array([buffer.getvalue()]), channels, 16, 16)
+        found = sources.decode_images(np.array([buffer.getvalue()]), channels, 16, 16)
         assert np.array_equal(found, np.repeat(greys[None, None], channels, axis=1))
 
 
@@ -270,7 +270,7 @@ def _written(mode, form, **more):
 )
 def test_pixels_that_are_more_than_a_colour_are_refused_by_their_mode(content, words):
     with pytest.raises(ValueError, match=words):
-        sources._decode(np.array([content]), 3, 16, 16)
+        sources.decode_images(np.array([content]), 3, 16, 16)
 
 
 # What is wrong is said in one line

@@ -113,7 +113,7 @@ def _check_labels(name: str, root: Path, *parts: np.ndarray) -> None:
 
 
 def _check_groups(root: Path, part: dict[str, np.ndarray]) -> None:
-    if "coarse_labels" in part and not np.array_equal(part["coarse_labels"], _coarse_of(part["labels"])):
+    if "coarse_labels" in part and not np.array_equal(part["coarse_labels"], coarse_of(part["labels"])):
         raise UserError(f"cifar100 in {root}: coarse labels are not those of the fine ones; copy the data again")
 
 
@@ -131,7 +131,7 @@ def _read_snapshot(name: str, root: Path, shards: list[Path]) -> tuple[Split, Sp
     for part in parts:
         _check_groups(root, part)
     try:
-        train, test = (Split(_decode(part.pop("images"), *DATASETS[name].shape), **part) for part in parts)
+        train, test = (Split(decode_images(part.pop("images"), *DATASETS[name].shape), **part) for part in parts)
     except Exception as error:  # of damaged bytes Pillow raises any kind
         problem = f"an image cannot be read ({exception_summary(error)})"
         raise UserError(f"{name} in {root / name}: {problem}; copy the data again") from error
@@ -170,7 +170,7 @@ def _read_shard(name: str, shard: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{shard} is damaged ({exception_summary(error)}); copy it again") from error
 
 
-def _decode(encoded: np.ndarray, channels: int, height: int, width: int) -> np.ndarray:
+def decode_images(encoded: np.ndarray, channels: int, height: int, width: int) -> np.ndarray:
     from PIL import Image
 
     def decode(some: np.ndarray) -> np.ndarray:
@@ -208,7 +208,7 @@ def _read_torchvision(name: str, root: Path) -> tuple[Split, Split]:
         pixels = np.asarray(data.data)
         images = pixels[:, None] if pixels.ndim == 3 else pixels.transpose(0, 3, 1, 2)
         labels = np.asarray(data.targets, dtype=np.int64)
-        coarse = _coarse_of(labels) if name == "cifar100" else None
+        coarse = coarse_of(labels) if name == "cifar100" else None
         return Split(np.ascontiguousarray(images), labels, coarse)
 
     try:
@@ -227,7 +227,7 @@ def _read_torchvision(name: str, root: Path) -> tuple[Split, Split]:
     return parts
 
 
-def _coarse_of(labels: np.ndarray) -> np.ndarray:
+def coarse_of(labels: np.ndarray) -> np.ndarray:
     coarse = {fine: i for i, group in enumerate(CIFAR100_SUPERCLASSES.values()) for fine in group}
     return np.array([coarse[fine] for fine in DATASETS["cifar100"].classes], dtype=np.int64)[labels]
 

@@ -92,7 +92,7 @@ def marks(trials: pd.DataFrame, unpruned: pd.DataFrame | None = None) -> str:
 
 def _finish(grid: Any, rows: pd.DataFrame, x: str) -> None:
     compressions = x == "compression"
-    ticks = _apart(sorted(set(rows[x])), room=2 + 12 // len(grid.axes.flat))
+    ticks = readable_ticks(sorted(set(rows[x])), room=2 + 12 // len(grid.axes.flat))
     labels = [f"{tick:g}\n{share(tick)} %" if compressions else f"{tick:g}" for tick in ticks]
     grid.set_titles("{col_name}").set(xscale="log" if min(rows[x]) > 0 else "linear", xlabel="")
     for ax in grid.axes.flat[1:]:
@@ -103,7 +103,7 @@ def _finish(grid: Any, rows: pd.DataFrame, x: str) -> None:
     grid.figure.supxlabel("compression, and the share of the weights kept" if compressions else x, fontsize="medium")
 
 
-def _apart(values: list[float], room: int) -> list[float]:
+def readable_ticks(values: list[float], room: int) -> list[float]:
     """Return those of sorted values that can be read side by side on an axis with room for so many; first and last."""
     places = [math.log10(value) if values[0] > 0 else value for value in values]
     gap = (places[-1] - places[0]) / room

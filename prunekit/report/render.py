@@ -19,13 +19,13 @@ from .markup import LONG_LINE, MIME, PUBLISHED, first_sentence, verbatim
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _ROWS = {False: 30, True: 12}  # that a page of the PDF has room for; True: of a table of texts
-_LINE, _COLUMN = 140, 14  # characters of a table's line that it has room for; a longer cell takes several lines
+LINE, _COLUMN = 140, 14  # characters of a table's line that it has room for; a longer cell takes several lines
 _CODE_OR_UNDERSCORE = re.compile(r"(`+).*?\1|\]\([^)]*\)|(?<![^\W_])_|_(?![^\W_])", re.S)
 _BREAKS = re.compile(r"(?<=\w[_:/])(?=\w)")  # where a long name may go on in the next line
 
 
 @dataclass(frozen=True)
-class _Table:
+class TableBlock:
     name: str
     caption: str
     body: str
@@ -50,14 +50,14 @@ def _muted(line: list[str], keys: int) -> list[str]:
 
 
 @dataclass(frozen=True)
-class _Figure:
+class FigureBlock:
     caption: str
     alt: str
     file: str
 
 
 _Cells = list[list[str]]  # of a table: its header, dashes and rows
-_Block = str | _Table | _Figure
+_Block = str | TableBlock | FigureBlock
 _Flavour = Callable[[_Block], str]
 
 
@@ -66,8 +66,8 @@ def render(profile: str, folder: Path, executed: Mapping[Path, str]) -> None:
     import pypandoc
     import typst
 
-    parts = [part for notebook, error in executed.items() for part in _parts(notebook, error, folder)]
-    replace(folder / "report.md", _written(parts, _github).encode())
+    parts = [part for notebook, error in executed.items() for part in blocks(notebook, error, folder)]
+    replace(folder / "report.md", _written(parts, for_github).encode())
     common = [f"--columns={LONG_LINE}", "--standalone", "--toc", f"--metadata=pagetitle:prunekit, {profile}"]
     common += ["--metadata=lang:en", "--fail-if-warnings"]
 
@@ -82,8 +82,8 @@ def render(profile: str, folder: Path, executed: Mapping[Path, str]) -> None:
     )
     # In the folder, since a path with a colon would be two to pandoc.
     with chdir(folder), ThreadPoolExecutor() as pool:
-        html = pool.submit(converted, _html, "html5", "--embed-resources", "--toc-depth=2", css)
-        source = pool.submit(converted, _pdf, "typst", template).result()
+        html = pool.submit(converted, for_html, "html5", "--embed-resources", "--toc-depth=2", css)
+        source = pool.submit(converted, for_pdf, "typst", template).result()
         replace(folder / "report.html", html.result().encode())
     file = folder / ".report.typ"  # Typst finds pictures beside its source
     try:
@@ -96,7 +96,7 @@ def render(profile: str, folder: Path, executed: Mapping[Path, str]) -> None:
     replace(folder / "report.pdf", pdf)
 
 
-def _parts(notebook: Path, error: str, folder: Path) -> list[_Block]:
+def blocks(notebook: Path, error: str, folder: Path) -> list[_Block]:
     """Return a notebook's prose and what its cells show; up to where it stopped, which is said.
 
     Prose whose cells show nothing is left out, and a whole notebook that shows neither table nor figure.
@@ -110,7 +110,7 @@ def _parts(notebook: Path, error: str, folder: Path) -> list[_Block]:
             groups.append((cell.source, [], False))
         elif cell.cell_type == "code" and groups:
             prose, below, _ = groups[-1]
-            below += [part for output in cell.outputs if (part := _shown(output, folder))]
+            below += [part for output in cell.outputs if (part := block(output, folder))]
             groups[-1] = prose, below, True
             if error and (not cell.execution_count or any(one.output_type == "error" for one in cell.outputs)):
                 break
@@ -122,7 +122,7 @@ def _parts(notebook: Path, error: str, folder: Path) -> list[_Block]:
     return [first, *(groups[0][1] if groups else []), *told, *stopped]
 
 
-def _shown(output: Any, folder: Path) -> _Block:
+def block(output: Any, folder: Path) -> _Block:
     data = output.get("data", {})
     bundle = data.get(MIME)
     if bundle is None:
@@ -130,9 +130,9 @@ def _shown(output: Any, folder: Path) -> _Block:
     if "table" in bundle:
         name = bundle["table"]
         caption, body = (folder / "tables" / f"{name}.md").read_text(encoding="utf-8").split("\n\n", 1)
-        return _Table(name, _literal(caption), body.strip(), bundle["keys"], bundle["texts"], bundle["folded"])
+        return TableBlock(name, _literal(caption), body.strip(), bundle["keys"], bundle["texts"], bundle["folded"])
     caption = _literal(f"**{bundle['number']}.** {bundle['caption']}")
-    return _Figure(caption, bundle["alt"].replace('"', "'"), f"figures/{bundle['figure']}.svg")
+    return FigureBlock(caption, bundle["alt"].replace('"', "'"), f"figures/{bundle['figure']}.svg")
 
 
 def _literal(text: str) -> str:
@@ -151,22 +151,22 @@ def _anchor(heading: str) -> str:
     return re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-")
 
 
-def _github(part: _Block) -> str:
-    if isinstance(part, _Table):
+def for_github(part: _Block) -> str:
+    if isinstance(part, TableBlock):
         return _folded(part, part.body) if part.folded else f"{part.caption}\n\n{part.body}"
-    if isinstance(part, _Figure):
+    if isinstance(part, FigureBlock):
         return f"![{part.alt}]({part.file})\n\n{part.caption}"
     return part
 
 
-def _html(part: _Block) -> str:
-    if not isinstance(part, _Table):
+def for_html(part: _Block) -> str:
+    if not isinstance(part, TableBlock):
         return _pandoc(part)
     body = f"::: {{.scroll tabindex=0}}\n{_piped(part.cells)}\n:::"
     return _folded(part, body) if part.folded else f":::: table\n{part.caption}\n\n{body}\n::::"
 
 
-def _folded(table: _Table, body: str) -> str:
+def _folded(table: TableBlock, body: str) -> str:
     first, rest = re.fullmatch(r"\*\*(.*?)\*\* (.*)", table.caption, re.S).groups()  # type: ignore[union-attr]
     title = first_sentence(rest)
     more = rest.removeprefix(title).strip()
@@ -174,19 +174,19 @@ def _folded(table: _Table, body: str) -> str:
     return "\n\n".join(["<details>", summary, *filter(None, [more]), body, "</details>"])
 
 
-def _pdf(part: _Block) -> str:
+def for_pdf(part: _Block) -> str:
     """Tables longer or wider than a page are cut into parts; of what is folded it is said where it is."""
-    if not isinstance(part, _Table):
+    if not isinstance(part, TableBlock):
         return _pandoc(part)
     number, rest = part.caption.split(".** ", 1)
     if part.folded:
         return f"{number}.** {first_sentence(rest)} It is in `report.html`, and in `tables/{part.name}.csv`."
-    bodies = [rows for columns in _narrow(part) for rows in _short(columns, part.texts)]
+    bodies = [rows for columns in narrow(part) for rows in short(columns, part.texts)]
     captions = [part.caption, *(f"{number}, continued.**" for _ in bodies[1:])]
     return "\n\n".join(f"{_piped(table)}\n\n: {text}" for table, text in zip(bodies, captions, strict=True))
 
 
-def _short(cells: _Cells, texts: bool) -> list[_Cells]:
+def short(cells: _Cells, texts: bool) -> list[_Cells]:
     """Cut a table into parts of like length, so that none leaves a row behind."""
     header, dashes, *rows = cells
     count = math.ceil(len(rows) / _ROWS[texts])
@@ -194,17 +194,17 @@ def _short(cells: _Cells, texts: bool) -> list[_Cells]:
     return [[header, dashes, *rows[start:end]] for start, end in pairwise(cuts)]
 
 
-def _narrow(table: _Table) -> list[_Cells]:
+def narrow(table: TableBlock) -> list[_Cells]:
     """Cut a table that is too wide into parts of like width, each with the columns that tell the rows."""
     header, _, *rows = table.cells
-    widths = [2 + max(map(_width, column)) for column in zip(header, *rows, strict=True)]
+    widths = [2 + max(map(width, column)) for column in zip(header, *rows, strict=True)]
     keys, rest = table.keys, sum(widths[table.keys :])
-    count = 1 if table.texts else math.ceil(max(1, rest) / max(1, _LINE - sum(widths[:keys])))
+    count = 1 if table.texts else math.ceil(max(1, rest) / max(1, LINE - sum(widths[:keys])))
     cuts = [keys + round(i * (len(widths) - keys) / count) for i in range(count + 1)]
     return [[line[:keys] + line[start:end] for line in table.cells] for start, end in pairwise(cuts)]
 
 
-def _width(cell: str) -> int:
+def width(cell: str) -> int:
     """How many characters wide a cell has to be: its longest word, and if it is short, all."""
     cell = re.sub(r"^\[(.*)\]\{.*\}$", r"\1", cell)
     return max(min(len(cell), _COLUMN), *map(len, re.split("[ \u200b]", cell)))
@@ -214,5 +214,5 @@ def _piped(cells: _Cells) -> str:
     return "\n".join(f"|{'|'.join(line)}|" for line in cells)
 
 
-def _pandoc(part: str | _Figure) -> str:
-    return f'![{part.caption}]({part.file}){{alt="{part.alt}"}}' if isinstance(part, _Figure) else part
+def _pandoc(part: str | FigureBlock) -> str:
+    return f'![{part.caption}]({part.file}){{alt="{part.alt}"}}' if isinstance(part, FigureBlock) else part

@@ -70,7 +70,7 @@ def run(
     for trial in {tuple(trial.sources.items()): trial for trial in missing}.values():
         trial.check_sources()
     if cluster:
-        made = _on_cluster(_in_order(grouped(missing), ranks or {}, True), cluster, device, store)
+        made = _on_cluster(in_order(grouped(missing), ranks or {}, True), cluster, device, store)
     else:
         made = _here(trials, done, alone, ranks or {}, store, data_dir, device, workers)
     errors: dict[Trial, str] = {}
@@ -105,7 +105,7 @@ def _here(
 ) -> Generator[Record, None, None]:
     """Yield the records of the trials not `done`, stored, from this machine."""
     device = machine.device(device)
-    workers = workers or _processes(device, [trial for trial in trials if trial.id not in alone])
+    workers = workers or processes(device, [trial for trial in trials if trial.id not in alone])
     if workers > 1 and not machine.processes_start():
         print("prunekit: no semaphores here (/dev/shm), so no other processes; going on in this one", file=sys.stderr)
         workers = 1
@@ -126,7 +126,7 @@ def _here(
         yield from records(unit, by_itself)
 
 
-def _processes(device: str, trials: list[Trial]) -> int:
+def processes(device: str, trials: list[Trial]) -> int:
     """Return how many processes to run `trials` in: no more than there are units, done or not."""
     room = machine.cores()
     if device != "cpu":
@@ -154,7 +154,7 @@ def _unavailable(names: set[str], data_dir: Path | str | None) -> dict[str, str]
     return problems
 
 
-def _in_order(units: list[WorkUnit], ranks: Mapping[str, int], longest_first: bool) -> list[WorkUnit]:
+def in_order(units: list[WorkUnit], ranks: Mapping[str, int], longest_first: bool) -> list[WorkUnit]:
     """Return `units` by rank, of like rank if asked the longest first, so that several processes end together.
 
     Like ones begin elsewhere in each run, so that two runs in one folder divide the work.
@@ -171,7 +171,7 @@ def _spread(
     units: list[WorkUnit], ranks: Mapping[str, int], config: WorkerConfig, store: Store
 ) -> Generator[Record, None, None]:
     """Yield the records of `units`, run in `config.workers` processes; in half as many what there was no room for."""
-    units = _in_order(units, ranks, longest_first=config.workers > 1)
+    units = in_order(units, ranks, longest_first=config.workers > 1)
     if config.workers == 1:
         for unit in units:
             yield from records(unit, config)

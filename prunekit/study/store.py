@@ -31,7 +31,7 @@ class Store:
     def save(self, record: Record) -> None:
         """Write `record` under its trial's id, in place of an earlier one; raises OSError if the disk will not."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        replace(self.folder / f"{record.id}.json", _sealed(record).encode(), durable=True)
+        replace(self.folder / f"{record.id}.json", as_json(record).encode(), durable=True)
 
     def remove_leftovers(self) -> None:
         """Delete what killed runs left of files they did not finish."""
@@ -70,7 +70,7 @@ def publish(records: Iterable[Record], file: Path) -> None:
     import pyarrow
     import pyarrow.parquet
 
-    rows = [json.loads(_sealed(record)) for record in sorted(records, key=lambda record: record.id)]
+    rows = [json.loads(as_json(record)) for record in sorted(records, key=lambda record: record.id)]
     checksum = _of_rows(row["checksum"] for row in rows)
     file.parent.mkdir(parents=True, exist_ok=True)
     sink = pyarrow.BufferOutputStream()
@@ -111,7 +111,7 @@ class _OtherVersionError(ValueError):
     """A record that another version of prunekit wrote."""
 
 
-def _sealed(record: Record) -> str:
+def as_json(record: Record) -> str:
     """Return a record as JSON, with a checksum of its content at the end."""
     return f'{record.model_dump_json()[:-1]},"checksum":"{_checksum(record)}"}}'
 

@@ -119,7 +119,7 @@ class Study:
         import pandas as pd
 
         rows = [
-            trial.model_dump() | _outcome(self.records[trial.id])
+            trial.model_dump() | outcome(self.records[trial.id])
             for trial in self.sections[section]
             if trial.id in self.records
         ]
@@ -191,7 +191,7 @@ def at_init(record: Record) -> str:
     return starts.at_init(record.collapsed, record.signal, record.dense_signal)
 
 
-def _outcome(record: Record) -> dict[str, Any]:
+def outcome(record: Record) -> dict[str, Any]:
     values = {key: getattr(record, key) for key in _OUTCOME if key not in ("learned", "at_init", "seconds")}
     seconds = record.trial_seconds if record.status == "ok" else None
     values |= {"id": record.id, "learned": learned(record), "at_init": at_init(record), "seconds": seconds}

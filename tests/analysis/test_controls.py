@@ -84,7 +84,7 @@ def record(trial, **fields):
 def recorded(*trials_and_fields):
     """Return a frame of trials with records of these fields."""
     found = [record(trial, **fields) for trial, fields in trials_and_fields]
-    return pd.DataFrame([one.trial.model_dump() | study._outcome(one) for one in found])
+    return pd.DataFrame([one.trial.model_dump() | study.outcome(one) for one in found])
 
 
 def trial(**fields):

@@ -75,33 +75,33 @@ def test_a_folded_table_is_opened_in_html_and_named_in_the_pdf(made, tmp_path):
         text = (folder / name).read_text()
         assert "<details>" in text and re.search(r"<summary>\s*<b>Table 1.</b> What it holds.\s*</summary>", text), name
         assert "How it is read." in text.split("</summary>")[1]
-    parts = render._parts(tmp_path / "00.ipynb", "", tmp_path)
-    assert render._pdf(parts[1]) == "**Table 1.** What it holds. It is in `report.html`, and in `tables/one.csv`."
+    parts = render.blocks(tmp_path / "00.ipynb", "", tmp_path)
+    assert render.for_pdf(parts[1]) == "**Table 1.** What it holds. It is in `report.html`, and in `tables/one.csv`."
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(31, 3), (4, 95), (13, 40)])
 def test_what_is_wider_or_longer_than_a_page_is_cut_into_parts_that_keep_every_cell(tmp_path, columns, rows):
     """Each with the header and the column that tells the rows; of like size."""
     bundle = table(tmp_path, columns=columns, rows=rows, label="a_long_name_of_a_pruner_{}")
-    whole = render._shown({"data": {MIME: bundle}}, tmp_path)
-    parts = [rows for part in render._narrow(whole) for rows in render._short(part, texts=False)]
-    assert len(parts) > 1 and "continued" in render._pdf(whole)
+    whole = render.block({"data": {MIME: bundle}}, tmp_path)
+    parts = [rows for part in render.narrow(whole) for rows in render.short(part, texts=False)]
+    assert len(parts) > 1 and "continued" in render.for_pdf(whole)
     cells = {cell for part in parts for _, _, *lines in [part] for line in lines for cell in line}
     assert cells == {f"{i}.{row}" for i in range(columns) for row in range(rows)}
     for header, _, *lines in parts:
         assert header[0].replace("\u200b", "") == "a_long_name_of_a_pruner_0" and len(lines) <= 30
         assert (
-            sum(2 + max(map(render._width, column)) for column in zip(header, *lines, strict=True)) <= render._LINE + 40
+            sum(2 + max(map(render.width, column)) for column in zip(header, *lines, strict=True)) <= render.LINE + 40
         )
     sizes = {len(lines) for _, _, *lines in parts}
     assert max(sizes) - min(sizes) <= 1
 
 
 def test_a_table_that_fits_is_left_whole(tmp_path):
-    whole = render._shown({"data": {MIME: table(tmp_path, columns=6, rows=20)}}, tmp_path)
-    assert render._narrow(whole) == [whole.cells] == render._short(whole.cells, texts=False)
-    texts = render._shown({"data": {MIME: table(tmp_path, rows=20, widths=(1, 3))}}, tmp_path)
-    assert [len(part) for part in render._short(texts.cells, texts=True)] == [12, 12], "a line of text takes several"
+    whole = render.block({"data": {MIME: table(tmp_path, columns=6, rows=20)}}, tmp_path)
+    assert render.narrow(whole) == [whole.cells] == render.short(whole.cells, texts=False)
+    texts = render.block({"data": {MIME: table(tmp_path, rows=20, widths=(1, 3))}}, tmp_path)
+    assert [len(part) for part in render.short(texts.cells, texts=True)] == [12, 12], "a line of text takes several"
     dashes = [len(cell) for cell in texts.cells[1]]
     assert sum(dashes) > render.LONG_LINE and dashes[1] == 3 * dashes[0], "pandoc takes their widths"
 
@@ -109,7 +109,7 @@ def test_a_table_that_fits_is_left_whole(tmp_path):
 def test_signs_of_markdown_in_cells_stay_in_them(tmp_path):
     wide = pd.DataFrame({"a|b": ["x | y"]})
     Table("one", "Table 1", "What.", wide, wide).save(tmp_path)
-    found = render._shown(
+    found = render.block(
         {"data": {MIME: Table("one", "Table 1", "What.", wide, wide)._repr_mimebundle_()[MIME]}}, tmp_path
     )
     assert [len(line) for line in found.cells] == [1, 1, 1]
@@ -135,13 +135,13 @@ def test_a_name_with_underscores_stands_in_prose_as_it_is(made, tmp_path):
 
 
 def test_ticks_that_would_lie_on_each_other_are_left_out():
-    from prunekit.report.curves import _apart
+    from prunekit.report.curves import readable_ticks
 
     thirty = [round(0.05 + 0.1 * i, 2) for i in range(30)]
-    shown = _apart(thirty, room=10)
+    shown = readable_ticks(thirty, room=10)
     assert shown[0] == 0.05 and shown[-1] == 2.95 and 5 <= len(shown) <= 11
     usual = [0.05, 0.1, 0.2, 0.5, 1.0, 2.0]
-    assert _apart(usual, room=10) == usual and _apart([1.0], room=4) == [1.0]
+    assert readable_ticks(usual, room=10) == usual and readable_ticks([1.0], room=4) == [1.0]
     assert all(b / a > 1.2 for a, b in pairwise(shown))
 
 
@@ -179,8 +179,8 @@ def test_a_matplotlibrc_changes_no_figure(tmp_path):
 def test_a_row_of_what_is_published_is_small_and_grey(tmp_path):
     """A span in HTML and PDF, plain cells on GitHub; the key of the row tells."""
     body = "| Data | | SNIP |\n|:--|:--|:--|\n| CIFAR-10 | ours | 76.2 |\n|  | published | 76.98 ✓ |"
-    table = render._Table("t", "**Table.** It.", body, 2, False, False)
+    table = render.TableBlock("t", "**Table.** It.", body, 2, False, False)
     first, second = table.cells[2:]
     assert first == ["CIFAR-10", "ours", "76.2"]
-    assert second[0] == "" and second[2].startswith("[76.98 ✓]{.published ") and render._width(second[2]) == 7
-    assert "{.published" not in render._github(table)
+    assert second[0] == "" and second[2].startswith("[76.98 ✓]{.published ") and render.width(second[2]) == 7
+    assert "{.published" not in render.for_github(table)

@@ -105,9 +105,9 @@ def test_trials_of_lower_rank_begin_first(tmp_path, monkeypatch):
 
     expected = sorted(map(rank, groups))
     assert len(set(expected)) > 3
-    places = [(rank(group), -size(group)) for group in engine._in_order(groups, ranks, longest_first=True)]
+    places = [(rank(group), -size(group)) for group in engine.in_order(groups, ranks, longest_first=True)]
     assert places == sorted(places) and [place for place, _ in places] == expected
-    firsts = {engine._in_order(groups, ranks, longest_first=False)[0] for _ in range(50)}
+    firsts = {engine.in_order(groups, ranks, longest_first=False)[0] for _ in range(50)}
     assert len(firsts) > 1 and {rank(group) for group in firsts} == {0}
     asked = []
     monkeypatch.setattr(engine, "records", lambda group, place: asked.append(group) or iter(()))

@@ -127,7 +127,7 @@ def test_a_gpu_has_as_many_processes_as_it_has_room_for(in_use, monkeypatch, dev
     monkeypatch.setattr(machine, "cores", lambda: cores)
     in_use.append(int(device[-1]))
     fields = {"dataset": "cifar10", "model": "vgg16", "pruner": "snip", "compression": 1.0}
-    assert engine._processes(device, [Trial(**fields, seed=seed) for seed in range(groups)]) == count
+    assert engine.processes(device, [Trial(**fields, seed=seed) for seed in range(groups)]) == count
 
 
 @pytest.mark.parametrize("problem", [OSError(38, "Function not implemented"), OSError(28, "No space left on device")])

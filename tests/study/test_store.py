@@ -91,7 +91,7 @@ def test_later_record_replaces_the_earlier(tmp_path):
 
 def altered(**fields):
     """Return a saved record with other content, and without the fields that are None."""
-    content = json.loads(store._sealed(record())) | fields
+    content = json.loads(store.as_json(record())) | fields
     return json.dumps({key: value for key, value in content.items() if fields.get(key, "") is not None}).encode()
 
 
@@ -99,12 +99,12 @@ def altered(**fields):
     ("content", "complaint"),
     [
         (b"", "damaged"),
-        (store._sealed(record()).encode()[:200], "damaged"),
+        (store.as_json(record()).encode()[:200], "damaged"),
         (b"\xff\xfe\x00", "damaged"),
         (b"[]", "damaged"),
         (altered(status="fine"), "damaged (status"),
         (altered(surprise=1), "damaged (surprise"),
-        (store._sealed(record(2.0)).encode(), "another trial"),
+        (store.as_json(record(2.0)).encode(), "another trial"),
         (altered(id="0" * 16), "another trial"),
         (altered(top1=33.0), "its checksum does not fit"),
         (altered(checksum="0" * 32), "its checksum does not fit"),
@@ -138,7 +138,7 @@ def test_records_of_another_version_are_refused_with_one_line(tmp_path, capsys):
 def test_publication_of_another_version_counts_as_none(tmp_path, capsys, monkeypatch):
     file = tmp_path / "trials.parquet"
     older = altered(schema_version=1)
-    monkeypatch.setattr(store, "_sealed", lambda _: older)
+    monkeypatch.setattr(store, "as_json", lambda _: older)
     store.publish([record()], file)
     assert store.committed_records(file) == store.committed_records(file) == {}
     assert capsys.readouterr().err == f"prunekit: {file} is of another version of prunekit and counts as not there\n"
