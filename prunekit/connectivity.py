@@ -113,7 +113,7 @@ def flow(net: nn.Module, kept: dict[str, Tensor], weights: dict[str, Tensor], im
 
 
 class Unbounded(TorchFunctionMode):
-    """While on, signals go through what would saturate or normalise them as through the identity; affine parts stay."""
+    """While on, functions that saturate or normalise act as the identity; their scales and shifts still apply."""
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -151,7 +151,7 @@ def _name(function: Any) -> str:
 
 
 class _Paths(TorchFunctionMode):
-    """While on, only weights of 0 stop a signal, and factors of 0 where `levels`, of each product, are given."""
+    """While on, a signal stops only at weights of 0 and, once the `levels` of products are known, at factors of 0."""
 
     def __init__(self, weights: dict[str, Tensor], levels: list[tuple[Tensor, Tensor]] | None = None):
         super().__init__()

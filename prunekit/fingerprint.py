@@ -146,7 +146,7 @@ class _Walk:
         return key
 
     def _module(self, value: ModuleType) -> str:
-        """Tell a user's own module by its source and by what it has of others of theirs."""
+        """Tell a user's own module by its source, and by what it imports from others of the user's modules."""
         if not self._own(value.__name__):
             return _versioned(value)
         with suppress(OSError, TypeError):  # a package without a file has no source

@@ -114,5 +114,5 @@ def share(c: float) -> str:
 
 
 def listed(names: list[str]) -> str:
-    """SynFlow, SNIP and GraSP."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    """SynFlow, SNIP and GraSP; "" for none."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

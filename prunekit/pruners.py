@@ -76,8 +76,8 @@ def grasp(net: nn.Module, batches: Batches, generator: Generator | None, again: 
 def synflow(net: nn.Module, batches: Batches, generator: Generator | None) -> Scores:
     """|w dR/dw|, R the summed outputs for an all-ones image and |w| for w (Tanaka et al. 2020, arXiv:2006.05467).
 
-    Of batch norm the scale and the shift count like weights and biases; the mean that it subtracts counts as 0, or R
-    would not grow with every weight. Where R nears the largest float32, scores are in float64.
+    Scale and shift of batch norm count like weights and biases; the mean that it subtracts counts as 0, or R would not
+    grow with every weight. Scores are in float64 where R nears the largest float32.
     """
     means = {id(module.running_mean) for module in net.modules() if isinstance(module, _BATCH_NORMS)}
     positive = {name: parameter.detach().abs() for name, parameter in net.named_parameters()}

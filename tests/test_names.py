@@ -3,9 +3,11 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from prunekit import datasets, models, names, pruners
+from prunekit.datasets import Transform, sources
 
 
 def test_what_is_named_is_there():
@@ -14,12 +16,18 @@ def test_what_is_named_is_there():
         assert models.prunable(models.build(name, (3, 32, 32), 10, 0.1)), name
 
 
-@pytest.mark.parametrize("name", ["digits", "digit-pairs"])
+@pytest.mark.parametrize("name", sources.EMBEDDED)
 def test_datasets_are_as_they_are_described(name):
     data, about = datasets.read(name), names.DATASETS[name]
     assert data.train.images.shape == (about.train, *about.shape) and len(data.test.images) == about.test
     assert (data.classes, data.coarse_classes) == (about.classes, about.coarse_classes)
     assert set(data.train.labels) == set(range(len(about.classes)))
+    counts = about.test_counts or (about.test // len(about.classes),) * len(about.classes)
+    assert tuple(np.bincount(data.test.labels)) == counts, "how many test images each class has"
+    pixels = data.train.images.swapaxes(0, 1).reshape(about.shape[0], -1) / 255
+    found = Transform(tuple(pixels.mean(1)), tuple(pixels.std(1)))
+    assert found.mean == pytest.approx(datasets.TRANSFORMS[name].mean, abs=0.01)
+    assert found.std == pytest.approx(datasets.TRANSFORMS[name].std, abs=0.01)
 
 
 def test_what_readers_see():

@@ -77,9 +77,9 @@ def beside(frame: pd.DataFrame, table: str) -> pd.DataFrame:
 
 
 def in_full(study: Study, section: Section) -> pd.DataFrame:
-    """Return a section's frame of the profile `paper` as published, to stand beside that of another profile.
+    """Return a section's frame of the profile `paper` as published, to stand beside the frame of another profile.
 
-    Of no rows where `study` are of that profile, or it is not in params/.
+    It is empty if `study` is of that profile, or if params/ does not hold it.
     """
     params = as_shipped("paper")
     if params is None or study.params.profile == params.profile:

@@ -1,4 +1,4 @@
-"""What notebooks and the report that is made of them have in common, without what it takes to draw."""
+"""What notebooks and the report made of them share: the MIME type of tables and figures, and how text is escaped."""
 
 MIME = "application/vnd.prunekit+json"  # tells the report which file an output stands for
 PUBLISHED = "published"  # in a key of a table's row: it is set small and grey

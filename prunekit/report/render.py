@@ -41,7 +41,7 @@ class TableBlock:
 
 
 def _muted(line: list[str], keys: int) -> list[str]:
-    """Cells of a row of what is published as spans that HTML and PDF set small and grey."""
+    """Return the cells of a row; those of a published row as spans, which HTML and PDF set small and grey."""
     if PUBLISHED not in line[:keys]:
         return line
     return [
@@ -97,9 +97,9 @@ def render(profile: str, folder: Path, executed: Mapping[Path, str]) -> None:
 
 
 def blocks(notebook: Path, error: str, folder: Path) -> list[_Block]:
-    """Return a notebook's prose and what its cells show; up to where it stopped, which is said.
+    """Return a notebook's prose and what its cells show; if it stopped, what comes before, and a line that says so.
 
-    Prose whose cells show nothing is left out, and a whole notebook that shows neither table nor figure.
+    Prose whose cells show nothing is left out, and so is a notebook that shows neither a table nor a figure.
     """
     import nbformat
 

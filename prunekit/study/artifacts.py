@@ -15,6 +15,10 @@ from .machine import Cost
 from .trial import Trial
 
 T = TypeVar("T")
+_AFTERWARDS = {  # fields on which a network does not depend before it is pruned
+    *("pruner", "pruner_source", "compression", "post_epochs", "prune_steps", "schedule", "scope", "control"),
+    *("scoring_images_per_class", "scoring_batch_size", "reaugmented", "measure_speedup", "timed"),
+}
 
 
 def stream(seed: int, name: str) -> torch.Generator:
@@ -145,9 +149,8 @@ class Artifacts:
         return trial.precision if machine.computes_in(trial.precision, self.device) else "float32"
 
     def _network_key(self, trial: Trial) -> tuple[Hashable, ...]:
-        training_words = (trial.optimizer, trial.learning_rate, trial.batch_size, self.precision(trial))
-        drawn = (trial.model, trial.model_source, trial.width, trial.seed)
-        return *_data_key(trial), *drawn, trial.pre_epochs, *training_words
+        fields = trial.model_dump(exclude=_AFTERWARDS) | {"precision": self.precision(trial)}
+        return tuple(fields.items())
 
     def _once(self, kind: str, key: Hashable, make: Callable[[], tuple[T, Cost]]) -> tuple[T, Cost]:
         if kind not in self._latest or self._latest[kind][0] != key:

@@ -12,9 +12,9 @@ from pydantic import BaseModel
 from .trial import Record, Trial
 
 MAPS = ("seconds", "peak_memory", "where", "latency_by_form")  # of any keys: a column of JSON each
-_LATER = ("tied_scores",)  # columns that files of before do not have
 _WAS = {"measure_speedup": "passes", "latency_by_form": "passes_by_form"}  # columns in files of before
-_COLUMNS = [name for name in [*Record.model_fields, *Trial.model_fields] if name != "trial"]
+_FIELDS = {**Record.model_fields, **Trial.model_fields}
+_NEEDED = [name for name, field in _FIELDS.items() if field.is_required() and name != "trial"]
 _TYPES = {str: "string", int: "int64", float: "double", bool: "bool"}
 
 
@@ -40,11 +40,14 @@ def row(content: Mapping[str, Any]) -> dict[str, Any]:
 def content(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return the JSON object of a record whose row this is; raises ValueError for one of other columns."""
     row = {**row, **{new: row[old] for new, old in _WAS.items() if old in row}}
-    if lacking := [name for name in _COLUMNS if name not in row and name not in _LATER]:
+    if lacking := [name for name in _NEEDED if name not in row]:
         raise ValueError(f"it has no column {lacking[0]}")
-    values: dict[str, Any] = {name: row.get(name) for name in Record.model_fields if name != "trial"}
-    values |= {name: json.loads(values[name]) for name in MAPS}
-    return values | {"trial": {name: row[name] for name in Trial.model_fields}, "checksum": row.get("checksum")}
+    values: dict[str, Any] = {name: row[name] for name in Record.model_fields if name in row}
+    values |= {name: json.loads(values[name]) for name in MAPS if name in values}
+    return values | {
+        "trial": {name: row[name] for name in Trial.model_fields if name in row},
+        "checksum": row.get("checksum"),
+    }
 
 
 def _type(annotation: Any) -> Any:

@@ -222,6 +222,15 @@ def test_another_budget_decides_nothing_on_accuracy_but_on_flops(changes, why):
     assert set(rows[(rows.table == "IV") & (rows.pruner != "magnitude")].verdict) == {REPRODUCED}
 
 
+@pytest.mark.parametrize("field", [field for field in Trial.model_fields if field != "pre_epochs"])  # a reading
+def test_a_trial_with_another_value_of_a_field_is_not_the_papers(field):
+    """But for what tells cells and readings apart, and fields that change no accuracy; a schedule is of many steps."""
+    frame = pd.DataFrame([Trial(dataset="cifar10", model="vgg16", pruner="snip", compression=1.0).model_dump()])
+    found = deviation(frame.assign(status="ok", **{field: "another"}), True).item()
+    apart = {"dataset", "model", "pruner", "compression", "seed", "schedule", "measure_speedup", "timed"}
+    assert (found == "") == (field in apart or field.endswith("_source")), found
+
+
 def test_products_in_bfloat16_are_like_float32_and_a_loss_in_it_is_not():
     rows = [
         Trial(dataset="cifar10", model="vgg16", pruner="snip", compression=1.0, precision=one).model_dump()
