@@ -309,7 +309,7 @@ def test_a_report_of_what_is_there_starts_no_trial_says_what_lacks_and_leaves_th
 
 
 def test_a_report_of_one_section_runs_its_trials_alone_and_shows_nothing_else(study, tmp_path):
-    copied(study, tmp_path, whole=["04_flops", "10_seeds", "11_runs"])
+    copied(study, tmp_path, whole=["00_overview", "04_flops", "10_seeds", "11_runs"])
     done = command(BIN / "prunekit", "report", "--only", "flops", "--set", "seeds=[5]", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert re.search(r"^prunekit: 20 trials, 0 done, 20 to run\n", done.stderr), done.stderr
