@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from loky import cpu_count
 from loky.process_executor import ProcessPoolExecutor
 
 from .. import datasets
 from ..errors import UserError, exception_summary, shown, suggestion
 from ..files import remove_leftovers, replace
-from ..study import machine
 from ..study.params import Params, as_shipped
 from ..study.progress import Progress
 from ..study.project import active_dir
+from ..study.signals import signals_blocked
 from ..study.study import NO_RUN, Study
-from ..study.worker import signals_blocked
 
 PAGES = (  # of a report whose profile names none
     *("00_overview", "01_dataset_comparison", "02_compression_sweep", "03_timing", "04_flops"),
@@ -82,7 +82,7 @@ def build(study: Study, folder: Path, data_dir: Path | None = None) -> list[str]
     Raises UserError where no trial has a record, and as `check_notebooks` does.
     """
     folder, todo = folder.resolve(), notebooks(pages(study.params))
-    with _environment(study, data_dir), _processes(min(len(todo), machine.cores())) as pool:
+    with _environment(study, data_dir), _processes(min(len(todo), cpu_count())) as pool:
         check_notebooks(pages(study.params))
         _check_records(study)
         errors = _executed(todo, study, folder, pool)

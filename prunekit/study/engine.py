@@ -17,6 +17,7 @@ from ..errors import UserError
 from . import machine
 from .cluster import connect
 from .progress import Progress
+from .signals import signals_blocked
 from .store import Store
 from .trial import Record, Trial, failed
 from .work_units import WorkUnit, grouped, size
@@ -27,7 +28,6 @@ from .worker import (
     no_room,
     records,
     save_or_fail,
-    signals_blocked,
     work,
 )
 

@@ -15,6 +15,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
+import torch
+from loky import cpu_count
+
 from .. import __version__
 from ..errors import UserError, shown
 
@@ -41,16 +44,12 @@ def measured(device: str, make: Callable[[], T]) -> tuple[T, Cost]:
     """
     on_gpu = device.startswith("cuda")
     if on_gpu:
-        import torch
-
         torch.cuda.reset_peak_memory_stats()
     _give_back()  # or the peak would be that of a stage before
     known = on_gpu or _reset_peak()
     start = time.perf_counter()
     made = make()
     if device != "cpu":
-        import torch
-
         torch.accelerator.synchronize()
     seconds = time.perf_counter() - start
     peak = torch.cuda.max_memory_allocated() if on_gpu else _peak() if known else None
@@ -92,8 +91,6 @@ def _peak() -> int | None:
 
 def cores() -> int:
     """Return how many cores this process may use: a container's quota counts."""
-    from loky import cpu_count
-
     return int(cpu_count())
 
 
@@ -102,8 +99,6 @@ def device(wanted: str) -> str:
 
     Raises UserError for a device that is not here.
     """
-    import torch
-
     there = _devices()
     if wanted == "auto":
         wanted = "cuda" if "cuda" in there else "cpu"
@@ -120,8 +115,6 @@ def device(wanted: str) -> str:
 
 def _devices() -> list[str]:
     """Return the devices that torch finds here: cpu, and the accelerator by its kind and by number."""
-    import torch
-
     if not torch.accelerator.is_available():
         return ["cpu"]
     kind = torch.accelerator.current_accelerator().type  # type: ignore[union-attr]
@@ -130,8 +123,6 @@ def _devices() -> list[str]:
 
 def free_memory(device: str) -> int:
     """Return how many bytes are free on the GPU that this process uses; 0 where torch does not tell."""
-    import torch
-
     return torch.cuda.mem_get_info()[0] if device.startswith("cuda") else 0
 
 
@@ -151,23 +142,17 @@ def threads(workers: int) -> int:
 
 def use_threads(count: int) -> None:
     """Let torch compute in `count` threads in this process."""
-    import torch
-
     torch.set_num_threads(count)
 
 
 def computes_in(precision: str, device: str) -> bool:
     """Return whether `device` computes in `precision`; GPUs older than bfloat16 only emulate it."""
-    import torch
-
     on_gpu = device.startswith("cuda")
     return precision == "float32" or not on_gpu or torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def where(device: str, workers: int) -> dict[str, str | int | None]:
     """Return what a record says of the place where it ran, this process."""
-    import torch
-
     return {
         "device": device,
         "gpu": processor(device) if device.startswith("cuda") else None,
@@ -185,8 +170,6 @@ def where(device: str, workers: int) -> dict[str, str | int | None]:
 
 def processor(device: str) -> str:
     """Return the name of the GPU, or of the processor."""
-    import torch
-
     return torch.cuda.get_device_name() if device.startswith("cuda") else _cpu_name()
 
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
 from .. import __version__, plugins
 from ..errors import UserError, advice, exception_summary
-from . import cluster, machine
+from . import cluster, machine, runner
+from .artifacts import Artifacts
 from .store import Store
 from .trial import Record, Trial, failed
 from .work_units import WorkUnit
@@ -66,12 +64,10 @@ def records(unit: WorkUnit, config: WorkerConfig) -> Iterator[Record]:
             yield save_or_fail(record, store) if store else record
 
 
-def _attempt(trial: Trial, artifacts: Any, where: dict[str, Any]) -> Record:
+def _attempt(trial: Trial, artifacts: Artifacts, where: dict[str, Any]) -> Record:
     """Run a trial and return its record, a failed one if it raises."""
-    from .runner import run_and_keep
-
     try:
-        return run_and_keep(trial, artifacts, where)[0]
+        return runner.run_and_keep(trial, artifacts, where)[0]
     except Exception as problem:
         return failed(trial, failure_summary(problem), where)
 
@@ -89,22 +85,6 @@ def save_or_fail(record: Record, store: Store) -> Record:
 def no_room(error: str) -> bool:
     """Whether a GPU's memory did not suffice, or it takes but one process: as torch, CUDA and its libraries say it."""
     return any(words in error for words in ("out of memory", "ALLOC_FAILED", "busy or unavailable"))
-
-
-@contextmanager
-def signals_blocked() -> Iterator[None]:
-    """Block SIGINT, SIGTERM and SIGHUP while child processes start, so that only the main process handles them."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    unheard = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, unheard)
-    try:
-        resource_tracker.ensure_running()  # here, since starting it lets its own choice of signals through
-        signal.pthread_sigmask(signal.SIG_BLOCK, unheard)
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def exit_with_parent(parent: int) -> None:
@@ -131,8 +111,6 @@ def failure_summary(problem: BaseException) -> str:
 
 
 @lru_cache(maxsize=1)
-def _artifacts(data_dir: Path | str | None, device: str) -> Any:
+def _artifacts(data_dir: Path | str | None, device: str) -> Artifacts:
     """What the trials of this process share, from unit to unit."""
-    from .artifacts import Artifacts
-
     return Artifacts(data_dir, device)

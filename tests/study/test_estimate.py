@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from conftest import TINY, tiny_params
 
-from prunekit.study import estimate, results, store
+from prunekit.study import estimate, store
+from prunekit.study import study as studies
 from prunekit.study.params import Params
 from prunekit.study.study import Study
 from prunekit.study.trial import Record, Trial
@@ -27,7 +28,7 @@ def gpu(trial, **values):
 
 @pytest.fixture
 def tiny(monkeypatch, tmp_path):
-    for module in (estimate, results):
+    for module in (estimate, studies):
         monkeypatch.setattr(module, "project_root", lambda: tmp_path)
     return make(seeds=[0, 1], sections={name: [] for name in TINY["sections"] if name != "sweep"})
 
