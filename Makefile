@@ -8,6 +8,8 @@ UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 unexport PYTHONDONTWRITEBYTECODE
 
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# These begin first, so that no process ends long after the others.
+LONGEST := tests/report/test_build.py tests/study/test_engine.py tests/test_beside.py
 
 .PHONY: report publish test check campaign lowest environment lint notebooks lab clean
 
@@ -18,7 +20,7 @@ publish: $(UV)  ## the same into reports/PROFILE, which git keeps
 	$(UV) run --locked prunekit report $(PROFILE) --out reports/$(PROFILE)
 
 test: $(UV)  ## the whole test suite, in as many processes as there are cores, four at most
-	$(UV) run --locked pytest $(PARALLEL) --durations=30
+	$(UV) run --locked pytest $(PARALLEL) --durations=30 $(LONGEST) tests
 
 check: lint  ## style, types, and the short tests of what has changed: a minute at most
 	$(UV) run --locked pytest $(PARALLEL) -m "not long" $$($(PYTHON) scripts/touched_tests.py)

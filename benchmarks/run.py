@@ -103,7 +103,7 @@ def training_step(bench: Bench) -> Iterator[Sample]:
     pixels, labels = torch.randint(256, (BATCH, *SHAPE), dtype=torch.uint8), torch.randint(10, (BATCH,))
     recipe, (net, kept) = datasets.TRANSFORMS["cifar10"], pruned_vgg16("cpu")
     batches, one = Batches(pixels, labels, recipe), Batches(pixels[:1], labels[:1], recipe)
-    part = sources.Part(pixels.numpy(), labels.numpy())
+    part = sources.Split(pixels.numpy(), labels.numpy())
     data = baseline.data(sources.Arrays(part, part, DATASETS["cifar10"].classes, ()), recipe)
     twin, loader = baseline_vgg16("cpu"), baseline.loader(data.train, "cpu", BATCH, shuffle=True)
     source, target = torch.ones(2, 2**27)

@@ -125,11 +125,11 @@ def read(name: str, root: str | Path | None = None) -> Arrays:
 
 def _from_disk(name: str, folder: Path) -> Arrays:
     files = sources.files(name, folder)
-    parts = _read_cache(_cache_file(name, files)) if files else None
+    parts = read_cache(_cache_file(name, files)) if files else None
     if parts is None:
         parts = sources.read(name, folder)
         if files := sources.files(name, folder):  # they may have been downloaded just now
-            _write_cache(_cache_file(name, files), *parts)
+            write_cache(_cache_file(name, files), *parts)
     return Arrays(*parts, DATASETS[name].classes, DATASETS[name].coarse_classes)
 
 
@@ -154,8 +154,8 @@ def _cache_file(name: str, files: list[Path]) -> Path:
     return cache_root() / f"{name}-{hashlib.sha256(repr(stats).encode()).hexdigest()[:16]}.npz"
 
 
-def _read_cache(file: Path) -> tuple[sources.Split, sources.Split] | None:
-    """Return what `_write_cache` wrote, None where there is nothing, or nothing whole: zip files check their bytes."""
+def read_cache(file: Path) -> tuple[sources.Split, sources.Split] | None:
+    """Return what `write_cache` wrote, None where there is nothing, or nothing whole: zip files check their bytes."""
     try:
         with np.load(file, allow_pickle=False) as stored:
             train, test = (
@@ -174,7 +174,7 @@ def _part(images: np.ndarray, labels: np.ndarray, coarse_labels: np.ndarray) -> 
     return sources.Split(images, labels, coarse_labels if len(coarse_labels) else None)
 
 
-def _write_cache(file: Path, train: sources.Split, test: sources.Split) -> None:
+def write_cache(file: Path, train: sources.Split, test: sources.Split) -> None:
     arrays = {
         f"{part}_{field}": np.zeros(0) if array is None else array  # so that none is missing unnoticed
         for part, values in (("train", train), ("test", test))
