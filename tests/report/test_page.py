@@ -5,10 +5,9 @@ import json
 import nbclient
 import nbformat
 import pandas as pd
-import papermill
 import pytest
 import yaml
-from conftest import ROOT, TINY, TINY_TRIALS, tiny_params
+from conftest import TINY, TINY_TRIALS, tiny_params
 from matplotlib.figure import Figure
 
 from prunekit.errors import UserError
@@ -160,8 +159,9 @@ print(json.dumps([len(shown.run().trials), len(before)]))
 
 
 @pytest.mark.long
-def test_a_pruner_of_a_notebook_runs_and_is_in_every_frame(tmp_path):
-    """That it is in tables and figures is shown by the notebook `extend`. Edited, its own trials alone run again."""
+def test_a_pruner_of_a_notebook_runs_and_is_in_every_frame(tmp_path, monkeypatch):
+    """Edited, its own trials alone run again. In worker processes, tables and figures: the notebook `extend`."""
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")  # to start worker processes takes longer than these trials
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(tiny_params(pruner=["synflow", "mine"])))
     cells = [REGISTER, LOOK, REGISTER.replace("** 2", "** 3"), LOOK]
     nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
@@ -171,15 +171,3 @@ def test_a_pruner_of_a_notebook_runs_and_is_in_every_frame(tmp_path):
     )
     assert json.loads(first) == [TINY_TRIALS, 0]
     assert json.loads(second) == [TINY_TRIALS, TINY_TRIALS - 3], "its own alone run again"
-
-
-@pytest.mark.long
-def test_a_pruner_named_by_its_path_goes_through_papermill(tmp_path, mine):
-    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(tiny_params(pruner=["random", "mine:steep"])))
-    papermill.execute_notebook(
-        *(ROOT / "notebooks" / "02_compression_sweep.ipynb", tmp_path / "out.ipynb"),
-        {"profile": "tiny.yaml", "out": "made"},
-        **{"cwd": tmp_path, "kernel_name": "python3", "progress_bar": False},
-    )
-    table = (tmp_path / "made" / "tables" / "table2_accuracy_by_compression.md").read_text()
-    assert "| Random" in table and "| steep" in table
