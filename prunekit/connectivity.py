@@ -78,10 +78,11 @@ def with_values(net: nn.Module, values: dict[str, Tensor], images: Tensor) -> Te
     functional_call's own tie_weights does not restore a module that stands under two names.
     """
     of = {id(old): values[name] for name, old in [*net.named_parameters(), *net.named_buffers()] if name in values}
+    every = {"recurse": False, "remove_duplicate": False}
     places = {
         f"{place}.{name}".lstrip("."): of[id(old)]
         for place, module in net.named_modules()
-        for name, old in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
+        for name, old in [*module.named_parameters(**every), *module.named_buffers(**every)]
         if id(old) in of
     }
     output: Tensor = functional_call(net, places, images, tie_weights=False)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from prunekit import compaction, masks, metrics, models, pruners
+from prunekit import compaction, connectivity, masks, metrics, models, pruners
 
 SHAPE = (3, 8, 8)
 
@@ -138,6 +138,19 @@ class Shared(nn.Module):
 
     def forward(self, x):
         return self.layers[1](self.layers[0](x.flatten(1)).relu())
+
+
+def test_a_value_goes_wherever_its_parameter_stands_and_the_parameter_comes_back():
+    """In two layers, as Shared's bias; and under two names of one: zeros for scale and shift leave nothing."""
+    net = Shared()
+    output = connectivity.with_values(
+        net, {"fc1.bias": torch.zeros(6), "fc2.weight": torch.zeros(6, 6)}, torch.rand(2, *SHAPE)
+    )
+    assert not output.any() and net.fc2.bias is net.fc1.bias and net.fc1.bias.any()
+    norm = nn.LayerNorm(4)
+    norm.bias = norm.weight
+    assert not connectivity.with_values(norm, {"weight": torch.zeros(4)}, torch.rand(3, 4)).any()
+    assert norm.bias is norm.weight and norm.weight.all()
 
 
 @pytest.mark.parametrize("make", [Shared, lambda: network(nn.BatchNorm2d(8)), lambda: network(nn.GroupNorm(2, 8))])
