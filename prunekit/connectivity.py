@@ -72,10 +72,17 @@ _SATURATING = _LIKE_SOFTMAX | _words(
 )
 
 
+_RECOMPUTES = (
+    "the network computes a block again in the backward pass (torch.utils.checkpoint), where it cannot be followed; "
+    "call checkpoint only if self.training"
+)
+
+
 def with_values(net: nn.Module, values: dict[str, Tensor], images: Tensor) -> Tensor:
     """Return the output of `net` for `images` with other parameters and buffers, by name; a shared one is shared still.
 
-    functional_call's own tie_weights does not restore a module that stands under two names.
+    functional_call's own tie_weights does not restore a module that stands under two names. Raises ValueError for a
+    network that computes some of it again in the backward pass.
     """
     of = {id(old): values[name] for name, old in [*net.named_parameters(), *net.named_buffers()] if name in values}
     every = {"recurse": False, "remove_duplicate": False}
@@ -85,7 +92,13 @@ def with_values(net: nn.Module, values: dict[str, Tensor], images: Tensor) -> Te
         for name, old in [*module.named_parameters(**every), *module.named_buffers(**every)]
         if id(old) in of
     }
-    output: Tensor = functional_call(net, places, images, tie_weights=False)
+    try:
+        with torch.autograd.graph.disable_saved_tensors_hooks(_RECOMPUTES):  # it would, with the net's own values
+            output: Tensor = functional_call(net, places, images, tie_weights=False)
+    except RuntimeError as error:
+        if _RECOMPUTES not in str(error):
+            raise
+        raise ValueError(_RECOMPUTES) from None
     return output
 
 

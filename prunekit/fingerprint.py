@@ -11,6 +11,7 @@ import hashlib
 import importlib
 import inspect
 import os
+import random
 import sys
 import sysconfig
 import textwrap
@@ -90,6 +91,10 @@ class _Walk:
 
     def _parts(self, name: str, value: Any) -> str | list[Any]:
         """Return what a value is made of, or what tells it by itself."""
+        if generator := _generator(value):
+            if generator == "global":  # which a trial seeds
+                return generator
+            raise UserError(f"{shown(name)}, a generator that goes on from call to call; make it inside the function")
         if type(value) in (list, tuple):
             return list(value)
         if type(value) is dict:
@@ -213,6 +218,21 @@ def _members(thing: type) -> Iterator[tuple[str, Any]]:
         private = name.startswith("_abc_") or (name.endswith("_") and name.startswith("_"))  # Python's, as in an Enum
         if isinstance(value, (FunctionType, property)) or not (private or inspect.isdatadescriptor(value)):
             yield name, value
+
+
+def _generator(value: Any) -> str:
+    """Return "global" for the generators that torch, numpy and Python draw from, "own" for others, else ""."""
+    torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
+    kinds, common = [random.Random], [random.seed.__self__]  # type: ignore[attr-defined]
+    if torch:
+        kinds, common = [*kinds, torch.Generator], [*common, torch.default_generator]
+    if numpy:
+        drawing = numpy.random
+        kinds += [drawing.Generator, drawing.RandomState, drawing.BitGenerator]
+        common.append(drawing.get_state.__self__)
+    if not isinstance(value, tuple(kinds)):
+        return ""
+    return "global" if any(value is one for one in common) else "own"
 
 
 def _array(value: Any) -> Any:

@@ -120,7 +120,9 @@ def health(net: nn.Module, masks: Masks, input_shape: tuple[int, int, int]) -> H
 
 def _flatten(tensors: dict[str, Tensor]) -> Tensor:
     first = next(iter(tensors.values()))
-    flat = first.new_empty(sum(tensor.numel() for tensor in tensors.values()))
+    alike = all(tensor.dtype == first.dtype for tensor in tensors.values())
+    kind = first.dtype if alike else torch.float64  # the widest of torch's
+    flat = first.new_empty(sum(tensor.numel() for tensor in tensors.values()), dtype=kind)
     parts = flat.split([tensor.numel() for tensor in tensors.values()])
     for part, tensor in zip(parts, tensors.values(), strict=True):
         part.view(tensor.shape).copy_(tensor)  # in as many threads as there are, which torch.cat does not

@@ -103,7 +103,7 @@ def signal(net: nn.Module, images: Tensor) -> float:
 
     It is 0 where no image reaches the output, and not finite where a logit overflows. Leaves `net` in evaluation mode.
     """
-    return float(net.eval()(images).float().std(0).mean())
+    return float(net.eval()(images.clone()).float().std(0).mean())
 
 
 @torch.no_grad()
@@ -115,9 +115,10 @@ def latency(net: nn.Module, images: Tensor, precision: str = "float32", passes: 
     net.eval()
     seconds = []
     for _ in range(1 + passes):
+        given = images.clone()  # a network may write to them
         start = time.perf_counter()
         with torch.autocast(images.device.type, torch.bfloat16, enabled=precision != "float32"):
-            net(images)
+            net(given)
         if images.device.type != "cpu":
             torch.accelerator.synchronize()
         seconds.append(time.perf_counter() - start)

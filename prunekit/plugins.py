@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -67,7 +68,8 @@ def find(kind: str, name: str) -> FunctionType:
     if folder not in sys.path:
         sys.path.append(folder)  # which worker processes inherit
     try:
-        made = fingerprint.reloaded(importlib.import_module(module))
+        with torch_defaults_kept():  # whatever the module sets as it is imported
+            made = fingerprint.reloaded(importlib.import_module(module))
         there = Path(folder, *module.split(".")).with_suffix(".py")
         found = getattr(made, "__file__", None) or sys.executable
         if there.is_file() and fingerprint.installed(made) and not there.samefile(found):
@@ -91,12 +93,15 @@ def digest(kind: str, name: str) -> str:
 
 @contextmanager
 def drawing_from(seed: int, devices: Iterable[Any] = ()) -> Iterator[None]:
-    """Seed the global generators of torch (and its `devices`), numpy and Python for a while; then all are as before."""
+    """Seed the global generators of torch (and its `devices`), numpy and Python for a while; then all are as before.
+
+    So are torch's defaults, as in `torch_defaults_kept`.
+    """
     import numpy
     import torch
 
     before, numpys = random.getstate(), numpy.random.get_state()
-    with torch.random.fork_rng(devices):
+    with torch.random.fork_rng(devices), torch_defaults_kept():
         torch.manual_seed(seed)
         random.seed(seed)
         numpy.random.seed(seed % 2**32)
@@ -105,6 +110,45 @@ def drawing_from(seed: int, devices: Iterable[Any] = ()) -> Iterator[None]:
         finally:
             random.setstate(before)
             numpy.random.set_state(numpys)
+
+
+@contextmanager
+def torch_defaults_kept(shipped: bool = False) -> Iterator[None]:
+    """Put torch's defaults (the type of a new tensor, gradients on or off, threads, ...) back to what they were before.
+
+    If `shipped`, those that numbers depend on are meanwhile as torch has them when it starts.
+    """
+    settings = _torch_defaults()
+    before = [get() for get, _, _ in settings]
+    try:
+        for get, put, usual in settings:
+            if shipped and usual is not None and get() != usual:
+                put(usual)
+        yield
+    finally:
+        for (get, put, _), value in zip(settings, before, strict=True):
+            if get() != value:
+                put(value)
+
+
+def _torch_defaults() -> list[tuple[Callable[[], Any], Callable[[Any], Any], Any]]:
+    """Return how to get and to put each default, and what it is when torch starts, None where that is the machine's."""
+    import torch
+
+    cpu, cudnn = torch.device("cpu"), torch.backends.cudnn
+    return [
+        (torch.get_default_dtype, torch.set_default_dtype, torch.float32),
+        (torch.get_default_device, lambda device: torch.set_default_device(None if device == cpu else device), cpu),
+        (torch.is_grad_enabled, torch.set_grad_enabled, True),
+        (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision, "highest"),
+        (torch.get_num_threads, torch.set_num_threads, None),
+        (torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms, None),
+        (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly, None),
+        *(
+            (partial(getattr, cudnn, name), partial(setattr, cudnn, name), None)
+            for name in ("benchmark", "deterministic", "allow_tf32")
+        ),
+    ]
 
 
 def packed(keys: Collection[tuple[str, str]]) -> bytes:
@@ -131,7 +175,8 @@ def unpack(content: bytes) -> None:
     """Make known here what was `packed` by the run that this process works for."""
     import cloudpickle
 
-    _registered.update(cloudpickle.loads(content))
+    with torch_defaults_kept():
+        _registered.update(cloudpickle.loads(content))
 
 
 def _check(kind: str, name: str, function: Any) -> None:

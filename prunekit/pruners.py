@@ -147,10 +147,12 @@ def score(
         raise ValueError("scoring needs at least one image")
     if again is not None and name != "grasp":
         raise ValueError(f"{name} makes no second pass over images")
-    batches = _batches(images, labels, batch_size)
-    second = [] if again is None else [_batches(again, labels, batch_size)]
+    with torch.inference_mode(False):
+        batches = _batches(images, labels, batch_size)
+        second = [] if again is None else [_batches(again, labels, batch_size)]
     was_training = net.training
     net.eval()
+    copies = net.register_forward_pre_hook(_copied)
     try:
         if name in _PRUNERS:
             weights, state = models.prunable(net), torch.get_rng_state()
@@ -168,6 +170,7 @@ def score(
             told = {"density": density}
         return _scored_by(name, partial(pruner, **told), net, batches, generator)
     finally:
+        copies.remove()
         net.train(was_training)
 
 
@@ -215,8 +218,13 @@ def _scored_by(
     weights = models.prunable(net)
     if problem := _wrong(scores, weights):
         raise ValueError(f"pruner {name} returned {problem}")
-    double = any(score.dtype == torch.float64 for score in scores.values())
-    kind = torch.float64 if double else next(iter(weights.values())).dtype
+    kinds = {score.dtype for score in scores.values()}
+    if not any(kind.is_floating_point for kind in kinds):
+        kind = torch.int64  # float32 takes those beyond 2^24 for their neighbours
+    elif torch.float64 in kinds or not all(kind.is_floating_point for kind in kinds):
+        kind = torch.float64
+    else:
+        kind = next(iter(weights.values())).dtype
     return {key: scores[key].detach().to(weight.device, kind) for key, weight in weights.items()}
 
 
@@ -248,7 +256,12 @@ def _alike(scores: Mapping[str, Tensor], weights: dict[str, Tensor]) -> str:
 
 
 def _batches(images: Tensor, labels: Tensor, batch_size: int) -> Batches:
-    return [(images[part], labels[part]) for part in slices(len(images), batch_size)]
+    return [(images[part].clone(), labels[part].clone()) for part in slices(len(images), batch_size)]
+
+
+def _copied(net: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """A hook before a network that may write to its images: a pruner shows it the same ones twice."""
+    return tuple(one.clone() for one in given)
 
 
 def _densities(final: float, steps: int, schedule: str) -> Iterator[float]:

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from prunekit import masks, models
 
@@ -294,3 +295,14 @@ def test_shuffled_keeps_each_place_as_often_as_any_other():
     draws = torch.Generator().manual_seed(0)
     seen = sum(masks.shuffled({"w": mask("1100 0000")}, draws)["w"].int() for _ in range(800))
     assert seen.min() > 150 and seen.max() < 250  # of 200 each, standard deviation 12
+
+
+def test_health_of_a_block_that_is_computed_again_is_refused():
+    class Saving(nn.Sequential):
+        def forward(self, images):
+            return nn.Sequential(*self[1:].children())(checkpoint(self[0], images, use_reentrant=False))
+
+    net = Saving(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3))
+    ones = {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in models.prunable(net).items()}
+    with pytest.raises(ValueError, match="computes a block again"):
+        masks.health(net, ones, (1, 4, 4))

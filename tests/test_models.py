@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from torch import Generator, nn
+from torch.utils.checkpoint import checkpoint
 
 from prunekit import models, plugins
 
@@ -204,6 +205,15 @@ def tied():
     return net
 
 
+def two_heads(net, x):
+    logits = net.fc(net.conv(x).flatten(1))
+    return (logits, logits) if net.training else logits
+
+
+def reentrant(net, x):
+    return net.fc(checkpoint(net.conv, x, use_reentrant=True).flatten(1))
+
+
 @pytest.fixture
 def register(monkeypatch):
     """Register a network "mine" that `make` makes, for one test."""
@@ -244,6 +254,16 @@ def test_a_network_of_a_users_own(register):
         (lambda *_: Odd(nn.Linear(2, 2)), "does not use its Linear extra"),
         (lambda *_: nn.Sequential(nn.Flatten(), Frozen(16, 3)), r"has a Frozen \(1\) without gradients"),
         (lambda *_: tied(), "has layers that share a weight"),
+        (lambda *_: Odd(forward=two_heads), "gives tuple for two images while it trains; it must give logits"),
+        (
+            lambda *_: Odd(forward=lambda net, x: net.fc(net.conv(x).detach().flatten(1))),
+            "gives conv.weight no gradient",
+        ),
+        (lambda *_: Odd(forward=reentrant), "gives conv.weight no gradient"),
+        (
+            lambda *_: nn.Sequential(nn.Flatten(), nn.Linear(16, 3), nn.BatchNorm1d(3, track_running_stats=False)),
+            r"has a BatchNorm1d \(2\) that keeps no running statistics",
+        ),
     ],
 )
 def test_a_network_that_cannot_be_pruned_is_one_line(register, make, words):

@@ -184,15 +184,69 @@ def test_digest_heeds_nothing_that_another_version_of_python_or_torch_would_add(
 
 
 @pytest.mark.parametrize(
-    "text", ["import threading\nS = threading.Lock()", "S = open(__file__)", "S = (n for n in [1])"]
+    "text",
+    [
+        "import threading\nS = threading.Lock()",
+        "S = open(__file__)",
+        "S = (n for n in [1])",
+        "import torch\nS = torch.Generator()",
+        "import numpy\nS = numpy.random.default_rng(0).normal",
+        "import numpy\nclass S: draws = [numpy.random.RandomState(0)]",
+        "import random\nS = random.Random(0).gauss",
+    ],
 )
 def test_what_an_edit_of_cannot_be_told_is_refused_by_name(tmp_path, monkeypatch, text):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     name = f"reaches{next(_count)}"
     Path(f"{name}.py").write_text(f"{text}\ndef f(net, batches, generator):\n    return S\n")
-    with pytest.raises(UserError, match=f"{name}:f uses S "):
+    with pytest.raises(UserError, match=rf"{name}:f uses S[ ,.].*make it inside the function"):
         plugins.digest("pruner", f"{name}:f")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from random import gauss as S",
+        "from numpy.random import randn as S",
+        "from torch import default_generator as S",
+    ],
+)
+def test_digest_does_not_depend_on_what_was_drawn_from_a_global_generator(tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    name = f"reaches{next(_count)}"
+    Path(f"{name}.py").write_text(f"{text}\ndef f(net, batches, generator):\n    return S\n")
+    before = plugins.digest("pruner", f"{name}:f")
+    random.random(), numpy.random.rand(), torch.rand(())
+    assert plugins.digest("pruner", f"{name}:f") == before
+
+
+SETTINGS = {
+    "torch.set_default_dtype(torch.float64)": torch.get_default_dtype,
+    "torch.set_grad_enabled(False)": torch.is_grad_enabled,
+    "torch.set_default_device('meta')": torch.get_default_device,
+    "torch.set_float32_matmul_precision('medium')": torch.get_float32_matmul_precision,
+    "torch.set_num_threads(torch.get_num_threads() + 1)": torch.get_num_threads,
+    "torch.use_deterministic_algorithms(True)": torch.are_deterministic_algorithms_enabled,
+    "torch.backends.cudnn.benchmark = True": lambda: torch.backends.cudnn.benchmark,
+}
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_what_a_users_code_sets_of_torch_is_put_back(tmp_path, monkeypatch, setting):
+    """As its module is imported, here and in a worker, and as its function runs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    name = f"sets{next(_count)}"
+    Path(f"{name}.py").write_text(f"import torch\n{setting}\ndef f(net, batches, generator): pass\n")
+    before = SETTINGS[setting]()
+    plugins.find("pruner", f"{name}:f")
+    assert SETTINGS[setting]() == before
+    with plugins.drawing_from(0):
+        exec(setting)
+        assert SETTINGS[setting]() != before
+    assert SETTINGS[setting]() == before
 
 
 def test_digest_is_the_same_in_every_process(module):

@@ -8,8 +8,9 @@ import torch
 from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
-from prunekit import masks, models, plugins, pruners
+from prunekit import masks, metrics, models, plugins, pruners
 
 LABEL = torch.tensor([0])
 
@@ -441,6 +442,84 @@ def test_equal_scores_of_a_network_that_lost_its_signal_are_no_error(own_pruner)
     net, images, labels = small_conv()
     net[4].weight.data.zero_()
     assert not any(score.any() for score in pruners.score("mine", net, images, labels).values())
+
+
+def test_whole_numbers_are_ranked_as_they_are(own_pruner):
+    """Neighbours beyond 2^24, which float32 cannot tell apart, and beyond 2^53, which float64 cannot."""
+
+    @own_pruner
+    def mine(net, batches, generator):
+        count = itertools.count(2**60)
+        return {
+            name: torch.tensor([next(count) for _ in w.flatten()]).view(w.shape)
+            for name, w in models.prunable(net).items()
+        }
+
+    net, images, labels = small_conv()
+    kept = pruners.prune("mine", net.float(), images.float(), labels, 0.25)
+    flat = torch.cat([mask.flatten() for mask in kept.values()])
+    assert flat.tolist() == [False] * 31 + [True] * 11
+    first, second = (torch.arange(5), torch.tensor([2**25, 2**25 + 1]))
+    kept = masks.from_scores({"a": first.float(), "b": second}, 1 / 7)  # of two kinds
+    assert kept["a"].sum() == 0 and kept["b"].tolist() == [False, True]
+
+
+class Shifting(nn.Sequential):
+    """Its first step writes to the images that it is given."""
+
+    def forward(self, images):
+        return super().forward(images.mul_(2).sub_(0.5))
+
+
+class Shifted(nn.Sequential):
+    def forward(self, images):
+        return super().forward(images * 2 - 0.5)
+
+
+@pytest.mark.parametrize("name", pruners.NAMES)
+@pytest.mark.parametrize("steps", [1, 3])
+def test_a_network_that_writes_to_its_images_is_pruned_as_one_that_does_not(name, steps):
+    net, images, labels = small_conv()
+    before, found = images.clone(), []
+    for kind in (Shifting, Shifted):
+        own = kind(*net)
+        kept = pruners.prune(name, own, images, labels, 0.5, steps, batch_size=2, generator=torch.Generator())
+        found.append([mask.tolist() for mask in kept.values()])
+        assert metrics.signal(own, images) == metrics.signal(Shifted(*net), images)
+        assert not own._forward_pre_hooks
+    assert torch.equal(images, before)
+    assert found[0] == found[1]
+
+
+def test_a_pruner_that_writes_to_its_images_leaves_those_of_others(own_pruner):
+    @own_pruner
+    def mine(net, batches, generator):
+        batches[0][0].zero_()
+        batches[0][1].zero_()
+        return {name: weight.detach().abs() for name, weight in models.prunable(net).items()}
+
+    net, images, labels = small_conv()
+    before = images.clone(), labels.clone()
+    pruners.score("mine", net, images, labels)
+    assert torch.equal(images, before[0]) and torch.equal(labels, before[1])
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_a_block_that_is_computed_again_has_the_scores_of_one_that_is_not_or_none(reentrant):
+    class Saving(nn.Sequential):
+        def forward(self, images):
+            first, then = nn.Sequential(*self[:3].children()), nn.Sequential(*self[3:].children())
+            return then(checkpoint(first, images, use_reentrant=reentrant))
+
+    net, images, labels = small_conv()
+    for name in pruners.NAMES:
+        plain = pruners.score(name, net, images, labels, generator=torch.Generator())
+        if name in ("random", "magnitude") or (name in ("snip", "grasp") and not reentrant):
+            saving = pruners.score(name, Saving(*net), images, labels, generator=torch.Generator())
+            torch.testing.assert_close(list(saving.values()), list(plain.values()))
+        else:
+            with pytest.raises((ValueError, RuntimeError), match=r"checkpoint|used in the graph"):
+                pruners.score(name, Saving(*net), images, labels)
 
 
 def test_integers_and_mixed_precisions_become_one(own_pruner):

@@ -15,7 +15,8 @@ def read(name: str) -> Arrays:
     """Return what the user's function of that name returns; raises UserError with its name if that is wrong."""
     function = plugins.find("dataset", name)
     try:
-        returned = function()
+        with plugins.torch_defaults_kept():
+            returned = function()
     except (Exception, SystemExit) as error:
         raise UserError(f"dataset {name} raised {type(error).__name__}: {exception_summary(error)}") from error
     try:

@@ -1,5 +1,6 @@
 """Networks by name: those of `families`, and a user's own (`register`)."""
 
+import copy
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -85,7 +86,7 @@ def _built_by(
 ) -> nn.Module:
     """Return the network that a user's function makes, checked; raises ValueError with its name for what is wrong."""
     seed = int(torch.randint(2**62, (), generator=generator))
-    with plugins.drawing_from(seed):
+    with plugins.drawing_from(seed), torch.inference_mode(False), torch.enable_grad():
         try:
             net = function(input_shape, num_classes, width)
         except Exception as error:
@@ -95,8 +96,10 @@ def _built_by(
         used: set[nn.Module] = set()
         hooks = [module.register_forward_hook(lambda module, *_: used.add(module)) for module in net.modules()]
         try:
-            with torch.no_grad():
-                outputs = [net.eval()(torch.zeros(2, *input_shape)) for _ in range(2)]
+            outputs = [net.eval()(torch.zeros(2, *input_shape)) for _ in range(2)]
+            unreached = _unreached(net, outputs[0])
+            if not unknown(net):  # others cannot be copied
+                outputs.append(copy.deepcopy(net).train()(torch.zeros(2, *input_shape)))
         except Exception as error:
             given = f"for images of {'x'.join(map(str, input_shape))}"
             raise ValueError(
@@ -105,16 +108,17 @@ def _built_by(
         finally:
             for hook in hooks:
                 hook.remove()
-    if problem := _wrong(net, used, outputs[0], outputs[1], num_classes):
+    if problem := _wrong(net, used, outputs, num_classes) or unreached:
         raise ValueError(f"model {name} {problem}")
     return net.train()
 
 
-def _wrong(net: nn.Module, used: set[nn.Module], output: Any, again: Any, num_classes: int) -> str:
-    """Return why `net`, which made `output` and then `again` of two images, by `used` modules, cannot be pruned."""
-    shape = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
-    if shape != [2, num_classes]:
-        return f"gives {shape} for two images; it must give logits [2, {num_classes}]"
+def _wrong(net: nn.Module, used: set[nn.Module], outputs: list[Any], num_classes: int) -> str:
+    """Return why `net` cannot be pruned: its `outputs` for two images, the last while it trains, and `used` modules."""
+    for output, when in zip(outputs, ("", "", " while it trains"), strict=False):
+        shape = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        if shape != [2, num_classes]:
+            return f"gives {shape} for two images{when}; it must give logits [2, {num_classes}]"
     if problem := unknown(net):
         return problem
     for name, module in net.named_modules():
@@ -125,6 +129,18 @@ def _wrong(net: nn.Module, used: set[nn.Module], output: Any, again: Any, num_cl
             return f"has a {kind} ({name}) without gradients; nothing may be frozen"
     if not weights(net):
         return "has nothing to prune, neither a Conv2d nor a Linear"
-    if not torch.equal(output, again):
+    if not torch.equal(outputs[0], outputs[1]):
         return RANDOM
     return ""
+
+
+def _unreached(net: nn.Module, output: Any) -> str:
+    """Return that some parameter of `net` cannot learn from its `output`, "" if all can."""
+    named = dict(net.named_parameters())
+    if not isinstance(output, Tensor) or not all(parameter.requires_grad for parameter in named.values()):
+        return ""
+    loss = output.sum()
+    slopes = torch.autograd.grad(loss, list(named.values()), allow_unused=True) if loss.requires_grad else []
+    reached = {name for name, slope in zip(named, slopes, strict=False) if slope is not None}
+    lost = [name for name in named if name not in reached]
+    return f"gives {lost[0]} no gradient, as detach, no_grad and a reentrant checkpoint do" if lost else ""

@@ -6,6 +6,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 PRUNABLE = (nn.Conv2d, nn.Linear)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.RMSNorm)
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _FORWARDS = {nn.Conv2d.forward, nn.Linear.forward}
 _WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 
@@ -34,6 +35,10 @@ def unknown(net: nn.Module) -> str:
                 return f"has a {kind} ({place}) whose weight is made anew in each pass, {how}; remove that first"
             if type(module).forward not in _FORWARDS or "forward" in vars(module) or _convolves_otherwise(module):
                 return f"has a {kind} ({place}) with a forward of its own, which may use its weight in other ways"
+        elif isinstance(module, _BATCH_NORMS) and module.running_mean is None:
+            return (
+                f"has a {kind} ({place}) that keeps no running statistics, so an image's output depends on the others"
+            )
         elif own and not isinstance(module, _NORMS):
             return f"has a {kind} ({place}) with parameters; prunekit knows Conv2d, Linear and normalisations"
     found = weights(net).values()

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .. import compaction, masks, metrics, models, pruners, training
+from .. import compaction, masks, metrics, models, plugins, pruners, training
 from ..names import UNPRUNED
 from .artifacts import Artifacts, Data, Ties, noise, stream
 from .machine import Cost
@@ -34,12 +34,13 @@ def run_and_keep(
     trial: Trial, artifacts: Artifacts, where: dict[str, Any] | None = None
 ) -> tuple[Record, nn.Module, masks.Masks]:
     """Run `trial` and return its record, the network that was pruned and trained, and its masks."""
-    one = _pruned(trial, artifacts)
-    curve, cost = artifacts.measured(lambda: list(artifacts.epochs(trial, one.net, one.kept, trial.post_epochs)))
     where = dict(where or {})
     if (precision := artifacts.precision(trial)) != trial.precision:
         where["precision"] = precision
-    return _record(one, curve, cost.peak_memory, artifacts, where), one.net, one.kept
+    with plugins.torch_defaults_kept(shipped=True):  # a notebook may have set others
+        one = _pruned(trial, artifacts)
+        curve, cost = artifacts.measured(lambda: list(artifacts.epochs(trial, one.net, one.kept, trial.post_epochs)))
+        return _record(one, curve, cost.peak_memory, artifacts, where), one.net, one.kept
 
 
 @dataclass(frozen=True)

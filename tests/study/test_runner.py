@@ -480,3 +480,11 @@ def test_a_trial_of_passes_has_its_network_s_forms(model):
 def test_no_other_number_of_images_is_used_than_is_recorded(subset):
     with pytest.raises(ValueError, match=f"train_subset {subset:,}: it is of as many of each of 10 classes"):
         runner.run_trial(trial(train_subset=subset))
+
+
+@pytest.mark.parametrize("setting", ["set_default_dtype(torch.float64)", "set_grad_enabled(False)"])
+def test_what_a_notebook_sets_of_torch_changes_no_trial(setting):
+    usual = run(trial())
+    with plugins.torch_defaults_kept():
+        exec(f"torch.{setting}")
+        assert run(trial()) == usual
