@@ -34,7 +34,7 @@ _CIFAR100 = tuple(sorted(fine for group in CIFAR100_SUPERCLASSES.values() for fi
 class DatasetInfo(NamedTuple):
     """A dataset: its name for readers, the shape of an image, its training and test images, its classes by label.
 
-    `test_counts`: how many test images each class has, where they are not equally many.
+    `train_counts` and `test_counts`: how many images each class has, where they are not equally many.
     """
 
     title: str
@@ -43,6 +43,7 @@ class DatasetInfo(NamedTuple):
     test: int
     classes: tuple[str, ...]
     coarse_classes: tuple[str, ...] = ()
+    train_counts: tuple[int, ...] = ()
     test_counts: tuple[int, ...] = ()
 
 
@@ -64,6 +65,7 @@ DATASETS = {
         train=60_000,
         test=10_000,
         classes=_DIGITS,
+        train_counts=(5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
         test_counts=(980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009),
     ),
     "cifar10": DatasetInfo("CIFAR-10", (3, 32, 32), 50_000, 10_000, _CIFAR10),

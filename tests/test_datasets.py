@@ -84,11 +84,12 @@ def write_snapshot(
 
 
 def write_idx(root, train=60_000, test=10_000):
-    """Write MNIST in torchvision's layout: image i is of grey i % 10, as is its label."""
+    """Write MNIST in torchvision's layout: an image is of its label's grey, classes are as large as MNIST's."""
+    about = DATASETS["mnist"]
     raw = root / "MNIST" / "raw"
     raw.mkdir(parents=True)
-    for part, count in (("train", train), ("t10k", test)):
-        labels = np.arange(count, dtype=np.uint8) % 10
+    for part, count, each in (("train", train, about.train_counts), ("t10k", test, about.test_counts)):
+        labels = np.random.default_rng(0).permutation(np.repeat(np.arange(10, dtype=np.uint8), each))[:count]
         sizes = np.array([count, 28, 28], ">i4").tobytes()
         pixels = np.repeat(labels, 28 * 28).tobytes()
         (raw / f"{part}-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03" + sizes + pixels)
@@ -545,13 +546,40 @@ def test_damaged_cache_is_noticed_and_remade(cached, capsys, damage):
     assert not capsys.readouterr().err
 
 
-def test_changed_source_gets_another_cache(cached):
-    root, file, _ = cached
-    labels = root / "MNIST" / "raw" / "t10k-labels-idx1-ubyte"
-    before = labels.stat()
-    os.utime(labels, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
-    datasets.read("mnist", root)
-    assert len(list(file.parent.iterdir())) == 2
+def test_a_source_that_was_replaced_is_read_anew_and_its_old_copy_goes(cached):
+    """By another of the same size and time, as cp -p and rsync -t leave it."""
+    root, file, data = cached
+    images = root / "MNIST" / "raw" / "t10k-images-idx3-ubyte"
+    before, content = images.stat(), images.read_bytes()
+    images.write_bytes(content[:-1] + b"\xff")
+    os.utime(images, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert datasets.read("mnist", root).test.images[-1, 0, -1, -1] == 255
+    (copy,) = file.parent.iterdir()
+    assert copy != file
+    images.write_bytes(content)
+    assert same(datasets.read("mnist", root), data)
+
+
+def test_copies_of_data_that_are_gone_leave_the_cache_and_there_are_few(cached, tmp_path):
+    _, file, data = cached
+    part = sources.Split(data.train.images[:2], data.train.labels[:2])
+    for number in range(9):
+        (tmp_path / f"{number}").touch()
+        datasets.write_cache(file.with_name(f"x-{number}.npz"), part, part, tmp_path / f"{number}")
+    assert len(list(file.parent.iterdir())) == 6 and not file.exists()
+    (tmp_path / "7").unlink()
+    datasets.write_cache(file.with_name("y.npz"), part, part, tmp_path / "8")  # where x-8 came from
+    assert sorted(copy.stem for copy in file.parent.iterdir()) == ["x-4", "x-5", "x-6", "y"]
+
+
+def test_the_datasets_made_in_mnists_format_are_not_taken_for_mnist(tmp_path, mnist):
+    """Fashion-MNIST and KMNIST have as many images of each class."""
+    root = shutil.copytree(mnist, tmp_path / "other")
+    for part, count in (("train", 60_000), ("t10k", 10_000)):
+        file = root / "MNIST" / "raw" / f"{part}-labels-idx1-ubyte"
+        file.write_bytes(file.read_bytes()[:8] + bytes(range(10)) * (count // 10))
+    words = complaint("mnist", root)
+    assert "6,000 training images have label 0, not 5,923; this is another dataset" in words
 
 
 def test_cache_folder_that_cannot_be_written_only_warns(mnist, tmp_path, monkeypatch, capsys):

@@ -1,5 +1,7 @@
 """Datasets of a user's own: used as they are, or one line that says what is wrong with them."""
 
+import random
+
 import numpy as np
 import pytest
 import torch
@@ -67,6 +69,14 @@ def test_it_is_loaded_normalised_and_never_augmented(register):
         ((split(), split(shape=(1, 5, 4))), r"differ in shape \(1x4x4 and 1x5x4\)"),
         ((split(images=object()), split()), "training images are object"),
         ((split(images=[[1], [1, 2]]), split()), "images or labels cannot be an array"),
+        ((split(labels=np.ma.masked_equal(np.arange(6) % 3, 2)), split()), "training images or labels are masked"),
+        ((split(), split(images=np.ma.masked_less(split()[0], 9))), "test images or labels are masked"),
+        (
+            (split(labels=np.array([0, 1, -1, 0, 1, 2]).astype(np.uint32)), split()),
+            "no training label is 3; .* 4294967295",
+        ),
+        ((split(labels=np.array([0, 1, -1, 0, 1, 2]).astype(np.uint64)), split()), "training labels hold -1"),
+        ((split(), split(labels=np.array([0, 1, -1, 0, 1, 2]).astype(np.uint64))), "test labels hold -1"),
     ],
 )
 def test_what_cannot_be_used_is_one_line(register, returned, words):
@@ -74,6 +84,55 @@ def test_what_cannot_be_used_is_one_line(register, returned, words):
     with pytest.raises(UserError, match=words) as error:
         datasets.read("mine")
     assert str(error.value).startswith("dataset mine") and "\n" not in str(error.value)
+
+
+def by_torch(n):
+    return torch.randperm(n).numpy()
+
+
+def by_python(n):
+    return random.sample(range(n), n)
+
+
+@pytest.mark.parametrize("draw", [np.random.permutation, by_torch, by_python])
+def test_what_draws_from_a_global_generator_is_the_same_each_time(monkeypatch, draw):
+    monkeypatch.setattr(plugins, "_registered", {})
+
+    @datasets.register("mine")
+    def mine():
+        images, labels = split(60)
+        order = draw(60)
+        return (images[order[10:]], labels[order[10:]]), (images[order[:10]], labels[order[:10]])
+
+    first, again = datasets.read("mine"), datasets.read("mine")
+    assert np.array_equal(first.train.images, again.train.images)
+    assert not np.array_equal(first.test.images, split(60)[0][:10])
+
+
+@pytest.mark.parametrize("moves", ["the images", "a label", "their order"])
+def test_what_is_not_the_same_each_time_is_refused(monkeypatch, moves):
+    monkeypatch.setattr(plugins, "_registered", {})
+
+    @datasets.register("mine")
+    def mine():
+        images, labels = split(60)
+        own = np.random.default_rng()
+        order = own.permutation(60) if moves == "their order" else np.arange(60)
+        images[0] = own.integers(0, 256, (1, 4, 4)) if moves == "the images" else 0
+        labels[6:12] = own.permutation(6) % 3 if moves == "a label" else 0
+        return (images[order], labels[order]), split()
+
+    with pytest.raises(UserError, match="dataset mine returns other data each time; seed what it draws"):
+        for _ in range(9):
+            datasets.read("mine")
+
+
+@pytest.mark.filterwarnings("error")
+def test_read_only_images_are_used_without_a_warning(register):
+    images, labels = split()
+    images.flags.writeable = False
+    register(((images, labels), (np.broadcast_to(images[:1], (3, 1, 4, 4)), [0, 1, 2])))
+    assert len(datasets.load("mine").test.images) == 3
 
 
 def test_names():

@@ -77,6 +77,7 @@ TRANSFORMS = {
     "cifar100": Transform((0.507, 0.487, 0.441), (0.267, 0.256, 0.276), crop_padding=4, flip=True),
 }
 NAMES = tuple(DATASETS)
+_COPIES = 6  # decoded ones that are kept
 
 
 def register(name: str) -> Callable[[Callable[[], Any]], Callable[[], Any]]:
@@ -129,7 +130,7 @@ def _from_disk(name: str, folder: Path) -> Arrays:
     if parts is None:
         parts = sources.read(name, folder)
         if files := sources.files(name, folder):  # they may have been downloaded just now
-            write_cache(_cache_file(name, files), *parts)
+            write_cache(_cache_file(name, files), *parts, source=files[0])
     return Arrays(*parts, DATASETS[name].classes, DATASETS[name].coarse_classes)
 
 
@@ -149,9 +150,12 @@ def cache_root() -> Path:
 
 
 def _cache_file(name: str, files: list[Path]) -> Path:
-    """A changed source file gets another cache file: its name digests the sources' paths, sizes and times."""
-    stats = ["layout 2", *((str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files)]
-    return cache_root() / f"{name}-{hashlib.sha256(repr(stats).encode()).hexdigest()[:16]}.npz"
+    """A changed source file gets another cache file: its name digests the sources' content, and where they lie."""
+    whole = hashlib.sha256(b"layout 3")
+    for path in files:
+        with path.open("rb") as source:
+            whole.update(str(path.resolve()).encode() + hashlib.file_digest(source, "sha256").digest())
+    return cache_root() / f"{name}-{whole.hexdigest()[:16]}.npz"
 
 
 def read_cache(file: Path) -> tuple[sources.Split, sources.Split] | None:
@@ -174,8 +178,9 @@ def _part(images: np.ndarray, labels: np.ndarray, coarse_labels: np.ndarray) -> 
     return sources.Split(images, labels, coarse_labels if len(coarse_labels) else None)
 
 
-def write_cache(file: Path, train: sources.Split, test: sources.Split) -> None:
-    arrays = {
+def write_cache(file: Path, train: sources.Split, test: sources.Split, source: Path) -> None:
+    """Write decoded data for `read_cache`, and remove what stood there of the same `source` before, or of one gone."""
+    arrays = {"source": np.array(str(source.resolve()))} | {
         f"{part}_{field}": np.zeros(0) if array is None else array  # so that none is missing unnoticed
         for part, values in (("train", train), ("test", test))
         for field, array in vars(values).items()
@@ -183,6 +188,20 @@ def write_cache(file: Path, train: sources.Split, test: sources.Split) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(file.parent)
+        _remove_stale(file.parent, source)
         replace(file, lambda sink: np.savez(sink, **arrays))  # type: ignore[arg-type]
     except OSError as error:
         sources.warn(f"cannot cache decoded data in {file.parent} ({exception_summary(error)}); going on without")
+
+
+def _remove_stale(folder: Path, source: Path) -> None:
+    """Delete the decoded copies that nothing will ask for again, and the oldest of more than a few."""
+    copies = sorted(folder.glob("*.npz"), key=lambda one: one.stat().st_mtime, reverse=True)
+    for place, copy in enumerate(copies):
+        try:
+            with np.load(copy, allow_pickle=False) as stored:
+                of = Path(str(stored["source"]))
+        except Exception:  # damaged, or of another layout
+            of = source.resolve()
+        if place >= _COPIES - 1 or of == source.resolve() or not of.exists():
+            copy.unlink(missing_ok=True)

@@ -101,8 +101,9 @@ def read(name: str, root: Path) -> tuple[Split, Split]:
 
 
 def _check_labels(name: str, root: Path, *parts: np.ndarray) -> None:
-    top = len(DATASETS[name].classes) - 1
-    for labels, which, count in zip(parts, ("training", "test"), _counts(name), strict=True):
+    top, about = len(DATASETS[name].classes) - 1, DATASETS[name]
+    of_each = about.train_counts, about.test_counts
+    for labels, which, count, each in zip(parts, ("training", "test"), _counts(name), of_each, strict=True):
         if len(labels) != count:
             raise UserError(
                 f"{name} in {root}: found {len(labels):,} {which} images of {count:,}; a file is missing or cut "
@@ -110,6 +111,11 @@ def _check_labels(name: str, root: Path, *parts: np.ndarray) -> None:
             )
         if labels.min() != 0 or labels.max() != top:
             raise UserError(f"{name} in {root}: labels do not run from 0 to {top}; this is another dataset")
+        found, wanted = np.bincount(labels), each or (count // (top + 1),) * (top + 1)
+        if not np.array_equal(found, wanted):
+            wrong = int((found != wanted).argmax())
+            problem = f"{found[wrong]:,} {which} images have label {wrong}, not {wanted[wrong]:,}"
+            raise UserError(f"{name} in {root}: {problem}; this is another dataset: load it as one of your own")
 
 
 def _check_groups(root: Path, part: dict[str, np.ndarray]) -> None:

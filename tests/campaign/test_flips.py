@@ -55,7 +55,7 @@ def test_published_records(study, tmp_path):
 def test_caches(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (7, 3, 5, 5), dtype=np.uint8)
     part, file = sources.Split(pixels, np.arange(7), np.arange(7) % 3), tmp_path / "x.npz"
-    datasets.write_cache(file, part, part)
+    datasets.write_cache(file, part, part, tmp_path)
     for _ in flips(file, share(600, 40)):
         for found in datasets.read_cache(file) or ():
             for name, array in vars(part).items():
