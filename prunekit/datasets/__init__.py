@@ -85,8 +85,9 @@ def register(name: str) -> Callable[[Callable[[], Any]], Callable[[], Any]]:
 
     The function takes nothing and returns the same each time: (images, labels), (test images, test labels), images
     uint8 [N, C, H, W] and labels whole numbers [N] from 0, as arrays or tensors. Images are normalised by the mean and
-    standard deviation of the training images, a channel, and not augmented. Its source is part of a trial's id, what
-    it reads is not. Raises UserError for a name that is taken, and for what is not a function.
+    standard deviation of the training images, a channel, and not augmented. What it draws from the global generators of
+    torch, numpy and Python is the same each time; a process calls it twice at first, to see that all is. Its source is
+    part of a trial's id, what it reads is not. Raises UserError for a name that is taken, and for what is no function.
     """
     return plugins.register("dataset", name)  # type: ignore[return-value]
 
@@ -189,7 +190,7 @@ def write_cache(file: Path, train: sources.Split, test: sources.Split, source: P
         file.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(file.parent)
         _remove_stale(file.parent, source)
-        replace(file, lambda sink: np.savez(sink, **arrays))  # type: ignore[arg-type]
+        replace(file, lambda sink: np.savez(sink, **arrays))
     except OSError as error:
         sources.warn(f"cannot cache decoded data in {file.parent} ({exception_summary(error)}); going on without")
 
