@@ -187,6 +187,10 @@ def test_later_assignment_wins(tiny_profile):
         ("defaults.precision=float16", ["precision", "'float16'", "did you mean bfloat16?"]),
         ("defaults.precision=bfloat16", ["precision", "'bfloat16'", "'bf16-mixed'"]),
         ("defaults.pruner=['prunekit.pruners:snip', snip]", ["pruner", "look alike", "rename one"]),
+        ("seeds=[1, 010]", ["seeds", "010 is no plain number"]),
+        ("seeds=[-0_7]", ["seeds", "-0_7 is no plain number"]),
+        ("defaults.post_epochs=1:30", ["post_epochs", "1:30 is no plain number"]),
+        ("defaults.compression=00.5", ["compression", "00.5 is no plain number"]),
         ("seeds=!!python/object/apply:os.system [false]", ["seeds", "not YAML"]),
     ],
 )
