@@ -42,7 +42,7 @@ class _Loader(yaml.SafeLoader):
             problem = f"{node.value} is no plain number; write it without a leading 0 or a colon, or in quotes"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
         whole = node.tag.endswith(":int")
-        return self.construct_yaml_int(node) if whole else self.construct_yaml_float(node)  # type: ignore[no-any-return]
+        return self.construct_yaml_int(node) if whole else self.construct_yaml_float(node)
 
 
 for kind in ("int", "float"):
