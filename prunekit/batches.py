@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import itertools
 from collections.abc import Iterator
 
@@ -101,6 +102,17 @@ def slices(count: int, batch_size: int) -> list[slice]:
     if batch_size > 1 < len(starts) - 1 and count % batch_size == 1:
         del starts[-2]
     return [slice(*ends) for ends in itertools.pairwise(starts)]
+
+
+def stream(seed: int, name: str) -> Generator:
+    """Return the CPU generator of the named random stream: each stage has its own, so none disturbs another."""
+    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+    return Generator().manual_seed(int.from_bytes(digest[:7]))
+
+
+def groups_of_seed(classes: int, count: int, seed: int) -> Tensor:
+    """Return the groups of `random_groups` that the trials of a seed have for labels."""
+    return random_groups(classes, count, stream(seed, "labels"))
 
 
 def random_groups(classes: int, count: int, order: Generator) -> Tensor:

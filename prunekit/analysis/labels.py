@@ -19,8 +19,11 @@ def accuracy_retained(frame: pd.DataFrame) -> pd.DataFrame:
     (top-1 - chance) / (top1_dense - chance) in percent, where chance is the accuracy of the best constant output. kept
     is NaN where the unpruned network does no better than chance.
     """
-    told = list(zip(frame.dataset, frame.labels, strict=True))
-    frame = frame.assign(count=[classes(*one) for one in told], chance=[best_constant(*one) for one in told])
+    told = list(zip(frame.dataset, frame.labels, frame.seed, strict=True))
+    frame = frame.assign(
+        count=[classes(dataset, labels) for dataset, labels, _ in told],
+        chance=[best_constant(dataset, labels, seed=seed) for dataset, labels, seed in told],
+    )
     frame = frame.assign(top1=frame.top1.astype(float))
     dense = frame[frame.pruner == UNPRUNED].rename(columns={"top1": "top1_dense"})[["labels", "seed", "top1_dense"]]
     rows = frame[frame.pruner != UNPRUNED].merge(dense, on=["labels", "seed"], how="left")

@@ -23,32 +23,33 @@ def classes(dataset: str, labels: str = "fine") -> int:
     return len(_counts(dataset))
 
 
-def best_constant(dataset: str, labels: str = "fine", top: int = 1) -> float:
+def best_constant(dataset: str, labels: str = "fine", top: int = 1, seed: int = 0) -> float:
     """Return the accuracy of the best constant output in percent: how many test images have its `top` labels.
 
-    With ten equally large classes it is 10 for top-1 and 50 for top-5; MNIST's digit one gives 11.35. Where classes are
-    put into random groups, which differ between seeds, it is the most that such groups can hold.
+    With ten equally large classes it is 10 for top-1 and 50 for top-5; MNIST's digit one gives 11.35. Where labels are
+    random groups of classes they are those of the `seed`.
     """
-    counts = _counts(dataset)
-    size = math.ceil(len(counts) / classes(dataset, labels))  # classes of the largest group
-    return 100 * sum(sorted(counts, reverse=True)[: top * size]) / sum(counts)
+    counts = sorted(_counts(dataset), reverse=True)
+    if labels != "fine":
+        counts = sorted(_grouped(dataset, labels, seed), reverse=True)
+    return 100 * sum(counts[:top]) / sum(counts)
 
 
-def ceiling(dataset: str, labels: str = "fine", top: int = 1) -> float:
+def ceiling(dataset: str, labels: str = "fine", top: int = 1, seed: int = 0) -> float:
     """Return up to what accuracy a network is at chance: the best constant output's and NOISE standard errors."""
-    share = best_constant(dataset, labels, top) / 100
+    share = best_constant(dataset, labels, top, seed) / 100
     return 100 * (share + NOISE * math.sqrt(share * (1 - share) / sum(_counts(dataset))))
 
 
-def at_chance(top1: float, top5: float | None, dataset: str, labels: str = "fine") -> bool:
+def at_chance(top1: float, top5: float | None, dataset: str, labels: str = "fine", seed: int = 0) -> bool:
     """Return whether a network's accuracies, in percent, are no better than a constant output's within the noise.
 
-    Top-5 counts where there are more than five labels.
+    Labels are those that the trial of that `seed` learnt; top-5 counts where there are more than five.
     """
     known = [(top1, 1)]
     if top5 is not None and not math.isnan(top5) and classes(dataset, labels) > 5:
         known.append((top5, 5))
-    return all(value <= ceiling(dataset, labels, top) for value, top in known)
+    return all(value <= ceiling(dataset, labels, top, seed) for value, top in known)
 
 
 def at_init(collapsed: bool | None, signal: float | None, dense_signal: float | None) -> str:
@@ -65,6 +66,17 @@ def at_init(collapsed: bool | None, signal: float | None, dense_signal: float | 
         return EXPLODED
     share = signal / dense_signal
     return VANISHED if share < LEAST_SIGNAL else EXPLODED if share > MOST_SIGNAL else PASSES
+
+
+def _grouped(dataset: str, labels: str, seed: int) -> tuple[int, ...]:
+    """How many test images each label has, where these are groups of classes."""
+    counts = _counts(dataset)
+    if labels == "coarse":  # of as many classes each, all equally large
+        return (sum(counts) // classes(dataset, labels),) * classes(dataset, labels)
+    from ..batches import groups_of_seed  # and torch
+
+    groups = groups_of_seed(len(counts), int(labels), seed).tolist()
+    return tuple(sum(n for n, of in zip(counts, groups, strict=True) if of == group) for group in range(int(labels)))
 
 
 def _counts(dataset: str) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from matplotlib.ticker import LogLocator
 
 from ..analysis.cells import CELL
 from ..names import share, title
-from .formatting import named, style
+from .formatting import named, settings, style
 
 SIZE = (7.2, 2.7)  # inches, without the legend
 _LINE = 105  # characters of a legend's line
@@ -30,11 +30,17 @@ def curves(
 ) -> Any:
     """Return a grid, a panel per `col`: trials as points, one line per pruner through their means, x logarithmic.
 
+    A panel of a dataset is of one network.
+
     Where trials have these columns: at_chance, which are crosses; counts, of which the means are; published, a hollow
     mark a cell. The mean of `unpruned` trials is a grey line, `others` are small grey marks, by the same columns.
     `palette`: colours of pruners in place of the usual.
     """
-    rows = named(trials).reset_index(drop=True)
+    frames: list[Any] = [trials, unpruned, others]
+    if col == "dataset":
+        frames = [one if one is None else one.assign(dataset=settings(one, among=trials)) for one in frames]
+    frames = [one if one is None else named(one).reset_index(drop=True) for one in frames]
+    rows, dense_rows, other_rows = frames
     rows["at_chance"], rows["counts"] = rows.get("at_chance", False), rows.get("counts", True)
     rows["mark"] = rows.pruner.where(~rows.at_chance, _AT_CHANCE)
     colours, marks = style(rows.pruner)
@@ -42,7 +48,7 @@ def curves(
     used = {one: colours[one] for one in dict.fromkeys(rows.pruner)}
     look: dict[str, Any] = {"x": x, "y": y, "hue": "pruner", "hue_order": list(used), "palette": used, "legend": False}
     points = {"style": "mark", "markers": marks | {_AT_CHANCE: "X"}, "s": 16, "alpha": 0.75, "linewidth": 0}
-    dense: Any = named(unpruned).groupby(col)[y].mean() if unpruned is not None else {}
+    dense: Any = dense_rows.groupby(col)[y].mean() if dense_rows is not None else {}
     grid = seaborn.FacetGrid(rows, col=col)
     for panel, ax in grid.axes_dict.items():
         here = rows[rows[col] == panel]
@@ -50,9 +56,9 @@ def curves(
         seaborn.scatterplot(here, ax=ax, **points, **look)
         for pruner, line in here.drop_duplicates(CELL).groupby("pruner", sort=False) if "published" in rows else ():
             ax.plot(line[x], line.published, ls="none", mfc="none", ms=6, marker=marks[pruner], color=used[pruner])
-        if others is not None:
-            for pruner, line in others[others[col] == panel].groupby("pruner", sort=False):
-                ax.plot(line[x], line[y], ls="none", ms=3, marker=marks[title("pruner", pruner)], color="0.6", zorder=1)
+        if other_rows is not None:
+            for pruner, line in other_rows[other_rows[col] == panel].groupby("pruner", sort=False):
+                ax.plot(line[x], line[y], ls="none", ms=3, marker=marks[pruner], color="0.6", zorder=1)
         if panel in dense:
             ax.axhline(dense[panel], color="0.5", lw=1.3, zorder=1)
     _finish(grid, rows, x)
@@ -85,8 +91,8 @@ def marks(trials: pd.DataFrame, unpruned: pd.DataFrame | None = None) -> str:
     text = f"Points are seeds, lines {'the means of those that learned' if stayed else 'their means'}."
     if unpruned is None or unpruned.empty:
         return text
-    counts = unpruned.groupby("dataset", sort=False).seed.nunique()
-    runs = ", ".join(f"{title('dataset', str(name))} {count}" for name, count in counts.items())
+    counts = unpruned.groupby(settings(unpruned), sort=False).seed.nunique()
+    runs = ", ".join(f"{name} {count}" for name, count in counts.items())
     return f"{text} Grey line: unpruned networks that learned ({runs})."
 
 

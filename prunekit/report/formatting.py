@@ -28,6 +28,18 @@ def named(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**{kind: pd.Series(told, frame.index, dtype=object) for kind, told in known.items()})
 
 
+def settings(frame: pd.DataFrame, among: pd.DataFrame | None = None) -> pd.Series:
+    """Return each row's dataset by name, with its network where the dataset has several in `among` (or `frame`)."""
+    networks = (frame if among is None else among).groupby("dataset").model.nunique()
+    shown, several = named(frame), frame.dataset.map(networks).gt(1)
+    return shown.dataset.where(~several, shown.dataset + ", " + shown.model)
+
+
+def networks(rows: pd.DataFrame) -> dict[str, str]:
+    """Return the title of the column `model` for `format_rows`, where `rows` of one dataset have several; else none."""
+    return {"model": "Network"} if (rows.groupby("dataset").model.nunique() > 1).any() else {}
+
+
 def style(pruners: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
     """Return a colour and a mark for each pruner, as readers know it: the study's have theirs, others what is left."""
     ours = list(PRUNERS.values())

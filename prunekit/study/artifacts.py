@@ -1,6 +1,5 @@
 """What trials share, made once: data on a device, pretrained networks, one-shot scores."""
 
-import hashlib
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import batches, datasets, masks, metrics, models, pruners, training
+from ..batches import stream
 from . import machine
 from .machine import Cost
 from .trial import Trial
@@ -19,12 +19,6 @@ _AFTERWARDS = {  # fields on which a network does not depend before it is pruned
     *("pruner", "pruner_source", "compression", "post_epochs", "prune_steps", "schedule", "scope", "control"),
     *("scoring_images_per_class", "scoring_batch_size", "reaugmented", "measure_speedup", "timed"),
 }
-
-
-def stream(seed: int, name: str) -> torch.Generator:
-    """Return the CPU generator of the named random stream: each stage has its own, so none disturbs another."""
-    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:7]))
 
 
 @dataclass(frozen=True)
@@ -207,7 +201,7 @@ def _load(trial: Trial, artifacts: Artifacts) -> Data:
 def _grouped(data: Data, trial: Trial) -> Data:
     """Return the same images with the labels that `trial` asks for; raises ValueError where they cannot be had."""
     if trial.labels != "coarse":
-        groups = batches.random_groups(data.num_classes, int(trial.labels), stream(trial.seed, "labels"))
+        groups = batches.groups_of_seed(data.num_classes, int(trial.labels), trial.seed)
     elif data.coarse is None:
         raise ValueError(f"{trial.dataset} has no coarse labels; choose fine, or a number of groups")
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -49,6 +49,7 @@ _TOLD_APART: dict[Section, tuple[str, ...]] = {  # what the tables of a section 
     "steps": ("prune_steps", "schedule"),
     "precision_check": ("precision",),
 }
+_OF_ONE_NETWORK = {"init_seeds", "labels"}  # whose tables are of one dataset and network
 
 
 class Params(BaseModel):
@@ -112,8 +113,11 @@ class Params(BaseModel):
         return list(found)
 
 
-def _check_cells(section: Section, trials: Iterable[Trial]) -> None:
+def _check_cells(section: Section, trials: Collection[Trial]) -> None:
     """Raise ValueError for trials of one seed that the tables of a section would take for seeds of one cell."""
+    for field in ("dataset", "model") if section in _OF_ONE_NETWORK else ():
+        if len({getattr(trial, field) for trial in trials}) > 1:
+            raise ValueError(f"sections.{section}: trials differ in {field}, which its tables do not tell apart")
     cells: dict[tuple[Any, ...], Trial] = {}
     for trial in trials:
         cell = tuple(getattr(trial, field) for field in (*_CELL, *_TOLD_APART.get(section, ())))

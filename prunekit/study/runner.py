@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from .. import compaction, masks, metrics, models, plugins, pruners, training
+from ..batches import stream
 from ..names import UNPRUNED
-from .artifacts import Artifacts, Data, Ties, noise, stream
+from .artifacts import Artifacts, Data, Ties, noise
 from .machine import Cost
 from .trial import Epoch, Layer, Record, Trial
 

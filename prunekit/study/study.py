@@ -183,7 +183,8 @@ def learned(record: Record) -> bool:
     """Return whether a network was trained, did not collapse, and is not at chance: see `starts.at_chance`."""
     if record.top1 is None or record.collapsed:  # and so reads no data of a user's own
         return False
-    return not starts.at_chance(record.top1, record.top5, record.trial.dataset, record.trial.labels)
+    trial = record.trial
+    return not starts.at_chance(record.top1, record.top5, trial.dataset, trial.labels, trial.seed)
 
 
 def at_init(record: Record) -> str:

@@ -68,6 +68,20 @@ def test_controls_of_which_nothing_is_known_tell_nothing(left):
     assert controls.controls(frame).empty
 
 
+@pytest.mark.parametrize("field", ["model", "dataset"])
+def test_networks_and_datasets_are_no_seeds(field):
+    """Controls of one at 80 and 70, of the other at 40 and 35, and steps that keep 10 and 20 % of the FLOPs."""
+    one, other = (
+        controlled([80.0] * 2, [70.0] * 2, [80.0] * 2, [75.0] * 2),
+        controlled([40.0] * 2, [35.0] * 2, [40.0] * 2, [36.0] * 2),
+    )
+    rows = controls.controls(pd.concat([one, other.assign(**{field: "another"})], ignore_index=True))
+    assert rows[["top1", "shuffled_gap", "erk_gap", "seeds"]].values.tolist() == [[80, 10, 5, 2], [40, 5, 4, 2]]
+    other = {"model": "conv", "dataset": "digit-pairs"}[field]
+    steps = controls.steps(recorded((trial(), {}), (trial(**{field: other}), {"flops_kept": 200})))
+    assert steps[[field, "seeds", "flops"]].values.tolist() == [[getattr(trial(), field), 1, 10.0], [other, 1, 20.0]]
+
+
 def test_differences_to_controls_are_paired_on_seeds():
     """Own are 80 and 90, shuffled 70 and 80.2: each seed is 10 and 9.8 ahead, whatever the seeds differ by."""
     frame = controlled([80.0, 90.0], [70.0, 80.2], [80.0, 90.0], [75.0, 85.0])
@@ -105,4 +119,5 @@ def test_steps_tell_collapse_and_cost():
 
 def test_where_nothing_was_run_there_are_no_rows():
     frame = study.Study(load_params("paper")).frame("labels")[:0]
-    assert controls.controls(frame).empty and controls.steps(frame).empty
+    for empty in (controls.controls(frame), controls.steps(frame)):
+        assert empty.empty and {"dataset", "model", "pruner", "compression", "seeds"} <= set(empty)  # a CSV's header

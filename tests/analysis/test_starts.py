@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from prunekit import batches, datasets
 from prunekit.analysis import starts
 
 
@@ -20,11 +21,21 @@ from prunekit.analysis import starts
         ("mnist", "fine", 1, 11.35),  # ones
         ("mnist", "fine", 5, 52.14),  # and sevens, threes, twos, nines
         ("cifar10", "3", 1, 40),  # groups of 4, 3 and 3 classes
-        ("digits", "3", 1, 100 * 148 / 360),  # at most: four classes of 37 images
     ],
 )
 def test_the_best_constant_output_has_the_share_of_its_labels(dataset, labels, top, share):
     assert starts.best_constant(dataset, labels, top) == pytest.approx(share)
+
+
+def test_labels_at_random_are_those_of_the_seed():
+    """Digits in three groups have 142, 111 and 107 of 360 test images with seed 0, and 144, 109 and 107 with seed 2."""
+    shares = [starts.best_constant("digits", "3", top, seed) for seed in (0, 2) for top in (1, 2)]
+    assert shares == pytest.approx([100 * part / 360 for part in (142, 253, 144, 253)])
+    for seed in range(20):
+        groups = batches.groups_of_seed(10, 3, seed)
+        counts = groups[datasets.load("digits").test.labels].bincount()
+        assert starts.best_constant("digits", "3", 1, seed) == pytest.approx(100 * int(counts.max()) / 360)
+        assert all(starts.at_chance(100 * n / 360, 100.0, "digits", "3", seed) for n in counts.tolist())
 
 
 def test_at_chance_is_within_three_standard_errors_of_it():

@@ -173,6 +173,16 @@ def test_lines_are_of_networks_that_learned_and_the_unpruned_is_a_grey_one():
     assert [text.get_text() for text in legend.texts] == ["SNIP", "at chance", "unpruned"]
 
 
+def test_networks_have_panels_of_their_own():
+    """A line through the mean of both would be of no network."""
+    trials = frame({"snip": [70.0, 72.0]}, dataset="digits", model="fc")
+    both = pd.concat([trials, trials.assign(model="conv", top1=trials.top1 + 10)], ignore_index=True)
+    grid = curves(both, y="top1", unpruned=trials)
+    assert list(grid.axes_dict) == ["Digits, FC", "Digits, CONV"]
+    assert lines(grid) == [[71.0], [71.0, 71.0]]  # of one compression, and the unpruned from side to side
+    assert formatting.networks(both) == {"model": "Network"} and formatting.networks(trials) == {}
+
+
 def test_where_none_starts_the_line_is_at_chance():
     trials = accuracies(pd.concat([frame({"snip": [10.0, 10.0]}, compression=c) for c in (0.5, 1.0)]))
     assert lines(curves(trials.query("accuracy == 'top-1'"), y="value")) == [[10.0, 10.0]]

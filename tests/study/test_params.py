@@ -75,6 +75,16 @@ def test_trials_that_tables_would_take_for_seeds_of_one_cell_are_refused():
             multiplied(grid)
 
 
+@pytest.mark.parametrize("section", ["init_seeds", "labels"])
+@pytest.mark.parametrize("grid", [{"model": ["fc", "conv"]}, {"dataset": ["digits", "digit-pairs"]}])
+def test_tables_of_one_network_refuse_several(section, grid):
+    grid = {"dataset": "digits", "pruner": "snip", "compression": 1} | grid
+    with pytest.raises(
+        ValidationError, match=rf"sections.{section}: trials differ in (model|dataset), which its tables"
+    ):
+        make(sections={section: [grid]})
+
+
 def test_equal_trials_are_one_within_a_section_and_run_once():
     tiny = make()
     assert {name: len(trials) for name, trials in tiny.sections.items() if trials} == {

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from prunekit import models, plugins, pruners
+from prunekit.batches import stream
 from prunekit.names import BY_KIND
 from prunekit.study import machine, runner
-from prunekit.study.artifacts import Artifacts, stream
+from prunekit.study.artifacts import Artifacts
 from prunekit.study.trial import Trial, failed
 
 SMALL = {
