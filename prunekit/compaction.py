@@ -124,7 +124,10 @@ def _followed(net: nn.Module, kept: Masks, input_shape: tuple[int, int, int]) ->
     bare = not list(net.children())
     parameter = next(net.parameters())
     run = _Values(traced)
+    state = torch.get_rng_state()
     run.run(torch.zeros(1, *input_shape, dtype=parameter.dtype, device=parameter.device))
+    if not torch.equal(state, torch.get_rng_state()):
+        raise ValueError(f"the network {models.RANDOM}")
     nodes: dict[fx.Node, _Node] = {}
     for place, node in enumerate(traced.graph.nodes):
         inputs = tuple(nodes[one] for one in node.all_input_nodes if one in nodes)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
 import re
+import sys
 from typing import TYPE_CHECKING
+
+from pydantic_core import PydanticUndefined
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -38,6 +42,19 @@ class UserError(Exception):
     def _render_traceback_(self) -> list[str]:
         """What IPython shows in place of a traceback."""
         return [f"prunekit: {self}"]
+
+
+def say(line: str) -> None:
+    """Print `line` after prunekit's name to the standard error."""
+    log(f"prunekit: {line}")
+
+
+def log(line: str) -> None:
+    """Print `line` to the standard error; where that cannot be written, as on a full disk, the log is lost, no more."""
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # also what it still holds
 
 
 def shown(words: object) -> str:
@@ -88,7 +105,8 @@ def describe(error: ValidationError, known: list[str]) -> str:
     message = first["msg"].replace("Input should be", "must be")
     for long, short in (("greater than or equal to", "at least"), ("less than or equal to", "at most")):
         message = message.replace(long, short)
-    return f"{key}: {message}, not {safe_repr(first['input'])}"
+    given = "" if first["input"] is PydanticUndefined else f", not {safe_repr(first['input'])}"
+    return f"{key}: {message}{given}"
 
 
 def _printable(text: str) -> str:

@@ -112,7 +112,7 @@ def compression(c: float) -> str:
 def share(c: float) -> str:
     """Return how much of the weights a compression keeps, in percent: 89, 10, 0.3."""
     kept = 100 * 10**-c
-    return f"{kept:.0f}" if kept >= 10 else f"{kept:.1g}"
+    return f"{kept:.0f}" if kept >= 9.5 else f"{kept:.1g}"
 
 
 def listed(names: list[str]) -> str:

@@ -12,7 +12,7 @@ import random
 import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from types import FunctionType
@@ -64,11 +64,12 @@ def find(kind: str, name: str) -> FunctionType:
         hint = suggestion(name[:80], names)
         raise UserError(f"unknown {kind} {safe_repr(name)}; {hint} (one of your own: package.module:function)")
     module, _, attribute = name.partition(":")
-    folder = os.environ.get("PRUNEKIT_PLUGINS_DIR") or os.getcwd()
+    folder = os.path.expanduser(os.environ.get("PRUNEKIT_PLUGINS_DIR") or os.getcwd())
     if folder not in sys.path:
         sys.path.append(folder)  # which worker processes inherit
     try:
-        with torch_defaults_kept():  # whatever the module sets as it is imported
+        ours = module.startswith(f"{__package__}.")  # which need not wait for torch
+        with nullcontext() if ours else torch_defaults_kept():  # whatever the module sets as it is imported
             made = fingerprint.reloaded(importlib.import_module(module))
         there = Path(folder, *module.split(".")).with_suffix(".py")
         found = getattr(made, "__file__", None) or sys.executable

@@ -37,9 +37,13 @@ def write(file: Path, net: nn.Module, masks: Masks, about: Mapping[str, Any]) ->
     `about` must hold what `read` is to build the network from: "model", "input_shape", "num_classes" and "width"; and
     "layers" and "transform" where it is to be loaded without prunekit (docs/running.md). In
     safetensors each weight has its own name, and its mask that name and "_mask"; a .pt file has weights, as
-    "weight_orig", and masks as torch.nn.utils.prune has them. Raises UserError for other names of files, OSError.
+    "weight_orig", and masks as torch.nn.utils.prune has them. Raises UserError for other names of files, and for a
+    network that has something by such a name itself; OSError.
     """
     check(file)
+    for name in [f"{name}{end}" for name in masks for end in (_MASK, "_orig")]:
+        if name in net.state_dict():
+            raise UserError(f"{shown(name)} is the network's own, and what a mask is called in the file; rename it")
     if file.suffix == ".pt":
         content = io.BytesIO()
         torch.save(_plain(as_torch(copy.deepcopy(net), masks).state_dict()), content)
@@ -105,4 +109,5 @@ def as_torch(net: nn.Module, masks: Masks) -> nn.Module:
 
 
 def _plain(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    # Cloned, since safetensors refuses tensors that share memory, as tied weights do.
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}

@@ -167,6 +167,8 @@ class Odd(nn.Module):
         (Odd(lambda net, x: net.layers[0](x), nn.GroupNorm(2, 4)), "what is done by GroupNorm (layers.0)"),
         (Odd(lambda net, x: net.layers[0](x), nn.Conv2d(4, 4, 1, groups=2)), "what is done by Conv2d (layers.0)"),
         (Odd(lambda net, x: x * 2), "what is done by mul"),
+        (Odd(lambda net, x: F.dropout(x, 0.5)), "computes something else each time in evaluation mode"),
+        (Odd(lambda net, x: F.dropout2d(x, 0.5)), "dropout"),
         (Odd(lambda net, x: x + 1), "what is done by add"),
         (Odd(lambda net, x: torch.cat([x[:, :2], x[:, 2:]], 1)), "what is done by getitem"),
         (Odd(lambda net, x: net.layers[0](net.layers[0](x)), nn.Conv2d(4, 4, 1)), "more than one use of Conv2d"),

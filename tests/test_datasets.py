@@ -360,6 +360,14 @@ def test_damaged_idx_file(tmp_path, mnist, file, damage):
     assert "damaged" in complaint("mnist", tmp_path)
 
 
+@pytest.mark.parametrize("file", ["train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"])
+def test_a_dotted_name_of_mnists_archives_is_to_be_changed(tmp_path, mnist, file):
+    raw = tmp_path / "MNIST" / "raw"
+    shutil.copytree(mnist / "MNIST" / "raw", raw, copy_function=os.link)
+    dotted = (raw / file).rename(raw / file.replace("-idx", ".idx"))
+    assert complaint("mnist", tmp_path) == f"{dotted}: rename it to {file}, as torchvision has it"
+
+
 def test_idx_file_of_another_type(tmp_path, mnist):
     raw = tmp_path / "MNIST" / "raw"
     shutil.copytree(mnist / "MNIST" / "raw", raw, copy_function=os.link)

@@ -42,3 +42,9 @@ def test_it_needs_no_torch():
     code = "import sys, prunekit.names; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "False\n", done.stderr
+
+
+def test_shares_are_written_in_digits():
+    """Of compressions near 1, too, whose shares round to 10 %."""
+    kept = {0.05: "89", 1.0: "10", 1.0044: "10", 1.02: "10", 1.03: "9", 2.0: "1", 2.5: "0.3"}
+    assert {c: names.share(c) for c in kept} == kept

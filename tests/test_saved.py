@@ -110,3 +110,30 @@ def test_what_cannot_be_read_is_one_line(tmp_path):
     fails("net.safetensors cannot be read")
     saved.write(file, net, kept, about)
     fails("net.safetensors lacks conv9.weight_mask", models.build("vgg13_bn", SHAPE, 7, 1 / 16))
+
+
+class Named(nn.Module):
+    """Has a buffer that is called as a mask is, or as torch calls a weight that is masked."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.fc = nn.Linear(4, 3)
+        self.fc.register_buffer(name, torch.ones(3))
+
+    def forward(self, x):
+        return self.fc(x)
+
+
+@pytest.mark.parametrize("suffix", saved.SUFFIXES)
+@pytest.mark.parametrize("name", ["weight_mask", "weight_orig"])
+def test_a_network_with_a_masks_name_is_refused(tmp_path, name, suffix):
+    with pytest.raises(UserError, match=rf"fc\.{name} .*rename it"):
+        saved.write(tmp_path / f"net{suffix}", Named(name), {"fc.weight": torch.ones(3, 4, dtype=torch.bool)}, {})
+    assert not list(tmp_path.iterdir())
+
+
+def test_weights_that_two_layers_share_are_written(tmp_path):
+    net = nn.Sequential(nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False))
+    net[1].weight = net[0].weight
+    saved.write(tmp_path / "net.safetensors", net, {}, {})
+    assert safetensors.torch.load_file(tmp_path / "net.safetensors").keys() == {"0.weight", "1.weight"}

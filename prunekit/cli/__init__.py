@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -12,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from .. import __version__
-from ..errors import UserError, advice, shown
+from ..errors import UserError, advice, say, shown
 from . import places, running
 
 app = typer.Typer(
@@ -28,8 +29,20 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if
 _LONGEST = 1000  # characters of a line that says what is wrong
 
 Profile = Annotated[str, typer.Argument(help="A name in params/ (demo, cpu, paper), or a YAML file.")]
-DataDir = Annotated[Path | None, typer.Option(envvar="PRUNEKIT_DATA", help="Folder of the datasets.  [default: data]")]
-RunsDir = Annotated[Path | None, typer.Option(envvar="PRUNEKIT_RUNS", help="Folder of the records.  [default: runs]")]
+
+
+def _path(given: str) -> Path:
+    return Path(os.path.expanduser(given))  # as in --out=~/report, which no shell expands
+
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(parser=_path, metavar="PATH", envvar="PRUNEKIT_DATA", help="Folder of the datasets.  [default: data]"),
+]
+RunsDir = Annotated[
+    Path | None,
+    typer.Option(parser=_path, metavar="PATH", envvar="PRUNEKIT_RUNS", help="Folder of the records.  [default: runs]"),
+]
 Device = Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu, cuda, cuda:1, mps.")]
 Workers = Annotated[int | None, typer.Option(min=1, max=1024, help="Processes.  [default: one a core, six a GPU]")]
 Cluster = Annotated[str | None, typer.Option(help="A dask scheduler, tcp://HOST:8786 or its file.")]
@@ -38,7 +51,9 @@ Set = Annotated[
 ]
 Only = Annotated[list[str] | None, typer.Option(help="A section, such as sweep; give it again for more.")]
 NoRun = Annotated[bool, typer.Option("--no-run", help="Start no trial: show the records there are, say what lacks.")]
-Out = Annotated[Path | None, typer.Option(help="Folder of the report.  [default: in reports/own]")]
+Out = Annotated[
+    Path | None, typer.Option(parser=_path, metavar="PATH", help="Folder of the report.  [default: in reports/own]")
+]
 
 
 def _version(wanted: bool) -> None:
@@ -94,7 +109,9 @@ def run(
     profile: Profile = "demo",
     data_dir: DataDir = None,
     runs_dir: RunsDir = None,
-    out: Annotated[Path | None, typer.Option(help="Folder to write trials.parquet into, too.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(parser=_path, metavar="PATH", help="Folder to write trials.parquet into, too.")
+    ] = None,
     device: Device = "auto",
     workers: Workers = None,
     cluster: Cluster = None,
@@ -134,9 +151,9 @@ def status(
     typer.echo(f"{profile}: {len(study.trials)} trials, {done} done, {missing} missing, {len(failures)} failed")
     if published := sum(id_ not in records for id_ in study.good):
         typer.echo(f"  {published} of those missing here are published, and in the report all the same")
-    if left := estimate.time_left(study, device):
-        memory = f", and {left.memory / 1e9:.1f} GB of memory a process" if left.memory else ""
-        typer.echo(f"  about {left.time} to go{memory}, by what like trials took ({left.machines})")
+    if study.missing(records):
+        left = estimate.time_left(study, device)
+        typer.echo(f"  {left.told}" if left else "  how long they take is not known: no trial ran on such a machine")
     for record in failures:
         typer.echo(f"  {record.trial.label}: {record.error}")
     raise typer.Exit(1 if failures else 0)
@@ -186,7 +203,9 @@ def fields() -> None:
 @app.command()
 def export(
     trial: Annotated[str, typer.Argument(help="A profile; or a trial's id, or as much of it as no other has.")],
-    out: Annotated[Path, typer.Option(help="FILE.safetensors, or FILE.pt for torch.nn.utils.prune.")],
+    out: Annotated[
+        Path, typer.Option(parser=_path, metavar="PATH", help="FILE.safetensors, or FILE.pt for torch.nn.utils.prune.")
+    ],
     dataset: Annotated[str | None, typer.Option(help="Of a profile's trial, as all options down to --seed.")] = None,
     model: Annotated[str | None, typer.Option()] = None,
     pruner: Annotated[str | None, typer.Option()] = None,
@@ -225,7 +244,7 @@ def export(
 
 @app.command()
 def merge(
-    sources: Annotated[list[Path], typer.Argument(help="Folders of records, or trials.parquet files.")],
+    sources: Annotated[list[Path], typer.Argument(parser=_path, help="Folders of records, or trials.parquet files.")],
     runs_dir: RunsDir = None,
 ) -> None:
     """Take the records of other machines into the runs folder; what is there already stays."""
@@ -241,7 +260,7 @@ def merge(
 
 
 @app.command()
-def init(folder: Annotated[Path, typer.Argument(help="Where to.")] = Path(".")) -> None:
+def init(folder: Annotated[Path, typer.Argument(parser=_path, help="Where to.")] = Path(".")) -> None:
     """Copy params/ and notebooks/ into a folder, to be edited: prunekit takes them wherever it is run inside it."""
     from ..study.project import copy_shipped
 
@@ -252,6 +271,9 @@ def init(folder: Annotated[Path, typer.Argument(help="Where to.")] = Path(".")) 
 
 def main() -> None:
     """Run the command line; every error that a user can mend is one line and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # what its encoding lacks
     for number in _SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
             signal.signal(number, _stop)
@@ -286,7 +308,7 @@ def _stop(number: int, _: object) -> None:
 
 def _say(status: int, message: str) -> int:
     line = "".join(c if c.isprintable() else " " for c in message)
-    print(f"prunekit: {' '.join(line.split())[:_LONGEST]}", file=sys.stderr)
+    say(" ".join(line.split())[:_LONGEST])
     return status
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UserError, shown, suggestion
+from ..errors import UserError, say, shown, suggestion
 
 if TYPE_CHECKING:
     from ..study.study import Study
@@ -54,7 +53,7 @@ def run_missing(
     wanted = study.trials.keys() if wanted is None else wanted
     missing = [trial for trial in study.missing(study.store.load(study.trials)) if trial.id in wanted]
     done = len(wanted) - len(missing)
-    print(f"prunekit: {len(wanted)} trials, {done} done, {len(missing)} to run", file=sys.stderr)
+    say(f"{len(wanted)} trials, {done} done, {len(missing)} to run")
     if not missing:
         study.store.remove_leftovers()
         return []
@@ -63,7 +62,7 @@ def run_missing(
     among = {trial.id for trial in missing}
     left = None if cluster else estimate.time_left(study, machine.device(device), among)
     if left and left.seconds > 60:
-        print(f"prunekit: about {left.time} to go, by what like trials took ({left.machines})", file=sys.stderr)
+        say(left.told)
     trials, others = study.trials.values(), study.trials.keys() - wanted
     options: dict[str, Any] = {"done": others, "alone": study.alone, "ranks": study.ranks}
     errors = engine.run(trials, study.store, data_dir, device, workers, cluster, **options)

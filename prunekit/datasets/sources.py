@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import sys
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import UserError, exception_summary
+from ..errors import UserError, exception_summary, say
 from ..names import CIFAR100_SUPERCLASSES, DATASETS
 
 _COLUMNS = {  # of a Hugging Face snapshot: labels, coarse labels
@@ -56,7 +55,7 @@ def _counts(name: str) -> tuple[int, int]:
 
 
 def warn(message: str) -> None:
-    print(f"prunekit: {message}", file=sys.stderr)
+    say(message)
 
 
 def files(name: str, root: Path) -> list[Path]:
@@ -66,6 +65,8 @@ def files(name: str, root: Path) -> list[Path]:
     """
     found = _shards(root / name) or sorted(root.glob(_TORCHVISION[name][1]))
     for file in found:
+        if "idx" in file.suffix and not file.with_name(whole := file.name.replace(".idx", "-idx")).exists():
+            raise UserError(f"{file}: rename it to {whole}, as torchvision has it")
         if not file.is_file():
             what = f"links to {file.readlink()}, which is not there" if file.is_symlink() else "is not a file"
             raise UserError(f"{file} {what}; copy {name} again, with what its links lead to")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import as_completed
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from loky import cpu_count
 from loky.process_executor import ProcessPoolExecutor
 
 from .. import datasets
-from ..errors import UserError, exception_summary, shown, suggestion
+from ..errors import UserError, exception_summary, say, shown, suggestion
 from ..files import remove_leftovers, replace
 from ..study.params import Params, as_shipped
 from ..study.progress import Progress
@@ -86,7 +85,7 @@ def build(study: Study, folder: Path, data_dir: Path | None = None) -> list[str]
         check_notebooks(pages(study.params))
         _check_records(study)
         errors = _executed(todo, study, folder, pool)
-    print("prunekit: making report.html, .pdf and .md of them", file=sys.stderr)
+    say("making report.html, .pdf and .md of them")
     from .render import render
 
     render(study.params.profile, folder, {folder / "notebooks" / name: error for name, error in errors.items()})
@@ -100,7 +99,7 @@ def _check_records(study: Study) -> None:
         lacks = f"no record of {study.params.profile} in {study.store.folder}, and none is published"
         raise UserError(f"{lacks}; run some first, or prunekit merge FOLDER")
     if there < len(study.trials):
-        print(f"prunekit: {len(study.trials)} trials, {there} have a record", file=sys.stderr)
+        say(f"{len(study.trials)} trials, {there} have a record")
 
 
 @contextmanager
@@ -159,11 +158,16 @@ def _environment(study: Study, data_dir: Path | None) -> Iterator[None]:
 
 def _taken(notebook: Path) -> tuple[set[str], str]:
     """Return the names of a notebook's parameters, and in one line why it cannot be read, "" if it can."""
+    import nbformat
     import papermill
 
     if not notebook.exists():
         return set(), f"{notebook} is missing; fetch it again (git checkout {notebook.name})"
     try:
+        about = nbformat.read(notebook, as_version=4).metadata
+        kernel = about.get("kernelspec", {})
+        if not (kernel.get("name") and kernel.get("language", about.get("language_info", {}).get("name"))):
+            return set(), f"{notebook} does not say which kernel it is for; open it in JupyterLab, choose one, save it"
         return set(papermill.inspect_notebook(str(notebook))), ""
     except Exception as error:  # of what is no notebook any kind comes
         return (

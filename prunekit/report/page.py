@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from ..datasets.sources import Arrays
 from ..errors import UserError, shown, suggestion
 from ..study import yaml_loader
 from ..study.params import SECTIONS, Params, Section, assigned, load_params, validated
-from ..study.study import NO_RUN, Study
+from ..study.study import Study, runs_nothing
 from ..study.trial import Trial
 from . import formatting
 from .markup import verbatim
@@ -52,7 +53,7 @@ class Page:
     """
 
     def __init__(self, study: Study, out: str | Path | None = None):
-        self.out = Path(out) if out else None
+        self.out = Path(os.path.expanduser(out)) if out else None
         self._tried: set[str] = set()
         self.study = study  # the trials and the records that there are of them; nothing is run
 
@@ -82,7 +83,7 @@ class Page:
         try:
             return datasets.read(dataset)
         except UserError as problem:
-            if not os.environ.get(NO_RUN):
+            if not runs_nothing():
                 raise
             self.say(f"Its images cannot be shown: {verbatim(str(problem))}")
             return None
@@ -104,6 +105,7 @@ class Page:
         best: what is set in bold, True by the same rows and columns, of which some may lack; folded: a report shows it
         when it is asked for. An empty table is not shown. The caption's first sentence says what the table holds.
         """
+        name = _file_name(name)
         wide = formatting.format_pivot(shown)
         keys = wide.shape[1] - shown.shape[1]
         bold = None
@@ -120,7 +122,7 @@ class Page:
     def figure(self, drawn: Any, name: str, number: str, caption: str, data: pd.DataFrame, alt: str = "") -> None:
         """Display a figure, or a seaborn grid, with its caption; write figures/NAME.csv (`data`), .png, .svg, .pdf."""
         plt.close(drawn.figure)  # which the kernel would show once more
-        self._show(Figure(name, number, caption, alt or caption, data, drawn.figure))
+        self._show(Figure(_file_name(name), number, caption, alt or caption, data, drawn.figure))
 
     def say(self, text: str) -> None:
         """Display a paragraph of Markdown; nothing for one without words."""
@@ -135,7 +137,7 @@ class Page:
     def _run(self, wanted: set[str]) -> None:
         study = self.study
         todo = {trial.id for trial in study.missing(study.records)} & wanted - self._tried
-        if not todo or os.environ.get(NO_RUN):
+        if not todo or runs_nothing():
             return
         from ..study import engine  # which imports torch
 
@@ -145,6 +147,11 @@ class Page:
         engine.run(study.trials.values(), study.store, done=done, alone=study.alone, ranks=study.ranks)
         self._tried |= todo
         study.reread()
+
+
+def _file_name(name: str) -> str:
+    """A name that Windows can hold, too: of own:data a colon is the end."""
+    return re.sub(r'[<>:"/\\|?*]', "-", name)
 
 
 def _check(place: list[str], where: str) -> None:

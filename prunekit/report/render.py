@@ -12,11 +12,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from ..errors import UserError, exception_summary
+from ..errors import UserError, exception_summary, say
 from ..files import replace
 from ..names import listed
 from .markup import LONG_LINE, MIME, PUBLISHED, first_sentence, verbatim
 
+_MARKDOWN = "markdown-yaml_metadata_block-citations"  # pandoc's, but lines of dashes and @ are what they look like
 _TEMPLATES = Path(__file__).parent / "templates"
 _ROWS = {False: 30, True: 12}  # that a page of the PDF has room for; True: of a table of texts
 LINE, _COLUMN = 140, 14  # characters of a table's line that it has room for; a longer cell takes several lines
@@ -62,38 +63,79 @@ _Flavour = Callable[[_Block], str]
 
 
 def render(profile: str, folder: Path, executed: Mapping[Path, str]) -> None:
-    """Write report.md, .html and .pdf into `folder` from notebooks and why each stopped, "" if it did not."""
+    """Write report.md, .html and .pdf into `folder` from notebooks and why each stopped, "" if it did not.
+
+    Words of a notebook that pandoc or Typst refuse are left out of the two, and a line names the notebook.
+    """
+    sections = {notebook: blocks(notebook, error, folder) for notebook, error in executed.items()}
+    parts = [part for section in sections.values() for part in section]
+    replace(folder / "report.md", _written(parts, for_github).encode())
+    try:
+        html, pdf = _converted(profile, parts, folder)
+    except UserError:
+        html, pdf = _converted(profile, _readable(profile, sections, folder), folder)
+    replace(folder / "report.html", html)
+    replace(folder / "report.pdf", pdf)
+
+
+def _converted(profile: str, parts: list[_Block], folder: Path) -> tuple[bytes, bytes]:
+    """Return a report as HTML and as PDF; raises UserError for what pandoc or Typst refuse or warn of."""
     import pypandoc
     import typst
 
-    parts = [part for notebook, error in executed.items() for part in blocks(notebook, error, folder)]
-    replace(folder / "report.md", _written(parts, for_github).encode())
     common = [f"--columns={LONG_LINE}", "--standalone", "--toc", f"--metadata=pagetitle:prunekit, {profile}"]
     common += ["--metadata=lang:en", "--fail-if-warnings"]
 
     def converted(flavour: _Flavour, kind: str, *more: str) -> str:
         try:
-            return str(pypandoc.convert_text(_written(parts, flavour), kind, "markdown", [*common, *more]))
+            return str(pypandoc.convert_text(_written(parts, flavour), kind, _MARKDOWN, [*common, *more]))
         except RuntimeError as error:
             raise UserError(f"report.{kind} cannot be written: {exception_summary(error)}") from None
 
     css, template = (
         f"--{kind}={_TEMPLATES / name}" for kind, name in (("css", "report.css"), ("template", "report.typ"))
     )
+    file = folder / ".report.typ"  # Typst finds pictures beside its source
     # In the folder, since a path with a colon would be two to pandoc.
     with chdir(folder), ThreadPoolExecutor() as pool:
         html = pool.submit(converted, for_html, "html5", "--embed-resources", "--toc-depth=2", css)
         source = pool.submit(converted, for_pdf, "typst", template).result()
-        replace(folder / "report.html", html.result().encode())
-    file = folder / ".report.typ"  # Typst finds pictures beside its source
-    try:
-        file.write_text(source, encoding="utf-8")
-        pdf, warnings = typst.compile_with_warnings(file, root=folder)
-    finally:
-        file.unlink(missing_ok=True)
+        try:
+            file.write_text(source, encoding="utf-8")
+            pdf, warnings = typst.compile_with_warnings(file, root=folder)
+        except typst.TypstError as error:
+            raise UserError(f"report.pdf cannot be written: {exception_summary(error)}") from None
+        finally:
+            file.unlink(missing_ok=True)
     if warnings:
         raise UserError(f"report.pdf cannot be written: {listed([exception_summary(one) for one in warnings])}")
-    replace(folder / "report.pdf", pdf)
+    return html.result().encode(), bytes(pdf)
+
+
+def _readable(profile: str, sections: Mapping[Path, list[_Block]], folder: Path) -> list[_Block]:
+    """Return the blocks of all notebooks, without the words that cannot stand there after those before them."""
+    words: list[_Block] = []
+    parts: list[_Block] = []
+
+    def problem(*more: _Block) -> str:
+        try:
+            _converted(profile, [*words, *more], folder)
+        except UserError as error:
+            return str(error)
+        return ""
+
+    for notebook, section in sections.items():
+        good = not problem(*(part for part in section if isinstance(part, str)))
+        for part in section:
+            if isinstance(part, str):
+                if not good and (refused := problem(part)):
+                    say(f"{notebook.name}: some of its words are left out of the report: {refused}")
+                    heading = re.match(r"#+ .*", part)
+                    title = re.sub(r"[^\w #,.-]", "", heading[0]) if heading else ""
+                    part = f"{title}\n\n*Some words of {verbatim(notebook.name)} could not be shown here.*"
+                words.append(part)
+            parts.append(part)
+    return parts
 
 
 def blocks(notebook: Path, error: str, folder: Path) -> list[_Block]:

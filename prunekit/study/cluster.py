@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..errors import UserError
+from ..errors import UserError, say
 
 _CONNECT = 10  # seconds to reach the scheduler
 _JOIN = 600  # seconds for the first worker to join: a queue may hold it back
@@ -67,7 +66,7 @@ def _in_file(name: str) -> str:
 def _workers(client: Any, address: str) -> dict[str, dict[str, Any]]:
     """Return the cluster's workers as its scheduler tells of them, once there are any; each has this prunekit."""
     if not client.scheduler_info()["workers"]:
-        print(f"prunekit: no workers at {address} yet; waiting {_JOIN} s for one", file=sys.stderr)
+        say(f"no workers at {address} yet; waiting {_JOIN} s for one")
         asked = client.submit(int, pure=False)  # an adaptive cluster starts workers for what waits for one
         try:
             client.wait_for_workers(1, timeout=_JOIN)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import sys
 from collections import deque
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, as_completed, wait
@@ -13,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from .. import datasets, plugins
-from ..errors import UserError
+from ..errors import UserError, say
 from . import machine
 from .cluster import connect
 from .progress import Progress
@@ -107,7 +106,7 @@ def _here(
     device = machine.device(device)
     workers = workers or processes(device, [trial for trial in trials if trial.id not in alone])
     if workers > 1 and not machine.processes_start():
-        print("prunekit: no semaphores here (/dev/shm), so no other processes; going on in this one", file=sys.stderr)
+        say("no semaphores here (/dev/shm), so no other processes; going on in this one")
         workers = 1
     config = WorkerConfig(device, workers, machine.threads(workers), data_dir, store.folder)
     missing = [trial for trial in trials if trial.id not in done]
@@ -117,7 +116,7 @@ def _here(
             yield save_or_fail(failed(trial, problem, machine.where(device, workers)), store)
     missing = [trial for trial in missing if trial.dataset not in unavailable]
     if not all(machine.computes_in(trial.precision, device) for trial in missing):
-        print(f"prunekit: {machine.processor(device)} has no bfloat16; going on in float32", file=sys.stderr)
+        say(f"{machine.processor(device)} has no bfloat16; going on in float32")
     if workers > 1:
         config = replace(config, plugins=_plugins(missing))
     yield from _spread(grouped(trial for trial in missing if trial.id not in alone), ranks, config, store)
@@ -185,7 +184,7 @@ def _spread(
                 yield record
     if starved:
         half = config.workers // 2
-        print(f"prunekit: no room for {config.workers} trials at once; going on with {half}", file=sys.stderr)
+        say(f"no room for {config.workers} trials at once; going on with {half}")
         yield from _spread(grouped(starved), ranks, replace(config, workers=half), store)
 
 

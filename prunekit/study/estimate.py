@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+import shutil
+import sys
 from collections import Counter
 from collections.abc import Container, Mapping
 from itertools import chain
@@ -25,6 +28,17 @@ class Estimate(NamedTuple):
     seconds: float
     machines: str
     memory: int
+    like: float  # for what share of them there are records that differ in seed and compression alone
+
+    @property
+    def told(self) -> str:
+        """As a line."""
+        memory = f", and {self.memory / 1e9:.1f} GB of memory a process" if self.memory else ""
+        known = (
+            "by what like trials took" if self.like else "no like trial ran on such a machine: by the size of others"
+        )
+        known += " and by their size" if 0 < self.like < 1 else ""
+        return f"about {self.time} to go{memory}, {known} ({self.machines})"
 
     @property
     def time(self) -> str:
@@ -39,13 +53,13 @@ def time_left(study: Study, device: str = "auto", among: Container[str] | None =
     """Return about how long what is missing here, `among` these ids if given, takes; None if nothing is or is known.
 
     A trial takes as long as those run here that differ in seed and compression alone took, or published with the
-    profile where none was run here; one of no known kind, what its size tells. For a `device` by name those of its
-    kind count alone, a GPU or a processor, and where there are none, those published with other profiles.
+    profile where none was run here, or with others; one of no known kind, what its size tells. Trials of a GPU tell
+    nothing of a processor, nor the other way round: `device` is the one that is to run them.
     """
     here = study.store.load(study.trials)
     left = [trial for trial in study.missing(here) if among is None or trial.id in among]
-    published = [study.committed_file, *sorted(project_root().glob("reports/*/trials.parquet"))]
-    files = published[: 1 if device == "auto" else None]
+    device = machine_device() if device == "auto" else device
+    files = [study.committed_file, *sorted(project_root().glob("reports/*/trials.parquet"))]
     sources = chain([here], map(store.committed_records, files))  # of which the first that knows any are read
     found = ([one for one in source.values() if one.status == "ok" and _is_of(one, device)] for source in sources)
     known = next(filter(None, found), [])
@@ -62,7 +76,15 @@ def time_left(study: Study, device: str = "auto", among: Container[str] | None =
         once = mean(seconds.get(_kind(trial, "compression", "seed"), [rate * _size(trial, on_gpu)]))
         total += once * (_ALONE_ON_A_GPU if on_gpu and trial.id in study.alone else 1)
     memory = max((peak for record in known for peak in record.peak_memory.values()), default=0)
-    return Estimate(total, "; ".join(sorted({record.machine for record in known})), memory)
+    like = mean(_kind(trial, "compression", "seed") in seconds for trial in left)
+    return Estimate(total, "; ".join(sorted({record.machine for record in known})), memory, like)
+
+
+def machine_device() -> str:
+    """Return cuda, mps or cpu, by the tools that come with a GPU's driver: torch, which knows, takes long to load."""
+    if sys.platform == "darwin" and platform.machine() == "arm64":
+        return "mps"
+    return "cuda" if any(map(shutil.which, ("nvidia-smi", "rocm-smi"))) else "cpu"
 
 
 def _size(trial: Trial, on_gpu: bool) -> float:
@@ -74,7 +96,7 @@ def _size(trial: Trial, on_gpu: bool) -> float:
 
 
 def _is_of(record: Record, device: str) -> bool:
-    return device == "auto" or bool(record.where.get("gpu")) == (device != "cpu")
+    return bool(record.where.get("gpu")) == (device != "cpu")
 
 
 def _kind(trial: Trial, *without: str) -> str:

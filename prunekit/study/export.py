@@ -13,6 +13,7 @@ from . import machine, runner, store
 from .artifacts import Artifacts
 from .study import Study
 from .trial import Record, Trial
+from .worker import failure_summary
 
 
 def find(word: str, runs: store.Store, published: Iterable[Path]) -> Record:
@@ -71,7 +72,12 @@ def export(trial: Trial, record: Record | None, file: Path, artifacts: Artifacts
     saved.check(file)
     if record and record.threads and artifacts.device == "cpu":
         machine.use_threads(record.threads)
-    again, net, kept = runner.run_and_keep(trial, artifacts)
+    try:
+        again, net, kept = runner.run_and_keep(trial, artifacts)
+    except UserError:
+        raise
+    except Exception as problem:
+        raise UserError(f"trial {trial.id} failed: {failure_summary(problem)}") from problem
     data, _ = artifacts.data(trial)
     about = {
         "model": trial.model,

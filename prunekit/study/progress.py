@@ -8,6 +8,8 @@ from threading import Event, Thread
 
 from tqdm.auto import tqdm
 
+from ..errors import log
+
 _EVERY = 0.5  # seconds
 
 
@@ -46,7 +48,7 @@ class Progress:
                 self._bar.write(f"{name}: {error}", file=sys.stderr)
         else:
             outcome = f"failed: {error}" if error else "done"
-            print(f"[{self._done}/{self._count}] {name}: {outcome}", file=sys.stderr, flush=True)
+            log(f"[{self._done}/{self._count}] {name}: {outcome}")
 
     def _tick(self) -> None:
         while not self._ended.wait(_EVERY):

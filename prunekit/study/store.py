@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import sys
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from ..errors import UserError, exception_summary
+from ..errors import UserError, exception_summary, say
 from ..files import remove_leftovers, replace
 from ..names import UNPRUNED
 from . import parquet_rows
@@ -59,7 +58,7 @@ class Store:
             except (FileNotFoundError, _OtherVersionError):
                 continue
             except (OSError, ValueError, RecursionError) as error:
-                print(f"prunekit: {file} {_unusable(error)}; its trial counts as not run", file=sys.stderr)
+                say(f"{file} {_unusable(error)}; its trial counts as not run")
         if len(found) < len(wanted) and (others := sum(map(_begins_otherwise, self.folder.glob("*.json")))):
             _say_once(f"{others} records in {self.folder} are of another version of prunekit and count as not run")
         return found
@@ -153,7 +152,7 @@ def _begins_otherwise(file: Path) -> bool:
 
 @cache
 def _say_once(line: str) -> None:
-    print(f"prunekit: {line}", file=sys.stderr)
+    say(line)
 
 
 def _unusable(error: Exception) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ANALYSES: tuple[Section, ...] = ("init_seeds", "labels", "controls", "steps", "speedups", "precision_check")
 _FIRST: tuple[Section, ...] = ("comparison", "sweep", "unpruned", "flops", "layers", "histograms")
-NO_RUN = "PRUNEKIT_NO_RUN"  # set where a report's run has tried every trial
+NO_RUN = "PRUNEKIT_NO_RUN"  # 1 where a report's run has tried every trial
 _CELL = ["dataset", "model", "pruner", "compression", "seed"]
 _OUTCOME = ["top1", "top5", "learned", "at_init", "collapsed", "signal", "dense_signal", "tied_scores", "density"]
 _OUTCOME += ["effective_density", "flops", "flops_kept", "flops_compacted", "parameters", "parameters_kept", "seconds"]
@@ -38,7 +38,9 @@ class Study:
     def __init__(self, params: Params, runs_dir: Path | str | None = None):
         self.params = params
         self.sections = params.trials
-        self.store = store.Store(runs_dir or os.environ.get("PRUNEKIT_RUNS") or project_root() / "runs")
+        self.store = store.Store(
+            os.path.expanduser(runs_dir or os.environ.get("PRUNEKIT_RUNS") or project_root() / "runs")
+        )
         self._frames: dict[str, pd.DataFrame] = {}
 
     @cached_property
@@ -198,3 +200,8 @@ def outcome(record: Record) -> dict[str, Any]:
     values |= {"id": record.id, "learned": learned(record), "at_init": at_init(record), "seconds": seconds}
     values |= {f"{stage}_seconds": record.seconds.get(stage) for stage in _STAGES}
     return values | {f"{form}_latency": record.latency_by_form.get(form) for form in _FORMS}
+
+
+def runs_nothing() -> bool:
+    """Whether the environment says that notebooks are to start no trial."""
+    return os.environ.get(NO_RUN, "").lower() not in ("", "0", "false", "no")

@@ -198,6 +198,15 @@ def test_what_is_set_in_a_later_cell_counts(folder, study):
     assert set(pd.read_csv(study / "later" / "tables" / "table4_flops.csv").compression) == {1.0}
 
 
+@pytest.mark.parametrize("metadata", [{}, {"kernelspec": {"name": "python3", "display_name": "Python 3"}}])
+def test_a_notebook_without_a_kernel_is_told_so(tmp_path, metadata):
+    """As Colab and scripts leave them; it is whole."""
+    notebook = tmp_path / "00_mine.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(metadata=metadata), notebook)
+    names, problem = build._taken(notebook)
+    assert names == set() and "does not say which kernel" in problem and "damaged" not in problem
+
+
 def test_second_report_runs_no_trial_and_a_notebook_that_raises_costs_only_its_section(folder, study, tmp_path):
     """Of ten notebooks one raises, one kills its kernel, one is missing, one damaged; most others hold little."""
     before = {path.name: path.stat().st_mtime_ns for path in (study / "runs").iterdir()}

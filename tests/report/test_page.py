@@ -94,9 +94,12 @@ def test_only_the_trials_of_what_is_asked_for_run_and_failed_ones_again(tiny, mo
     shown.frame("flops")
     assert len(asked) == 1, "once, though they failed"
     assert tiny().run().trials.keys() == asked[1]
-    monkeypatch.setenv(page.NO_RUN, "1")
+    monkeypatch.setenv("PRUNEKIT_NO_RUN", "1")
     tiny().run()
     assert len(asked) == 2
+    monkeypatch.setenv("PRUNEKIT_NO_RUN", "0")
+    tiny().run()
+    assert len(asked) == 3
 
 
 def test_missing_data_stop_a_section_with_a_line_for_notebooks(tiny, tmp_path, monkeypatch):
@@ -110,7 +113,7 @@ def test_missing_data_stop_a_section_with_a_line_for_notebooks(tiny, tmp_path, m
 
 
 def test_a_report_goes_without_images(tiny, said, tmp_path, monkeypatch):
-    monkeypatch.setenv(page.NO_RUN, "1")
+    monkeypatch.setenv("PRUNEKIT_NO_RUN", "1")
     monkeypatch.setenv("PRUNEKIT_DATA", str(tmp_path / "none"))
     for variable in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9")
@@ -171,3 +174,11 @@ def test_a_pruner_of_a_notebook_runs_and_is_in_every_frame(tmp_path, monkeypatch
     )
     assert json.loads(first) == [TINY_TRIALS, 0]
     assert json.loads(second) == [TINY_TRIALS, TINY_TRIALS - 3], "its own alone run again"
+
+
+def test_a_users_own_name_makes_a_file_that_windows_can_hold(tiny, tmp_path):
+    shown = tiny(out=tmp_path / "out")
+    frame = pd.DataFrame({"a": [1]})
+    shown.table(frame, "paired_own:data", "Table 1", "What it holds.")
+    assert (tmp_path / "out" / "tables" / "paired_own-data.csv").exists()
+    assert not list((tmp_path / "out").glob("**/*:*"))

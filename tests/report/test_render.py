@@ -159,10 +159,42 @@ def test_pictures_are_held_whatever_the_folder_is_called(tmp_path, name):
     assert html.count("<img") + html.count("<svg") == 1 and 'src="figures' not in html
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        r"$\argmin_w L(w)$",
+        r"$$\bm{w} \odot \bm{m}$$",
+        "![a picture](attachment:p.png)",
+        "<img src='p.png'>",
+        "![a badge](https://img.example/badge.svg)",
+        "<div>\n\nopen",
+        "a note[^1]\n\n[^1]: another one",
+    ],
+)
+def test_words_that_a_report_cannot_show_cost_their_own_section(made, tmp_path, capsys, words):
+    """The note's number is that of another notebook, too."""
+    shown = table(tmp_path)
+    first = [markdown("# First\n\nGood words,[^1] and more.\n\n[^1]: a note"), code(shown)]
+    second = [markdown(f"# Second\n\n{words}"), code(shown), markdown("## Rest\n\nWords that stay."), code(shown)]
+    html = (made(first, second) / "report.html").read_text()
+    assert all(said in html for said in ("Good words", "Second", "Words that stay", "a note"))
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+    assert words in (tmp_path / "report.md").read_text(), "which shows what it can"
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("prunekit: 01.ipynb: ")
+
+
+@pytest.mark.parametrize("words", ["as shown [@tanaka2020], thanks to @someone", "---\nkey: [1\n---\n\ntext"])
+def test_words_are_what_they_look_like(made, tmp_path, capsys, words):
+    html = (made([markdown(f"# First\n\n{words}"), code(table(tmp_path))]) / "report.html").read_text()
+    assert not capsys.readouterr().err
+    assert all(word in html for word in re.findall(r"@?\w+", words))
+
+
 def test_a_warning_of_pandoc_is_an_error_with_its_words(made, tmp_path):
     """A picture that is not there."""
     bundle = {"figure": "absent", "number": "Figure 1", "caption": "Nothing.", "alt": "nothing"}
-    with pytest.raises(UserError, match=r"report.html5 cannot be written: .*absent\.svg"):
+    with pytest.raises(UserError, match=r"report.(html5|pdf) cannot be written: .*absent\.svg"):
         made([markdown("# First"), code(bundle)])
 
 

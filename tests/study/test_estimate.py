@@ -28,6 +28,7 @@ def gpu(trial, **values):
 
 @pytest.fixture
 def tiny(monkeypatch, tmp_path):
+    monkeypatch.setattr(estimate, "machine_device", lambda: "cpu")
     for module in (estimate, studies):
         monkeypatch.setattr(module, "project_root", lambda: tmp_path)
     return make(seeds=[0, 1], sections={name: [] for name in TINY["sections"] if name != "sweep"})
@@ -41,13 +42,14 @@ def test_time_left_is_that_of_like_trials(tiny):
             where = {"workers": 2, "cpu": "A", "cores": 2}
             tiny.store.save(ok(trial, seconds=SECONDS, where=where, peak_memory={"score": 5, "train": 7}))
     left = estimate.time_left(tiny)
-    assert left == (pytest.approx(6 * 2.5), "A, 2 cores", 7), "those of random take as long as all did"
+    assert left == (pytest.approx(6 * 2.5), "A, 2 cores", 7, 1 / 3), "those of random take as long as all did"
     random = next(trial for trial in tiny.trials.values() if trial.pruner == "random")
     tiny.store.save(ok(random, seconds={"train": 20.0}, where={"workers": 1, "cpu": "A", "cores": 2}))
     assert estimate.time_left(tiny).seconds == pytest.approx(2 * 2.5 + 3 * 20)
     assert estimate.time_left(tiny, "cuda") is None, "no GPU has been seen"
     missing = [trial for trial in tiny.trials.values() if trial.seed == 1 and trial.pruner == "synflow"]
-    assert estimate.time_left(tiny, among={missing[0].id}).seconds == pytest.approx(2.5)
+    like = estimate.time_left(tiny, among={missing[0].id})
+    assert like.seconds == pytest.approx(2.5) and like.like == 1
     assert estimate.time_left(tiny, among={random.id}) is None, "it is done"
     for trial in tiny.trials.values():
         tiny.store.save(ok(trial, seconds=SECONDS))
@@ -62,9 +64,11 @@ def test_a_gpu_is_told_by_records_of_gpus_whatever_the_networks_size(tiny, tmp_p
     )
     store.publish([gpu(other), cpu], tmp_path / "reports" / "other" / "trials.parquet")
     left = estimate.time_left(tiny, "cuda:1")
-    assert left == (pytest.approx(8 * 10 * 256 / 50), "H100", 2) and left.time == "7 minutes"
+    assert left == (pytest.approx(8 * 10 * 256 / 50), "H100", 2, 0) and left.time == "7 minutes"
     assert estimate.time_left(tiny, "cpu").machines == "A, None cores"
-    assert estimate.time_left(tiny) is None, "those of the profile alone"
+    assert estimate.time_left(tiny) == estimate.time_left(tiny, "cpu"), "this machine has no GPU"
+    store.publish([gpu(trial) for trial in tiny.trials.values()][:4], tiny.committed_file)
+    assert estimate.time_left(tiny).machines == "A, None cores", "an H100 tells nothing of it, whatever the profile"
 
 
 def test_a_trial_that_runs_alone_takes_a_gpu_to_itself(tiny):

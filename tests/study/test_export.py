@@ -144,3 +144,18 @@ def test_what_cannot_be_exported_is_one_line(tmp_path, export):
         code, printed = export(*words)
         assert code == 2 and line in printed and printed.count("\n") == 1, (words, printed)
     assert not list(tmp_path.glob("a.*"))
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ("defaults.learning_rate=1.0e+30", "failed: "),
+        ("defaults.pruner=own:mine", "no luck"),
+    ],
+)
+def test_what_fails_as_it_is_exported_says_why(tmp_path, tiny_profile, called, change, line):
+    (tmp_path / "own.py").write_text("def mine(net, batches, generator):\n    raise RuntimeError('no luck')\n")
+    pruner = ["--pruner", "snip"] if "own" not in change else []
+    grid = "sections.sweep=[{compression: 1, seed: 0, pruner: " + ("snip" if pruner else "own:mine") + "}]"
+    done = called("export", tiny_profile, "--set", change, "--set", grid, "--out", "net.safetensors")
+    assert done.returncode == 2 and line in done.stderr and done.stderr.count("\n") == 1, done.stderr
