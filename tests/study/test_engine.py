@@ -367,9 +367,9 @@ def test_kills_at_random_moments_change_no_result(tmp_path, long_profile):
     assert last.returncode == 0 and "Traceback" not in printed, printed
     params = load_params(str(long_profile))
     disturbed, undisturbed = (Study(params, folder) for folder in (runs, tmp_path / "other"))
-    assert run(undisturbed) == {}
+    assert run(undisturbed, workers=2) == {}  # of as many threads each, which round alike
     ours, theirs = results(disturbed), results(undisturbed)
-    assert len(ours) == len(trials_of(long_profile)) and ours == {k: approximately(row) for k, row in theirs.items()}
+    assert len(ours) == len(trials_of(long_profile)) and ours == theirs
 
 
 @needs_proc
