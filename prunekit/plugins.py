@@ -25,6 +25,9 @@ from .names import BY_KIND
 _NAME = re.compile(r"[^\W\d_]\w{0,39}")
 _PATH = re.compile(r"(?=.{3,80}$)[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")  # what Python takes for names
 _registered: dict[tuple[str, str], FunctionType] = {}
+_sent: dict[
+    tuple[str, str], str
+] = {}  # digests of those that another process registered; it alone may know their source
 
 
 def register(kind: str, name: str) -> Callable[[FunctionType], FunctionType]:
@@ -40,6 +43,7 @@ def register(kind: str, name: str) -> Callable[[FunctionType], FunctionType]:
     def registered(function: FunctionType) -> FunctionType:
         _check(kind, name, function)
         _registered[kind, name] = function
+        _sent.pop((kind, name), None)
         return function
 
     return registered
@@ -89,7 +93,7 @@ def find(kind: str, name: str) -> FunctionType:
 
 def digest(kind: str, name: str) -> str:
     """Return 16 hexadecimal digits of a user's function and everything that it uses; raises as `find`."""
-    return fingerprint.digest(find(kind, name))
+    return _sent.get((kind, name)) or fingerprint.digest(find(kind, name))
 
 
 @contextmanager
@@ -162,7 +166,7 @@ def packed(keys: Collection[tuple[str, str]]) -> bytes:
     for home in homes:
         cloudpickle.register_pickle_by_value(home)
     try:
-        return bytes(cloudpickle.dumps(functions))
+        return bytes(cloudpickle.dumps((functions, {key: digest(*key) for key in functions})))
     except Exception as error:
         what = ", ".join(" ".join(key) for key in functions)
         problem = f"cannot be sent to another process ({exception_summary(error)})"
@@ -177,7 +181,9 @@ def unpack(content: bytes) -> None:
     import cloudpickle
 
     with torch_defaults_kept():
-        _registered.update(cloudpickle.loads(content))
+        functions, digests = cloudpickle.loads(content)
+    _registered.update(functions)
+    _sent.update(digests)
 
 
 def _check(kind: str, name: str, function: Any) -> None:

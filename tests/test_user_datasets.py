@@ -1,6 +1,8 @@
 """Datasets of a user's own: used as they are, or one line that says what is wrong with them."""
 
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -140,3 +142,22 @@ def test_names():
         plugins.check("dataset", "cifar")
     with pytest.raises(UserError, match="digits is a dataset of prunekit's own"):
         datasets.register("digits")
+
+
+def test_data_are_read_in_a_process_that_lacks_their_source(tmp_path, monkeypatch):
+    """As a worker's process lacks what was written in a notebook."""
+    (tmp_path / "own_data.py").write_text(
+        "import numpy as np\n\n\n"
+        "def made():\n"
+        "    images, labels = np.zeros((4, 1, 2, 2), np.uint8), np.arange(4) % 2\n"
+        "    return (images, labels), (images, labels)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "packed").write_bytes(plugins.packed([("dataset", "own_data:made")]))
+    (tmp_path / "own_data.py").unlink()
+    reads = (
+        "import pathlib; from prunekit import datasets, plugins; plugins.unpack(pathlib.Path('packed').read_bytes()); "
+    )
+    reads += "print(len(datasets.read('own_data:made').train.images))"
+    done = subprocess.run([sys.executable, "-c", reads], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout == "4\n", done.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from ..study.progress import Progress
 from ..study.project import active_dir
 from ..study.signals import signals_blocked
 from ..study.study import NO_RUN, Study
+from .markup import MIME
 
 PAGES = (  # of a report whose profile names none
     *("00_overview", "01_dataset_comparison", "02_compression_sweep", "03_timing", "04_flops"),
@@ -30,6 +31,7 @@ PAGES = (  # of a report whose profile names none
 AUDIT = ("00_paper", "06_audit", "06_claims", "06_numbers")  # written by hand for the profile `paper`
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 FOLDERS = ("tables", "figures", "notebooks")  # folders of a report
+_KINDS = {"table": "tables", "figure": "figures"}  # and where they are
 PARAMS = "params.yaml"
 
 
@@ -119,13 +121,33 @@ def _executed(todo: list[Path], study: Study, folder: Path, pool: ProcessPoolExe
     for part in FOLDERS:
         (folder / part).mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder, *(folder / part for part in FOLDERS))
+    before = {file: file.stat().st_mtime_ns for file in _made_before(folder)}
     arguments = folder / "notebooks", {"out": "..", "profile": _told(study.params, folder)}
     futures = {pool.submit(_execute, notebook, *arguments): notebook.name for notebook in todo}
     with Progress(len(todo), unit="notebook") as advance:
         study.publish(folder)
         for future in as_completed(futures):
             advance(futures[future], future.result() or None)
+    for file, written in before.items():
+        if file.exists() and file.stat().st_mtime_ns == written:
+            file.unlink()
     return {name: future.result() for future, name in futures.items()}
+
+
+def _made_before(folder: Path) -> list[Path]:
+    """Return the notebooks, tables and figures of the report that is in `folder`, by what its notebooks show."""
+    import nbformat
+
+    found = []
+    for notebook in sorted((folder / "notebooks").glob("*.ipynb")):
+        with suppress(Exception):  # of what is no notebook any kind comes
+            cells = nbformat.read(notebook, as_version=4).cells
+            data = [output.get("data", {}) for cell in cells for output in cell.get("outputs", ())]
+            shown = [
+                (kind, one[MIME][kind]) for one in data if MIME in one for kind in one[MIME].keys() & _KINDS.keys()
+            ]
+            found += [notebook, *(file for kind, name in shown for file in (folder / _KINDS[kind]).glob(f"{name}.*"))]
+    return found
 
 
 def _told(params: Params, folder: Path) -> str:

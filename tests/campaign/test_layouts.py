@@ -51,7 +51,8 @@ def layouts(tmp_path_factory):
     root = tmp_path_factory.mktemp("layouts")
     with pytest.MonkeyPatch.context() as patch:
         for name in ("mnist", "cifar10", "cifar100"):
-            patch.setitem(DATASETS, name, DATASETS[name]._replace(train=200, test=100))
+            counts = {"train_counts": (20,) * 10, "test_counts": (10,) * 10} if name == "mnist" else {}
+            patch.setitem(DATASETS, name, DATASETS[name]._replace(train=200, test=100, **counts))
         write_snapshot(root / "a", "cifar10", train=200, test=100)
         write_snapshot(root / "b", "cifar100", train=200, test=100)
         write_idx(root / "c", train=200, test=100)

@@ -198,6 +198,18 @@ def test_what_is_set_in_a_later_cell_counts(folder, study):
     assert set(pd.read_csv(study / "later" / "tables" / "table4_flops.csv").compression) == {1.0}
 
 
+def test_what_an_earlier_report_left_goes_and_a_users_own_stays(tmp_path):
+    out = tmp_path / "out"
+    words = [BIN / "prunekit", "report", "demo", "--no-run", "--runs-dir", tmp_path / "runs", "--out", out]
+    assert command(*words, "--set", "pages=[08_controls, 09_speed]", cwd=ROOT).returncode == 0
+    assert (out / "tables" / "controls.csv").exists() and (out / "figures" / "zeros.png").exists()
+    (out / "tables" / "mine.csv").write_text("mine")
+    assert command(*words, "--set", "pages=[08_controls]", cwd=ROOT).returncode == 0
+    assert {path.stem for path in (out / "tables").iterdir()} == {"controls", "steps", "mine"}
+    assert not list((out / "figures").iterdir())
+    assert [path.name for path in (out / "notebooks").iterdir()] == ["08_controls.ipynb"]
+
+
 @pytest.mark.parametrize("metadata", [{}, {"kernelspec": {"name": "python3", "display_name": "Python 3"}}])
 def test_a_notebook_without_a_kernel_is_told_so(tmp_path, metadata):
     """As Colab and scripts leave them; it is whole."""
