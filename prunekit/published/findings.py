@@ -39,7 +39,7 @@ def one_shot(study: Study) -> pd.DataFrame:
         row["apart"] = abs(row["one"] - row["many"]) > row["one_interval"] + row["many_interval"]
         row["nearer"] = abs(row["published"] - row["one"]) < abs(row["published"] - row["many"])
         rows.append(row)
-    return pd.DataFrame(rows)
+    return _frame(rows)
 
 
 def magnitude(study: Study) -> pd.DataFrame:
@@ -58,7 +58,7 @@ def magnitude(study: Study) -> pd.DataFrame:
             row = cell | {"published": number}
             row |= over_seeds("ours", group.flops_kept.astype(float) / 1e6)
             rows.append(row | {name: found.value.mean() for name, found in means.items()})
-    return pd.DataFrame(rows)
+    return _frame(rows)
 
 
 def tied_zeros(study: Study) -> pd.DataFrame:
@@ -76,7 +76,7 @@ def tied_zeros(study: Study) -> pd.DataFrame:
         row = dict(zip(CELL, key, strict=True)) | {"machine": machine, "published": _in_print(group, "IV")}
         row |= {"more": int((trials.zero > trials.removed).sum()), "runs": len(trials)}
         rows.append(row | {k: v for name in trials for k, v in over_seeds(str(name), trials[name]).items()})
-    return pd.DataFrame(rows)
+    return _frame(rows)
 
 
 def _ties(layers: pd.DataFrame) -> dict[str, float]:
@@ -102,7 +102,11 @@ def reaugmented(study: Study) -> pd.DataFrame:
         row = cell | {"published": _in_print(_at(once, cell), "IV")}
         row |= over_seeds("same", same) | over_seeds("anew", other) | over_seeds("moved", (other - same).dropna())
         rows.append(row | {"others": _at(theirs, cell).value.mean()})
-    return pd.DataFrame(rows)
+    return _frame(rows)
+
+
+def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=None if rows else CELL)
 
 
 def _cells(frame: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:

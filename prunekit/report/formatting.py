@@ -184,7 +184,7 @@ def budget(frame: pd.DataFrame) -> str:
             rounds = f", {steps} prune steps" if steps > 1 else ""
             setup = f"{title('model', name)}{scale}, {trained}{before}{rounds}"
             setups.setdefault(setup, []).append(title("dataset", dataset))
-    return "; ".join(f"{', '.join(names)}: {setup}" for setup, names in setups.items())
+    return "; ".join(f"{', '.join(names)}: {setup}" for setup, names in setups.items()) or "no trials"
 
 
 def seeds(frame: pd.DataFrame) -> str:

@@ -103,7 +103,8 @@ class Page:
 
         Levels of a named index, as after a pivot, become columns, and names are made readable: formatting.format_pivot.
         best: what is set in bold, True by the same rows and columns, of which some may lack; folded: a report shows it
-        when it is asked for. An empty table is not shown. The caption's first sentence says what the table holds.
+        when it is asked for. A table without rows is not shown; its CSV
+        has its columns. The caption's first sentence says what the table holds.
         """
         name = _file_name(name)
         wide = formatting.format_pivot(shown)
@@ -116,13 +117,17 @@ class Page:
         table = Table(name, number, caption, tidy, wide, max(1, keys), widths, bold, folded)
         if len(shown):
             self._show(table)
-        elif self.out and data is not None:
+        elif self.out and data is not None and len(data.columns):
             table.save(self.out)
 
     def figure(self, drawn: Any, name: str, number: str, caption: str, data: pd.DataFrame, alt: str = "") -> None:
         """Display a figure, or a seaborn grid, with its caption; write figures/NAME.csv (`data`), .png, .svg, .pdf."""
         plt.close(drawn.figure)  # which the kernel would show once more
-        self._show(Figure(_file_name(name), number, caption, alt or caption, data, drawn.figure))
+        figure = Figure(_file_name(name), number, caption, alt or caption, data, drawn.figure)
+        self._show(figure)
+        if signs := figure.unprintable:
+            missing = verbatim(" ".join(signs))
+            self.say(f"{number}: no font of this machine has {missing}; install one that has, as Noto Sans CJK.")
 
     def say(self, text: str) -> None:
         """Display a paragraph of Markdown; nothing for one without words."""
@@ -172,7 +177,9 @@ def _places(changes: dict[str, Any]) -> list[tuple[list[str], Any]]:
         if isinstance(value, dict):
             found += [([key, *place], at_place) for place, at_place in _places(value)]
         else:
-            found.append(([key], value))
+            found.append(
+                ([key], value.tolist() if hasattr(value, "tolist") else value)
+            )  # NumPy's, as np.logspace gives
     return found
 
 

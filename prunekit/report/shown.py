@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -11,7 +12,9 @@ from typing import Any
 
 import matplotlib
 import pandas as pd
+from matplotlib import font_manager
 from matplotlib.figure import Figure as Drawing
+from matplotlib.text import Text
 
 from ..files import replace
 from .markup import LONG_LINE, MIME, PUBLISHED, first_sentence
@@ -28,11 +31,14 @@ _TEX |= {
     "✗": r"$\times$",
 }
 _NO_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
+_OTHER_SCRIPTS = ["Noto Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Zen Hei"]
+_OTHER_SCRIPTS += ["Microsoft YaHei", "Malgun Gothic", "Hiragino Sans", "PingFang SC", "Arial Unicode MS"]
 _STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
     "font.size": 10,
+    "font.family": ["DejaVu Sans", *(one for one in _OTHER_SCRIPTS if one in font_manager.get_font_names())],
     "legend.frameon": False,
     "pdf.fonttype": 42,
     "svg.hashsalt": "prunekit",  # the same drawing gives the same file
@@ -41,6 +47,9 @@ _STYLE: dict[Any, Any] = {
 
 matplotlib.rcdefaults()  # figures look as ours do, whatever a user's matplotlibrc says
 matplotlib.rcParams.update(_STYLE)
+warnings.filterwarnings(
+    "ignore", "Glyph .* missing from font"
+)  # once for every letter and file; Page.figure says it once
 
 
 @dataclass(frozen=True)
@@ -120,6 +129,13 @@ class Figure:
         csv = self.data.to_csv(index=False, lineterminator="\n").encode()
         kinds = {"png": self.png, "svg": self._drawn("svg"), "pdf": self._drawn("pdf")}
         _write(folder / "figures" / self.name, csv=csv, **kinds)
+
+    @property
+    def unprintable(self) -> list[str]:
+        """The signs of its texts that no font here has; boxes stand for them."""
+        fonts = [font_manager.get_font(font_manager.findfont(one)) for one in _STYLE["font.family"]]
+        signs = sorted({sign for text in self.drawing.findobj(Text) for sign in text.get_text() if not sign.isspace()})
+        return [sign for sign in signs if not any(font.get_char_index(ord(sign)) for font in fonts)]
 
     @cached_property
     def png(self) -> bytes:

@@ -99,6 +99,7 @@ def test_budgets_are_read_from_the_trials():
         "MNIST: FC, 10 epochs on all training images, Magnitude after 10 epochs before pruning; "
         "Digits: FC, pruned at initialisation, not trained"
     )
+    assert formatting.budget(data[:0]) == "no trials"
 
 
 def pivoted():

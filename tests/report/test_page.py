@@ -4,6 +4,7 @@ import json
 
 import nbclient
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -50,6 +51,8 @@ def test_changes_stand_in_the_profiles_place_and_words_are_read_as_yaml():
     changes = {"defaults": {"post_epochs": 1}, "sections": {"sweep": {"compression": "[0.5, 2]"}}}
     words = ["seeds=[4]", "defaults.post_epochs=1", "sections.sweep.compression=[0.5, 2]"]
     assert params("demo", seeds=[4], **changes) == load_params("demo", words)
+    changes["sections"]["sweep"]["compression"] = np.array([0.5, 2])
+    assert params("demo", seeds=np.arange(4, 5), **changes) == load_params("demo", words), "arrays are lists"
     grids = [{"compression": 1}]
     assert params("demo", sections={"sweep": grids}) == load_params("demo", ["sections.sweep=[{compression: 1}]"])
 
@@ -131,6 +134,7 @@ def test_what_is_shown_is_written(tiny, tmp_path):
     shown.table(wide[:0], "none", "Table 0", "A caption.")  # nothing to show, nothing to write
     shown.table(wide[:0], "tidy", "Table 0", "A caption.", data=wide)
     shown.table(wide, "one", "Table 1", "A caption.", data=wide)
+    shown.table(wide[:0], "neither", "Table 0", "A caption.", data=pd.DataFrame())  # whose CSV nobody could read
     shown.figure(Figure(), "two", "Figure 2", "A caption.", data=wide)
     files = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").glob("*/*"))
     assert files == [
@@ -140,6 +144,15 @@ def test_what_is_shown_is_written(tiny, tmp_path):
     ]
     assert (tmp_path / "out" / "tables" / "one.csv").read_text() == "snip\n1.0\n"
     assert "| CIFAR-10  | 1      |" in (tmp_path / "out" / "tables" / "one.md").read_text()
+
+
+def test_signs_that_no_font_has_are_named(tiny, said, tmp_path):
+    for number, (title, ticks) in enumerate({"SNIP ± 1 −": "α", "x\uf8ff": "y\uf8fe\uf8ff"}.items()):
+        figure = Figure(layout="constrained")
+        figure.subplots(subplot_kw={"title": title}).set_yticks([0.5], [ticks])
+        tiny(tmp_path / "out").figure(figure, "one", f"Figure {number}", "A caption.", data=pd.DataFrame())
+    (line,) = said
+    assert line.startswith("Figure 1") and "`\uf8fe \uf8ff`" in line
 
 
 REGISTER = """

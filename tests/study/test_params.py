@@ -5,9 +5,9 @@ import re
 import pytest
 import yaml
 from conftest import ROOT, TINY, TINY_TRIALS, tiny_params
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
-from prunekit.errors import UserError
+from prunekit.errors import UserError, describe
 from prunekit.study.params import Params, load_params
 from prunekit.study.study import Study
 
@@ -138,6 +138,20 @@ def test_set_changes_all_grids_of_a_section_and_no_other_section(tiny_profile):
 
 def test_later_assignment_wins(tiny_profile):
     assert load_params(str(tiny_profile), ["seeds=[1]", "seeds=[2]"]).seeds == [2]
+
+
+class Late(BaseModel):
+    """Its second field is not there to be complained of where the first is wrong."""
+
+    first: int
+    second: int = Field(default_factory=lambda fields: fields["first"])
+
+
+def test_a_complaint_of_what_was_never_given_names_no_value():
+    with pytest.raises(ValidationError) as problem:
+        Late.model_validate({})
+    line = describe(problem.value, ["first", "second"])
+    assert line.startswith("second: ") and "Undefined" not in line
 
 
 @pytest.mark.parametrize(
