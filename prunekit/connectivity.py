@@ -1,7 +1,8 @@
 """Which weights connect an input to an output, through any operations between them.
 
-The network runs in float64 on an image of ones, with 0 and 1 for its weights. Each operation is replaced by one in
-which no signal is lost. Then a derivative is positive where a path is, and 0 where none is. An unknown operation is
+The network runs on an image of ones, with 0 and 1 for its weights. Each operation is replaced by one in which no
+signal is lost, and what leaves a layer is cut to 0 or 1, as is the derivative that comes back to it: however deep the
+network, nothing overflows. Then a derivative is positive where a path is, and 0 where none is. An unknown operation is
 refused by its name, since calling a living network severed would be worse.
 """
 
@@ -26,8 +27,7 @@ def _words(text: str) -> frozenset[str]:
 # By name, without the _ of operations in place. What neither loses a signal nor changes its sign is run as it is.
 _AS_IT_IS = _words(
     """
-    linear conv2d relu sum mean nansum
-    cat concat concatenate stack hstack vstack dstack view view_as reshape reshape_as flatten unflatten ravel
+    relu sum mean nansum view view_as reshape reshape_as flatten unflatten ravel
     permute transpose swapaxes swapdims movedim moveaxis adjoint t squeeze unsqueeze expand expand_as
     broadcast_to repeat repeat_interleave tile flip fliplr flipud roll chunk split tensor_split unbind narrow
     select index_select getitem contiguous clone avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d
@@ -55,6 +55,7 @@ _SUMS = _words(
     add sub subtract rsub iadd isub radd maximum minimum max min fmax fmin logaddexp hypot
     """
 )
+_JOINS = _words("cat concat concatenate stack hstack vstack dstack")
 _PRODUCTS = _words(
     """
     mul multiply rmul imul div divide truediv true_divide itruediv matmul rmatmul mm bmm baddbmm dot
@@ -102,21 +103,19 @@ def with_values(net: nn.Module, values: dict[str, Tensor], images: Tensor) -> Te
     return output
 
 
-def flow(net: nn.Module, kept: dict[str, Tensor], weights: dict[str, Tensor], image: Tensor) -> Tensor:
+def flow(net: nn.Module, kept: dict[str, Tensor], image: Tensor) -> Tensor:
     """Return the summed output of `net` for an `image` of ones where nothing but `kept` stops a signal.
 
-    `kept` are masks in float64, by name, `weights` all that can be pruned: those without a mask are whole. Raises
-    ValueError, naming it, for an operation whose paths are not known.
+    `kept` are masks in float32, by name; all other parameters are whole. Raises ValueError, naming it, for an operation
+    whose paths are not known.
     """
-    whole = {name: torch.ones_like(weight, dtype=torch.float64) for name, weight in weights.items() if name not in kept}
-    rest = {name: torch.zeros_like(p, dtype=torch.float64) for name, p in net.named_parameters() if name not in weights}
-    values = kept | whole | rest
+    whole = {name: torch.ones_like(p, dtype=torch.float32) for name, p in net.named_parameters() if name not in kept}
+    values = {name: buffer.float() for name, buffer in net.named_buffers() if buffer.is_floating_point()} | kept | whole
     mode = _Paths(values)
     with mode:
         output = with_values(net, values, image.clone())
     if mode.products:  # a factor stops a signal where it is 0 itself: biases and the like keep it from that
-        ones = {name: torch.ones_like(value) for name, value in rest.items()}
-        detached = {name: value.detach() for name, value in (kept | whole | ones).items()}
+        detached = {name: value.detach() for name, value in values.items()}
         levels = _Levels(detached)
         with levels:
             with_values(net, detached, image.clone())
@@ -144,7 +143,13 @@ class Unbounded(TorchFunctionMode):
 
 
 _TRAILING = {"layer_norm", "rms_norm"}  # whose parameters are of the last dimensions, not of the channels
+_LAYERS = {"linear", "conv2d"}
+_NORMALISING = {"layer_norm", "rms_norm", "group_norm", "instance_norm"}
 _PARAMETERS = {  # of functions, in their order
+    "linear": ("input", "weight", "bias"),
+    "conv2d": ("input", "weight", "bias", "stride", "padding", "dilation", "groups"),
+    "batch_norm": ("input", "running_mean", "running_var", "weight", "bias"),
+    "glu": ("input", "dim"),
     "layer_norm": ("input", "normalized_shape", "weight", "bias"),
     "rms_norm": ("input", "normalized_shape", "weight"),
     "group_norm": ("input", "num_groups", "weight", "bias"),
@@ -158,6 +163,23 @@ _PARAMETERS = {  # of functions, in their order
 
 def _given(name: str, args: Any, kwargs: Any) -> dict[str, Any]:
     return dict(zip(_PARAMETERS.get(name, ()), args, strict=False)) | kwargs
+
+
+class _Cut(torch.autograd.Function):
+    """1 where there is a signal, 0 where there is none; the derivative likewise."""
+
+    @staticmethod
+    def forward(_: Any, signal: Tensor) -> Tensor:
+        return (signal != 0).to(signal.dtype)
+
+    @staticmethod
+    def backward(_: Any, slope: Tensor) -> Tensor:
+        return (slope != 0).to(slope.dtype)
+
+
+def _cut(signal: Tensor) -> Tensor:
+    cut: Tensor = _Cut.apply(signal)
+    return cut
 
 
 def _name(function: Any) -> str:
@@ -190,26 +212,32 @@ class _Paths(TorchFunctionMode):
 
     def _constant(self, value: Any) -> Any:
         """What is added and does not come from the image adds nothing to a path; it may widen it."""
-        return value * 0 if isinstance(value, Tensor) else 0
+        return torch.zeros_like(value) if isinstance(value, Tensor) else 0
+
+    def _bias(self, _: Tensor | None) -> Tensor | None:
+        return None
 
     def _lifted(self, signal: Tensor) -> Tensor:
         return signal.clone()
 
     def _result(self, name: str, function: Any, args: Any, kwargs: Any) -> Any:
         first = next(_tensors([*args, *kwargs.values()]))
-        if name in ("linear", "conv2d") and id(args[1]) not in self._weights:
-            raise ValueError(f"paths through {name} with a weight that is made in each pass are not known")
+        if name in _LAYERS:
+            return self._layer(name, function, _given(name, args, kwargs))
+        if name in _JOINS:
+            parts = [part if self._is_signal(part) else self._constant(part) for part in args[0]]
+            return function(parts, *args[1:], **kwargs)
         if name in _AS_IT_IS:
             return function(*args, **kwargs)
         if name in _CASTS:
             return first
         if name == "batch_norm":  # of the trained means: each channel by itself
-            return first.clone()
+            return first.clone() if _given(name, args, kwargs).get("bias") is None else self._lifted(first)
         if name in _ZERO_AT_ZERO and not self._of_signals(args[1:], kwargs):
             return first.clone()
         if name in _NOT_ZERO_AT_ZERO:
             return self._lifted(first)
-        if name in _LIKE_SOFTMAX or name in _PARAMETERS:
+        if name in _LIKE_SOFTMAX or name in _NORMALISING:
             return self._mixed(name, first, args, kwargs)
         if name in _SUMS and len(args) == 2 and (name not in {"max", "min"} or isinstance(args[1], Tensor)):
             one, other = (part if self._of_signals([part], {}) else self._constant(part) for part in args)
@@ -220,8 +248,13 @@ class _Paths(TorchFunctionMode):
             return self._product(name, partial(function, args[0]), *args[1:])
         if name in {"rtruediv", "rdiv"} or (name == "rpow" and len(args) == 2):
             return self._lifted(first)
-        if name == "scaled_dot_product_attention" and kwargs.get("attn_mask") is None and len(args) == 3:
-            query, key, value = args
+        if name == "addcmul":
+            return self._result("add", torch.add, (args[0], self._product("mul", torch.mul, *args[1:])), {})
+        if name == "glu":
+            signal, gate = first.chunk(2, _given(name, args, kwargs).get("dim", -1))
+            return self._product("mul", torch.mul, signal, self._lifted(gate))
+        if name == "scaled_dot_product_attention" and not self._of_signals(args[3:], kwargs):
+            query, key, value = args[:3]
             likeness = self._product("matmul", torch.matmul, query, key.mT)
             return self._product("matmul", torch.matmul, self._mixed("softmax", likeness, (likeness, -1), {}), value)
         if name in _POOLS:
@@ -230,6 +263,13 @@ class _Paths(TorchFunctionMode):
         if next(_tensors([result]), None) is None or not any(one.is_floating_point() for one in _tensors([result])):
             return result  # a size, or a comparison
         raise ValueError(f"paths through {name} are not known, so what masks leave of this network cannot be told")
+
+    def _layer(self, name: str, function: Any, given: dict[str, Any]) -> Tensor:
+        weight = given.pop("weight")
+        if id(weight) not in self._weights and weight.requires_grad:
+            raise ValueError(f"paths through {name} with a weight that is made in each pass are not known")
+        given["bias"] = self._bias(given.get("bias"))
+        return _cut(function(weight=weight if weight.requires_grad else weight.abs(), **given))
 
     def _mixed(self, name: str, signal: Tensor, args: Any, kwargs: Any) -> Tensor:
         """What normalises: each value depends on all those it is normalised with."""
@@ -251,17 +291,18 @@ class _Paths(TorchFunctionMode):
         signals = [isinstance(factor, Tensor) and self._is_signal(factor) for factor in (one, other)]
         if not all(signals):
             signal, constant = (one, other) if signals[0] else (other, one)
-            if "div" in name or not isinstance(constant, Tensor):
-                return signal * 1 if not isinstance(constant, Tensor) else signal + 0 * constant
-            return function(signal, constant.abs()) if signals[0] else function(constant.abs(), signal)
+            if not isinstance(constant, Tensor):
+                return signal * 1
+            there = torch.ones_like(constant) if "div" in name else (constant != 0).to(signal.dtype)
+            return function(signal, there) if signals[0] else function(there, signal)
         return self._of_two(function, one, other)
 
     def _of_two(self, function: Callable[..., Tensor], one: Tensor, other: Tensor) -> Tensor:
         self.products += 1
         if self._levels is None:
-            return function(one, other)
+            return _cut(function(one, other))
         level, other_level = next(self._levels)
-        return function(one, other_level) + function(level, other)
+        return _cut(function(one, other_level) + function(level, other))
 
 
 class _Levels(_Paths):
@@ -272,14 +313,17 @@ class _Levels(_Paths):
         self.found: list[tuple[Tensor, Tensor]] = []
 
     def _constant(self, value: Any) -> Any:
-        return abs(value)
+        return (value != 0).to(torch.get_default_dtype()) if isinstance(value, Tensor) else float(value != 0)
+
+    def _bias(self, bias: Tensor | None) -> Tensor | None:
+        return bias
 
     def _lifted(self, signal: Tensor) -> Tensor:
         return signal + 1
 
     def _of_two(self, function: Callable[..., Tensor], one: Tensor, other: Tensor) -> Tensor:
-        self.found.append(((one != 0).double(), (other != 0).double()))
-        return function(one, other)
+        self.found.append(((one != 0).to(one.dtype), (other != 0).to(other.dtype)))
+        return _cut(function(one, other))
 
 
 def _tensors(values: Any) -> Iterator[Tensor]:

@@ -98,13 +98,13 @@ def health(net: nn.Module, masks: Masks, input_shape: tuple[int, int, int]) -> H
     operation whose paths are not known.
     """
     models.chosen(net, masks)
-    kept = {name: _doubles(mask).requires_grad_() for name, mask in masks.items()}
-    image = _doubles(torch.ones(1, *input_shape, device=next(net.parameters()).device)).requires_grad_()
+    kept = {name: _floats(mask).requires_grad_() for name, mask in masks.items()}
+    image = _floats(torch.ones(1, *input_shape, device=next(net.parameters()).device)).requires_grad_()
     was_training = net.training
     net.eval()
     try:
         with torch.inference_mode(False), torch.enable_grad():
-            flow = connectivity.flow(net, kept, models.prunable(net), image)
+            flow = connectivity.flow(net, kept, image)
             slopes = torch.autograd.grad(flow, list(kept.values()))
     finally:
         net.train(was_training)
@@ -179,7 +179,7 @@ def _bounds(flat: Tensor, within: Tensor | None, k: int) -> tuple[Tensor | float
     return low, high
 
 
-def _doubles(tensor: Tensor) -> Tensor:
+def _floats(tensor: Tensor) -> Tensor:
     """A convolution's weights or images go into the layout that CPUs convolve fastest."""
     layout = torch.channels_last if tensor.ndim == 4 else torch.preserve_format
-    return tensor.to(torch.float64, memory_format=layout)
+    return tensor.to(torch.float32, memory_format=layout)

@@ -42,6 +42,10 @@ OPERATIONS = {
     "clamp": lambda x: torch.clamp(x, -0.5, 0.5),
     "softplus": nn.Softplus(),
     "cat": lambda x: torch.cat([x[:, :4], 2 * x[:, 4:]], 1),
+    "glu of torch": lambda x: F.glu(torch.cat([x, x], 1), 1),
+    "addcmul": lambda x: torch.addcmul(x, x, x.sigmoid(), value=2),
+    "blur": lambda x: F.conv2d(x, torch.ones(8, 1, 3, 3).to(x), groups=8, padding=1),
+    "masked attention": lambda x: F.scaled_dot_product_attention(*[_flat(x)] * 3, torch.zeros(1).to(x)).mT.view_as(x),
     "constants": lambda x: x * torch.full((), -2.0) - torch.ones(8, 1, 1),
 }
 
@@ -80,24 +84,71 @@ def test_effective_are_weights_that_a_gradient_reaches(name):
     }
 
 
+class Tower(nn.Module):
+    """Residual blocks: each adds to 16 values a linear map of them, so that values grow 2^300 times and more."""
+
+    def __init__(self, blocks=300):
+        super().__init__()
+        self.first, self.blocks, self.head = nn.Linear(192, 16), nn.ModuleList(), nn.Linear(16, 4)
+        self.blocks.extend(nn.Linear(16, 16) for _ in range(blocks))
+
+    def forward(self, x):
+        x = self.first(x.flatten(1))
+        for block in self.blocks:
+            x = x + block(x)
+        return self.head(x)
+
+
+@pytest.mark.parametrize("density", [0.5, 0.02])
+def test_a_deep_network_is_reached_as_far_as_its_masks_connect_it(density):
+    net, noise = Tower(), torch.Generator().manual_seed(0)
+    kept = {key: torch.rand(w.shape, generator=noise) < density for key, w in models.prunable(net).items()}
+    ways = [mask | torch.eye(16, dtype=torch.bool) for name, mask in kept.items() if "blocks" in name]
+    there, back = [kept["first.weight"].any(1)], [kept["head.weight"].any(0)]
+    for way in ways:
+        there.append((way & there[-1]).any(1))
+    for way in reversed(ways):
+        back.insert(0, (way & back[0][:, None]).any(0))
+    wanted = [kept["first.weight"] & back[0][:, None], kept["head.weight"] & there[-1]]
+    wanted += [kept[f"blocks.{n}.weight"] & there[n] & back[n + 1][:, None] for n in range(len(ways))]
+    health = masks.health(net, kept, SHAPE)
+    total = sum(mask.numel() for mask in kept.values())
+    assert health.effective_density == pytest.approx(sum(int(one.sum()) for one in wanted) / total, abs=1e-12)
+
+
+def test_what_only_constants_feed_is_on_no_path_from_the_image():
+    class Token(nn.Sequential):
+        def forward(self, x):
+            x = self[0](x)
+            return self[1](torch.cat([torch.ones(len(x), 8), x], 1))
+
+    net = Token(nn.Sequential(nn.Flatten(), nn.Linear(192, 8)), nn.Linear(16, 4))
+    kept = {key: torch.ones_like(weight, dtype=torch.bool) for key, weight in models.prunable(net).items()}
+    assert masks.health(net, kept, SHAPE).layers["1.weight"].effective == 8 * 4
+
+
 class Gated(nn.Module):
     def __init__(self, bias):
         super().__init__()
-        self.one, self.other = (nn.Conv2d(3, 8, 3, bias=bias) for _ in range(2))
+        self.one, self.other = (nn.Conv2d(3, 8, 3, bias=bias is True) for _ in range(2))
+        if bias == "of batch norm":
+            self.other = nn.Sequential(self.other, nn.BatchNorm2d(8))
+        elif bias == "of no batch norm":
+            self.other = nn.Sequential(self.other, nn.BatchNorm2d(8, affine=False))
         self.fc = nn.Linear(8, 4)
 
     def forward(self, x):
         return self.fc((self.one(x) * self.other(x)).mean((2, 3)))
 
 
-@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("bias", [True, False, "of batch norm", "of no batch norm"])
 def test_a_factor_of_zero_stops_a_signal_and_a_bias_keeps_it_from_that(bias):
     net = Gated(bias)
     kept = {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in models.prunable(net).items()}
-    kept["other.weight"][:] = False
-    health = masks.health(net, kept, SHAPE)
-    assert health.collapsed is not bias
-    assert health.layers["one.weight"].effective == (kept["one.weight"].numel() if bias else 0)
+    next(mask for name, mask in kept.items() if name.startswith("other"))[:] = False
+    health, passes = masks.health(net, kept, SHAPE), bias in (True, "of batch norm")
+    assert health.collapsed is not passes
+    assert health.layers["one.weight"].effective == (kept["one.weight"].numel() if passes else 0)
 
 
 @pytest.mark.parametrize(
