@@ -126,20 +126,49 @@ def flow(net: nn.Module, kept: dict[str, Tensor], image: Tensor) -> Tensor:
 
 
 class Unbounded(TorchFunctionMode):
-    """While on, functions that saturate or normalise act as the identity; their scales and shifts still apply."""
+    """While on, functions that saturate or normalise act as the identity; their scales and shifts still apply.
+
+    A gate, which multiplies a signal, saturates as it is, or each would square the flow: x * sigmoid(x) is SiLU.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._gates: dict[int, tuple[Tensor, Callable[[], Tensor]]] = {}  # by id: a result, and it as a gate
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = _name(function)
         signals = list(_tensors(args))
-        if name not in _SATURATING or not signals or any(one.requires_grad for one in signals[1:]):
-            return function(*args, **kwargs)
-        image = signals[0]
-        given = _given(name, args, kwargs)
-        for word, change in (("weight", Tensor.mul), ("bias", Tensor.add)):
-            if (parameter := given.get(word)) is not None:
-                image = change(image, parameter if name in _TRAILING else parameter.view(-1, *[1] * (image.ndim - 2)))
-        return image.clone() if image is signals[0] else image
+        if (name in _PRODUCTS or name == "einsum") and sum(one.requires_grad for one in signals) > 1:
+            *before, last = args
+            if id(last) not in self._gates:  # if both are gates, the first is the signal
+                before = [self._as_gate(one)() for one in before]
+            return function(*before, self._as_gate(last)(), **kwargs)
+        if name in _SATURATING and signals and not any(one.requires_grad for one in signals[1:]):
+            result = _scaled(name, signals[0], args, kwargs)
+            if name not in _NORMALISING:
+                self._note(result, lambda: function(signals[0].clone(), *args[1:], **kwargs))
+            return result
+        parts = [self._as_gate(one) for one in args]
+        result = function(*args, **kwargs)
+        if name not in _LAYERS and any(id(one) in self._gates for one in signals) and isinstance(result, Tensor):
+            self._note(result, lambda: function(*(one() for one in parts), **kwargs))
+        return result
+
+    def _note(self, result: Tensor, gate: Callable[[], Tensor]) -> None:
+        self._gates[id(result)] = result, gate  # held, so that no other tensor gets its id
+
+    def _as_gate(self, one: Any) -> Callable[[], Any]:
+        return self._gates[id(one)][1] if id(one) in self._gates else lambda: one
+
+
+def _scaled(name: str, signal: Tensor, args: Any, kwargs: Any) -> Tensor:
+    """Return what a function that normalises does to a signal besides that: its scales and shifts."""
+    image, given = signal, _given(name, args, kwargs)
+    for word, change in (("weight", Tensor.mul), ("bias", Tensor.add)):
+        if (parameter := given.get(word)) is not None:
+            image = change(image, parameter if name in _TRAILING else parameter.view(-1, *[1] * (image.ndim - 2)))
+    return image.clone() if image is signal else image
 
 
 _TRAILING = {"layer_norm", "rms_norm"}  # whose parameters are of the last dimensions, not of the channels

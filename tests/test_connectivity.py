@@ -247,6 +247,68 @@ def test_synflow_goes_through_what_saturates_or_normalises(make):
         torch.testing.assert_close(one, other)
 
 
+def _attention(x):
+    """As one writes it, with dropout that does nothing here."""
+    return (F.dropout((_flat(x) @ _flat(x).mT / 8**0.5).softmax(-1), training=False) @ _flat(x)).mT.view_as(x)
+
+
+SAME = {
+    "SiLU": (nn.SiLU(), lambda x: x * torch.sigmoid(x)),
+    "SiLU in place": (nn.SiLU(), lambda x: x.mul_(x.sigmoid())),
+    "SiLU, gate first": (nn.SiLU(), lambda x: x.sigmoid() * x),
+    "Hardswish": (nn.Hardswish(), lambda x: x * F.relu6(x + 3) / 6),
+    "Hardswish in place": (nn.Hardswish(), lambda x: x.mul(F.relu6(x + 3, inplace=True).div_(6))),
+    "Hardswish, clamped": (nn.Hardswish(), lambda x: x * ((x + 3).clamp(0, 6).div(6))),
+    "Mish": (nn.Mish(), lambda x: x * torch.tanh(F.softplus(x))),
+    "GLU": (lambda x: F.glu(torch.cat([x, 2 * x], 1), 1), lambda x: x * torch.sigmoid(2 * x)),
+    "einsum": (lambda x: x * x.sigmoid(), lambda x: torch.einsum("ncij,ncij->ncij", x, x.sigmoid())),
+    "attention": (lambda x: F.scaled_dot_product_attention(*[_flat(x)] * 3).mT.view_as(x), _attention),
+}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_synflow_does_not_depend_on_how_a_function_is_written(name):
+    scores = []
+    for function in SAME[name]:
+        torch.manual_seed(0)
+        images = torch.randn(4, *SHAPE, dtype=torch.float64)
+        scores.append(pruners.score("synflow", network(function).double(), images, torch.arange(4)))
+    one, other = scores
+    torch.testing.assert_close(one, other)
+    assert all(bool(score.any()) for score in one.values())
+
+
+class Excited(nn.Module):
+    """Squeeze and excitation, as in EfficientNets: each block multiplies by a gate."""
+
+    def __init__(self, gate):
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv2d(8, 8, 3, padding=1) for _ in range(24))
+        self.gates = nn.ModuleList(nn.Sequential(nn.Conv2d(8, 8, 1), gate()) for _ in range(24))
+
+    def forward(self, x):
+        for conv, gate in zip(self.convs, self.gates, strict=True):
+            x = conv(x)
+            x = gate(x.mean((2, 3), keepdim=True)) * x
+        return x
+
+
+@pytest.mark.parametrize("gate", [nn.Sigmoid, nn.Hardsigmoid])
+def test_synflow_of_many_gates_is_that_of_a_network_whose_gates_are_open(gate):
+    """The flow at them is great, so that they let it through whole; squared 24 times it was infinite."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 8, 1), Excited(gate), nn.Flatten(), nn.Linear(512, 4))
+    images, labels = torch.randn(4, *SHAPE), torch.arange(4)
+    for conv in net[1].gates:
+        nn.init.constant_(conv[0].bias, 50)
+    scores = pruners.score("synflow", net, images, labels)
+    opened = nn.Sequential(net[0], *net[1].convs, *net[2:])
+    wanted = pruners.score("synflow", opened, images, labels)
+    places = ["0.weight", *(f"1.convs.{n}.weight" for n in range(24)), "3.weight"]
+    for key, one in zip(places, wanted.values(), strict=True):
+        torch.testing.assert_close(scores[key], one, check_dtype=False)
+
+
 def test_synflow_leaves_other_buffers_alone():
     """R of the image of ones is (1 - 3) w, so the score is |-2 w|; a mean of pixels is not batch norm's."""
 
