@@ -138,7 +138,7 @@ class Unbounded(TorchFunctionMode):
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = _name(function)
-        signals = list(_tensors(args))
+        signals = list(tensors(args))
         if (name in _PRODUCTS or name == "einsum") and sum(one.requires_grad for one in signals) > 1:
             *before, last = args
             if id(last) not in self._gates:  # if both are gates, the first is the signal
@@ -234,7 +234,7 @@ class _Paths(TorchFunctionMode):
         return args[0].copy_(result) if in_place and isinstance(result, Tensor) else result
 
     def _of_signals(self, args: Any, kwargs: Any) -> bool:
-        return any(self._is_signal(one) for one in _tensors([*args, *kwargs.values()]))
+        return any(self._is_signal(one) for one in tensors([*args, *kwargs.values()]))
 
     def _is_signal(self, one: Tensor) -> bool:
         return one.requires_grad and id(one) not in self._weights
@@ -250,7 +250,7 @@ class _Paths(TorchFunctionMode):
         return signal.clone()
 
     def _result(self, name: str, function: Any, args: Any, kwargs: Any) -> Any:
-        first = next(_tensors([*args, *kwargs.values()]))
+        first = next(tensors([*args, *kwargs.values()]))
         if name in _LAYERS:
             return self._layer(name, function, _given(name, args, kwargs))
         if name in _JOINS:
@@ -289,7 +289,7 @@ class _Paths(TorchFunctionMode):
         if name in _POOLS:
             return _POOLS[name](*args, **kwargs)
         result = function(*args, **kwargs)
-        if next(_tensors([result]), None) is None or not any(one.is_floating_point() for one in _tensors([result])):
+        if next(tensors([result]), None) is None or not any(one.is_floating_point() for one in tensors([result])):
             return result  # a size, or a comparison
         raise ValueError(f"paths through {name} are not known, so what masks leave of this network cannot be told")
 
@@ -355,12 +355,13 @@ class _Levels(_Paths):
         return _cut(function(one, other))
 
 
-def _tensors(values: Any) -> Iterator[Tensor]:
+def tensors(values: Any) -> Iterator[Tensor]:
+    """Yield the tensors among arguments of a function, and in lists and tuples among them."""
     for value in values:
         if isinstance(value, Tensor):
             yield value
         elif isinstance(value, (list, tuple)):
-            yield from _tensors(value)
+            yield from tensors(value)
 
 
 def _average_pool(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from . import models
+from . import connectivity, models
 from .masks import Masks
 
 _COUNTED = {"linear", "conv2d", "batch_norm", "group_norm", "layer_norm", "instance_norm", "rms_norm"}
@@ -85,7 +85,7 @@ class _Uses(TorchFunctionMode):
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = [*args, *(kwargs or {}).values()]
         result = function(*args, **(kwargs or {}))
-        used = [one for one in given if isinstance(one, Tensor) and id(one) in self._names]
+        used = [one for one in connectivity.tensors(given) if id(one) in self._names]
         if not used or not isinstance(result, Tensor):  # such as a shape
             return result
         how = getattr(function, "__name__", str(function))

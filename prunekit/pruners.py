@@ -248,10 +248,13 @@ def _wrong(scores: object, weights: dict[str, Tensor]) -> str:
 
 
 def _alike(scores: Mapping[str, Tensor], weights: dict[str, Tensor]) -> str:
-    """Return that all scores are equal, "" if they are not, or weights are gone, and so perhaps all signal."""
+    """Return that all scores are equal, "" if they are not, or some weights of a layer are gone: perhaps all signal is.
+
+    A layer that is zero as a whole was not pruned so: heads and last layers of blocks are that before training.
+    """
     first = next(iter(scores.values())).flatten()[0].item()  # the others may lie on another device
     alike = all(bool((score == first).all()) for score in scores.values())
-    lost = alike and any(bool((weight == 0).any()) for weight in weights.values())
+    lost = alike and any(bool((weight == 0).any()) and bool(weight.any()) for weight in weights.values())
     return f"the same score for every weight, {first:g}" if alike and not lost else ""
 
 

@@ -337,3 +337,15 @@ def test_all_scores_alike_are_refused(name):
         net.append(Op(lambda x: 0 * x))  # no gradient at all
     with pytest.raises(ValueError, match=f"{name} gives the same score for every weight"):
         pruners.score(name, net, torch.randn(4, *SHAPE), torch.arange(4))
+
+
+@pytest.mark.parametrize("name", ["snip", "synflow"])
+def test_a_head_that_starts_at_zero_is_refused_and_a_collapsed_network_is_not(name):
+    net = nn.Sequential(nn.Flatten(), nn.Linear(192, 8), nn.Linear(8, 4))
+    nn.init.zeros_(net[2].weight)
+    with pytest.raises(ValueError, match=f"{name} gives the same score for every weight, 0"):
+        pruners.score(name, net, torch.randn(4, *SHAPE), torch.arange(4))
+    nn.init.zeros_(net[1].weight[1:])
+    net[1].bias.data.zero_()
+    scores = pruners.score(name, net, torch.randn(4, *SHAPE), torch.arange(4))
+    assert not any(bool(score.any()) for score in scores.values())

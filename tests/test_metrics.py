@@ -198,3 +198,16 @@ def test_signal_of_what_overflows_is_not_finite():
     for layer in net:
         nn.init.constant_(layer.weight, 1e30)
     assert not math.isfinite(metrics.signal(net, torch.tensor([[1.0], [2.0]])))
+
+
+def test_flops_of_a_weight_within_a_list_are_refused_by_its_name():
+    class Joined(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Linear(4, 2), nn.Linear(4, 2)
+
+        def forward(self, x):
+            return F.linear(x.flatten(1), torch.cat([self.first.weight, self.second.weight]))
+
+    with pytest.raises(ValueError, match=r"first.weight is used by cat"):
+        metrics.flops(Joined(), {}, (1, 2, 2))
