@@ -9,7 +9,7 @@ refused by its name, since calling a living network severed would be worse.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
+
+from .models.uses import function_name, tensors
+from .models.validate import LAYERS
 
 
 def _words(text: str) -> frozenset[str]:
@@ -137,7 +140,7 @@ class Unbounded(TorchFunctionMode):
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        name = _name(function)
+        name = function_name(function)
         signals = list(tensors(args))
         if (name in _PRODUCTS or name == "einsum") and sum(one.requires_grad for one in signals) > 1:
             *before, last = args
@@ -151,7 +154,7 @@ class Unbounded(TorchFunctionMode):
             return result
         parts = [self._as_gate(one) for one in args]
         result = function(*args, **kwargs)
-        if name not in _LAYERS and any(id(one) in self._gates for one in signals) and isinstance(result, Tensor):
+        if name not in LAYERS and any(id(one) in self._gates for one in signals) and isinstance(result, Tensor):
             self._note(result, lambda: function(*(one() for one in parts), **kwargs))
         return result
 
@@ -172,7 +175,6 @@ def _scaled(name: str, signal: Tensor, args: Any, kwargs: Any) -> Tensor:
 
 
 _TRAILING = {"layer_norm", "rms_norm"}  # whose parameters are of the last dimensions, not of the channels
-_LAYERS = {"linear", "conv2d"}
 _NORMALISING = {"layer_norm", "rms_norm", "group_norm", "instance_norm"}
 _PARAMETERS = {  # of functions, in their order
     "linear": ("input", "weight", "bias"),
@@ -211,10 +213,6 @@ def _cut(signal: Tensor) -> Tensor:
     return cut
 
 
-def _name(function: Any) -> str:
-    return str(getattr(function, "__name__", function)).strip("_")
-
-
 class _Paths(TorchFunctionMode):
     """While on, a signal stops only at weights of 0 and, once the `levels` of products are known, at factors of 0."""
 
@@ -226,7 +224,7 @@ class _Paths(TorchFunctionMode):
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        name = _name(function)
+        name = function_name(function)
         if name == "get" or not self._of_signals(args, kwargs):  # an attribute, or nothing that comes from the image
             return function(*args, **kwargs)
         result = self._result(name, function, args, kwargs)
@@ -251,7 +249,7 @@ class _Paths(TorchFunctionMode):
 
     def _result(self, name: str, function: Any, args: Any, kwargs: Any) -> Any:
         first = next(tensors([*args, *kwargs.values()]))
-        if name in _LAYERS:
+        if name in LAYERS:
             return self._layer(name, function, _given(name, args, kwargs))
         if name in _JOINS:
             parts = [part if self._is_signal(part) else self._constant(part) for part in args[0]]
@@ -353,15 +351,6 @@ class _Levels(_Paths):
     def _of_two(self, function: Callable[..., Tensor], one: Tensor, other: Tensor) -> Tensor:
         self.found.append(((one != 0).to(one.dtype), (other != 0).to(other.dtype)))
         return _cut(function(one, other))
-
-
-def tensors(values: Any) -> Iterator[Tensor]:
-    """Yield the tensors among arguments of a function, and in lists and tuples among them."""
-    for value in values:
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, (list, tuple)):
-            yield from tensors(value)
 
 
 def _average_pool(

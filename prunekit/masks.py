@@ -98,6 +98,8 @@ def health(net: nn.Module, masks: Masks, input_shape: tuple[int, int, int]) -> H
     operation whose paths are not known.
     """
     models.chosen(net, masks)
+    first = next(net.parameters())
+    models.check_uses(net, torch.ones(1, *input_shape, dtype=first.dtype, device=first.device))
     kept = {name: _floats(mask).requires_grad_() for name, mask in masks.items()}
     image = _floats(torch.ones(1, *input_shape, device=next(net.parameters()).device)).requires_grad_()
     was_training = net.training

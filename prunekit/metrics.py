@@ -1,22 +1,18 @@
 """What a pruned network is worth and costs: accuracy, FLOPs by layer, weight histograms."""
 
 import time
-from collections import Counter
 from collections.abc import Iterable
 from statistics import median
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 
-from . import connectivity, models
+from . import models
 from .masks import Masks
-
-_COUNTED = {"linear", "conv2d", "batch_norm", "group_norm", "layer_norm", "instance_norm", "rms_norm"}
+from .models.uses import look
 
 HISTOGRAM_EDGES = np.linspace(-1.5, 1.5, 151)  # one set of bins for every network, so counts add up over seeds
 
@@ -47,54 +43,28 @@ def top_hits(logits: Tensor, labels: Tensor) -> Tensor:
 def flops(net: nn.Module, masks: Masks, input_shape: tuple[int, int, int]) -> pd.DataFrame:
     """Return one row a parameter of `net` for one image of `input_shape` (channels, height, width).
 
-    Columns: name, kind (weight, bias or norm), total and kept elements, flops and flops_kept. One FLOP is one
+    Columns: name, kind (weight, bias, norm or other), total and kept elements, flops and flops_kept. One FLOP is one
     multiply-add; each bias add counts one, and so does each scale and each shift of a normalisation. Products of
-    activations with each other, as in attention, are of no parameter and not counted. Dense VGG16 on 32x32 images and
-    10 classes: 313,478,154. Raises ValueError for a network that cannot be pruned, masks of another, and a parameter
+    activations with each other, as in attention, are of no parameter and not counted, nor is what is made of parameters
+    alone; other parameters count one for each element that they are added to or multiply. Dense VGG16 on 32x32 images
+    and 10 classes: 313,478,154. Raises ValueError for a network that cannot be pruned, masks of another, and a weight
     that is used otherwise than by its layer.
     """
     models.chosen(net, masks)
-    uses = _Uses(net)
-    was_training = net.training
     parameter = next(net.parameters())
-    try:
-        with torch.no_grad(), uses:
-            net.eval()(torch.zeros(1, *input_shape, dtype=parameter.dtype, device=parameter.device))
-    finally:
-        net.train(was_training)
+    uses = look(net, torch.zeros(1, *input_shape, dtype=parameter.dtype, device=parameter.device))
+    if uses.problem:
+        raise ValueError(f"the network {uses.problem}")
     rows = []
     for name, module in net.named_modules():
         for part, parameter in module.named_parameters(recurse=False):
             full_name = f"{name}.{part}" if name else part
             total = parameter.numel()
             kept = int(masks[full_name].count_nonzero()) if full_name in masks else total
-            kind = part if isinstance(module, models.PRUNABLE) else "norm"
-            times = uses.positions[id(parameter)]
-            rows.append((full_name, kind, total, kept, total * times, kept * times))
+            kind = part if isinstance(module, models.PRUNABLE) else "norm" if models.is_norm(module) else "other"
+            flops = uses.flops[id(parameter)]
+            rows.append((full_name, kind, total, kept, flops, flops * kept // total))
     return pd.DataFrame(rows, columns=["name", "kind", "total", "kept", "flops", "flops_kept"])
-
-
-class _Uses(TorchFunctionMode):
-    """While on, counts at how many positions of an output each parameter, by its id, is used."""
-
-    def __init__(self, net: nn.Module):
-        super().__init__()
-        self.positions: Counter[int] = Counter()
-        self._names = {id(parameter): name for name, parameter in net.named_parameters()}
-
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        given = [*args, *(kwargs or {}).values()]
-        result = function(*args, **(kwargs or {}))
-        used = [one for one in connectivity.tensors(given) if id(one) in self._names]
-        if not used or not isinstance(result, Tensor):  # such as a shape
-            return result
-        how = getattr(function, "__name__", str(function))
-        if how not in _COUNTED:
-            raise ValueError(f"{self._names[id(used[0])]} is used by {how}, whose FLOPs are not known")
-        for parameter in used:
-            whole = how in ("linear", "conv2d") or parameter.ndim == 1
-            self.positions[id(parameter)] += result.numel() // (len(parameter) if whole else parameter.numel())
-        return result
 
 
 @torch.no_grad()

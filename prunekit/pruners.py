@@ -147,6 +147,7 @@ def score(
         raise ValueError("scoring needs at least one image")
     if again is not None and name != "grasp":
         raise ValueError(f"{name} makes no second pass over images")
+    models.check_uses(net, images[:1])
     with torch.inference_mode(False):
         batches = _batches(images, labels, batch_size)
         second = [] if again is None else [_batches(again, labels, batch_size)]

@@ -209,5 +209,5 @@ def test_flops_of_a_weight_within_a_list_are_refused_by_its_name():
         def forward(self, x):
             return F.linear(x.flatten(1), torch.cat([self.first.weight, self.second.weight]))
 
-    with pytest.raises(ValueError, match=r"first.weight is used by cat"):
+    with pytest.raises(ValueError, match=r"uses the weight first.weight in cat"):
         metrics.flops(Joined(), {}, (1, 2, 2))

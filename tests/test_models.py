@@ -190,13 +190,15 @@ class Frozen(nn.Linear):
         self.weight.requires_grad = False
 
 
-class Scaled(nn.Module):
+class Mixed(nn.Module):
+    """A parameter of its own, by which it multiplies matrices: a weight that pruning would overlook."""
+
     def __init__(self):
         super().__init__()
-        self.scale, self.fc = nn.Parameter(torch.ones(1)), nn.Linear(16, 3)
+        self.mix, self.fc = nn.Parameter(torch.eye(16)), nn.Linear(16, 3)
 
     def forward(self, x):
-        return self.scale * self.fc(x.flatten(1))
+        return self.fc(x.flatten(1) @ self.mix.T)
 
 
 def tied():
@@ -250,7 +252,7 @@ def test_a_network_of_a_users_own(register):
         (lambda *_: Odd(nn.PReLU()), r"has a PReLU \(extra\) with parameters; prunekit knows"),
         (lambda *_: Odd(nn.Conv1d(1, 1, 1)), r"has a Conv1d \(extra\) with parameters; prunekit knows"),
         (lambda *_: Odd(nn.ConvTranspose2d(1, 1, 1)), r"has a ConvTranspose2d \(extra\)"),
-        (lambda *_: Scaled(), r"has a Scaled \(itself\) with parameters"),
+        (lambda *_: Mixed(), "uses its parameter mix in matmul"),
         (lambda *_: Odd(nn.Linear(2, 2)), "does not use its Linear extra"),
         (lambda *_: nn.Sequential(nn.Flatten(), Frozen(16, 3)), r"has a Frozen \(1\) without gradients"),
         (lambda *_: tied(), "has layers that share a weight"),

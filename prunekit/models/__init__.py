@@ -11,9 +11,10 @@ from .. import plugins
 from ..errors import UserError, exception_summary, safe_repr
 from ..names import MODELS
 from .architectures import make
-from .validate import PRUNABLE, unknown, weights
+from .uses import Uses, look
+from .validate import PRUNABLE, is_norm, others, unknown, weights
 
-__all__ = ["NAMES", "PRUNABLE", "build", "chosen", "prunable", "register", "unknown"]
+__all__ = ["NAMES", "PRUNABLE", "build", "check_uses", "chosen", "is_norm", "prunable", "register", "unknown"]
 
 NAMES = tuple(MODELS)
 RANDOM = "computes something else each time in evaluation mode; give dropout training=self.training"
@@ -76,6 +77,16 @@ def chosen(net: nn.Module, names: Iterable[str]) -> dict[str, Tensor]:
     return {name: known[name] for name in names}
 
 
+def check_uses(net: nn.Module, image: Tensor) -> None:
+    """Raise ValueError if `net`, for an `image` [1, C, H, W], uses other modules' parameters as weights of its own.
+
+    Those may be added, joined or multiplied element by element, as embeddings of positions and scales are, and stay
+    whole, as biases do; pruning would overlook weights among them.
+    """
+    if others(net) and (problem := unknown(net) or look(net, image).problem):
+        raise ValueError(f"the network {problem}")
+
+
 def _built_by(
     name: str,
     function: Callable[..., nn.Module],
@@ -93,10 +104,11 @@ def _built_by(
             raise ValueError(f"model {name} raised {type(error).__name__}: {exception_summary(error)}") from error
         if not isinstance(net, nn.Module):
             raise ValueError(f"model {name} returned {safe_repr(net)}; it must return an nn.Module")
-        used: set[nn.Module] = set()
-        hooks = [module.register_forward_hook(lambda module, *_: used.add(module)) for module in net.modules()]
+        images = torch.zeros(2, *input_shape)
         try:
-            outputs = [net.eval()(torch.zeros(2, *input_shape)) for _ in range(2)]
+            with Uses(net.eval()) as uses:
+                outputs = [net(images.clone())]
+            outputs.append(net(images.clone()))
             unreached = _unreached(net, outputs[0])
             if not unknown(net):  # others cannot be copied
                 outputs.append(copy.deepcopy(net).train()(torch.zeros(2, *input_shape)))
@@ -105,25 +117,22 @@ def _built_by(
             raise ValueError(
                 f"model {name} raised {type(error).__name__} {given}: {exception_summary(error)}"
             ) from error
-        finally:
-            for hook in hooks:
-                hook.remove()
-    if problem := _wrong(net, used, outputs, num_classes) or unreached:
+    if problem := _wrong(net, uses, outputs, num_classes) or unreached:
         raise ValueError(f"model {name} {problem}")
     return net.train()
 
 
-def _wrong(net: nn.Module, used: set[nn.Module], outputs: list[Any], num_classes: int) -> str:
-    """Return why `net` cannot be pruned: its `outputs` for two images, the last while it trains, and `used` modules."""
+def _wrong(net: nn.Module, uses: Uses, outputs: list[Any], num_classes: int) -> str:
+    """Return why `net` cannot be pruned: its `outputs` for two images, the last while it trains, and what it `uses`."""
     for output, when in zip(outputs, ("", "", " while it trains"), strict=False):
         shape = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
         if shape != [2, num_classes]:
             return f"gives {shape} for two images{when}; it must give logits [2, {num_classes}]"
-    if problem := unknown(net):
+    if problem := unknown(net) or uses.problem:
         return problem
     for name, module in net.named_modules():
         kind, parameters = type(module).__name__, list(module.parameters(recurse=False))
-        if parameters and module not in used:
+        if parameters and uses.seen.isdisjoint(map(id, parameters)):
             return f"does not use its {kind} {name}; leave it out"
         if not all(parameter.requires_grad for parameter in parameters):
             return f"has a {kind} ({name}) without gradients; nothing may be frozen"
