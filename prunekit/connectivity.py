@@ -19,6 +19,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from .models import logits
 from .models.uses import function_name, tensors
 from .models.validate import LAYERS
 
@@ -34,7 +35,7 @@ _AS_IT_IS = _words(
     permute transpose swapaxes swapdims movedim moveaxis adjoint t squeeze unsqueeze expand expand_as
     broadcast_to repeat repeat_interleave tile flip fliplr flipud roll chunk split tensor_split unbind narrow
     select index_select getitem contiguous clone avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d
-    adaptive_avg_pool2d adaptive_avg_pool3d pad interpolate upsample pixel_shuffle pixel_unshuffle
+    adaptive_avg_pool2d adaptive_avg_pool3d interpolate upsample pixel_shuffle pixel_unshuffle
     channel_shuffle native_channel_shuffle unfold fold cumsum diagonal detach diag tril triu
     """
 )
@@ -65,6 +66,7 @@ _PRODUCTS = _words(
     """
 )
 _IN_PLACE = {"__iadd__", "__isub__", "__imul__", "__itruediv__"}  # besides those that end in _
+_NEW = {"new_zeros", "new_ones", "new_full", "new_empty", "zeros_like", "ones_like", "full_like", "empty_like"}
 _CASTS = {"to", "type", "type_as", "float", "double", "margin", "bfloat16"}
 _LIKE_SOFTMAX = {"softmax", "softmin", "log_softmax", "normalize"}
 _SATURATING = _LIKE_SOFTMAX | _words(
@@ -98,12 +100,12 @@ def with_values(net: nn.Module, values: dict[str, Tensor], images: Tensor) -> Te
     }
     try:
         with torch.autograd.graph.disable_saved_tensors_hooks(_RECOMPUTES):  # it would, with the net's own values
-            output: Tensor = functional_call(net, places, images, tie_weights=False)
+            output = functional_call(net, places, images, tie_weights=False)
     except RuntimeError as error:
         if _RECOMPUTES not in str(error):
             raise
         raise ValueError(_RECOMPUTES) from None
-    return output
+    return logits(output)
 
 
 def flow(net: nn.Module, kept: dict[str, Tensor], image: Tensor) -> Tensor:
@@ -181,6 +183,8 @@ _PARAMETERS = {  # of functions, in their order
     "conv2d": ("input", "weight", "bias", "stride", "padding", "dilation", "groups"),
     "batch_norm": ("input", "running_mean", "running_var", "weight", "bias"),
     "glu": ("input", "dim"),
+    "pad": ("input", "pad", "mode", "value"),
+    "scaled_dot_product_attention": ("query", "key", "value", "attn_mask"),
     "layer_norm": ("input", "normalized_shape", "weight", "bias"),
     "rms_norm": ("input", "normalized_shape", "weight"),
     "group_norm": ("input", "num_groups", "weight", "bias"),
@@ -280,10 +284,16 @@ class _Paths(TorchFunctionMode):
         if name == "glu":
             signal, gate = first.chunk(2, _given(name, args, kwargs).get("dim", -1))
             return self._product("mul", torch.mul, signal, self._lifted(gate))
-        if name == "scaled_dot_product_attention" and not self._of_signals(args[3:], kwargs):
+        if name == "pad":  # with zeros, whatever with: it is infinity before some maxima
+            return F.pad(first, args[1], _given(name, args, kwargs).get("mode", "constant"))
+        if name == "scaled_dot_product_attention":
             query, key, value = args[:3]
             likeness = self._product("matmul", torch.matmul, query, key.mT)
+            if (mask := _given(name, args, kwargs).get("attn_mask")) is not None and self._is_signal(mask):
+                likeness = likeness + mask
             return self._product("matmul", torch.matmul, self._mixed("softmax", likeness, (likeness, -1), {}), value)
+        if name in _NEW:  # of its size and kind alone
+            return function(first.detach(), *args[1:], **kwargs)
         if name in _POOLS:
             return _POOLS[name](*args, **kwargs)
         result = function(*args, **kwargs)

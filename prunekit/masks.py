@@ -107,7 +107,7 @@ def health(net: nn.Module, masks: Masks, input_shape: tuple[int, int, int]) -> H
     try:
         with torch.inference_mode(False), torch.enable_grad():
             flow = connectivity.flow(net, kept, image)
-            slopes = torch.autograd.grad(flow, list(kept.values()))
+            slopes = models.slopes(flow, kept)
     finally:
         net.train(was_training)
     layers = {}

@@ -88,7 +88,7 @@ def synflow(net: nn.Module, batches: Batches, generator: Generator | None) -> Sc
         others = {name: buffer for name, buffer in net.named_buffers() if buffer.is_floating_point()}
         doubles = {name: tensor.detach().double() for name, tensor in (others | positive).items()}
         weights, flow = _flow(net, doubles, ones.double())
-    slopes = torch.autograd.grad(flow, list(weights.values()))
+    slopes = models.slopes(flow, weights)
     return {name: g.mul_(w.detach()).abs_() for (name, w), g in zip(weights.items(), slopes, strict=True)}
 
 
@@ -304,20 +304,20 @@ def _gradients(
     batch: tuple[Tensor, Tensor],
     temperature: float,
     create_graph: bool = False,
-) -> tuple[Tensor, ...]:
+) -> list[Tensor]:
     images, labels = batch
-    logits = net(images)
+    logits = models.logits(net(images))
     if labels.min() < 0 or labels.max() >= logits.shape[1]:
         found = f"labels run from {int(labels.min())} to {int(labels.max())}"
         raise ValueError(f"{found}, yet the network has {logits.shape[1]} outputs; labels start at 0")
     if frozen := [name for name, weight in weights.items() if not weight.requires_grad]:
         raise ValueError(f"{frozen[0]} is frozen, so no gradient tells its scores; call requires_grad_() on it")
     loss = F.cross_entropy(logits / temperature, labels)
-    return torch.autograd.grad(loss, list(weights.values()), create_graph=create_graph)
+    return models.slopes(loss, weights, create_graph)
 
 
 def _add_product(
-    products: list[Tensor], gradients: tuple[Tensor, ...], slopes: list[Tensor], weights: dict[str, Tensor]
+    products: list[Tensor], gradients: list[Tensor], slopes: list[Tensor], weights: dict[str, Tensor]
 ) -> None:
     """Add to `products` the Hessian of the loss behind `gradients` times `slopes`."""
     inner = sum((g * s).sum() for g, s in zip(gradients, slopes, strict=True))

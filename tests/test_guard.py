@@ -92,6 +92,38 @@ def test_masks_of_another_network_are_refused_by_name(call, name):
         call(fc(), {name: torch.ones(6, 192, dtype=torch.bool)})
 
 
+class Odd(nn.Sequential):
+    """With an extra layer that it does not use; its output is a dict if it is told so."""
+
+    def __init__(self, outputs):
+        super().__init__(nn.Flatten(), nn.Linear(192, 4))
+        self.extra = nn.Linear(4, 4) if outputs is None else nn.Flatten()
+        self.outputs = outputs
+
+    def forward(self, x):
+        logits = self[1](self[0](x))
+        return logits if self.outputs is None else self.outputs(logits)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "words"),
+    [
+        (None, "^the network gives extra.weight no gradient"),
+        (lambda logits: {"out": logits}, "^the network gives a dict; it must give logits"),
+        (lambda logits: (logits, logits), "^the network gives a tuple; it must give logits"),
+    ],
+)
+def test_a_layer_without_use_and_other_outputs_are_one_line(outputs, words):
+    net = Odd(outputs)
+    kept = {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in models.prunable(net).items()}
+    for call in (
+        *(lambda name=name: pruners.score(name, net, X, Y) for name in ("snip", "grasp", "synflow")),
+        lambda: masks.health(net, kept, SHAPE),
+    ):
+        with pytest.raises(ValueError, match=words):
+            call()
+
+
 @pytest.mark.parametrize("name", ["snip", "grasp", "synflow"])
 def test_scores_are_the_same_with_gradients_off_and_inference_on(name):
     net = fc()

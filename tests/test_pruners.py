@@ -519,7 +519,7 @@ def test_a_block_that_is_computed_again_has_the_scores_of_one_that_is_not_or_non
             saving = pruners.score(name, Saving(*net), images, labels, generator=torch.Generator())
             torch.testing.assert_close(list(saving.values()), list(plain.values()))
         else:
-            with pytest.raises((ValueError, RuntimeError), match=r"checkpoint|used in the graph"):
+            with pytest.raises((ValueError, RuntimeError), match=r"checkpoint"):
                 pruners.score(name, Saving(*net), images, labels)
 
 

@@ -14,7 +14,19 @@ from .architectures import make
 from .uses import Uses, look
 from .validate import PRUNABLE, is_norm, others, unknown, weights
 
-__all__ = ["NAMES", "PRUNABLE", "build", "check_uses", "chosen", "is_norm", "prunable", "register", "unknown"]
+__all__ = [
+    "NAMES",
+    "PRUNABLE",
+    "build",
+    "check_uses",
+    "chosen",
+    "is_norm",
+    "logits",
+    "prunable",
+    "register",
+    "slopes",
+    "unknown",
+]
 
 NAMES = tuple(MODELS)
 RANDOM = "computes something else each time in evaluation mode; give dropout training=self.training"
@@ -75,6 +87,22 @@ def chosen(net: nn.Module, names: Iterable[str]) -> dict[str, Tensor]:
     if strange := [name for name in names if name not in known]:
         raise ValueError(f"the network has no weight {strange[0]} to prune; it has {', '.join(known)[:200]}")
     return {name: known[name] for name in names}
+
+
+def logits(output: Any) -> Tensor:
+    """Return the output of a network; raises ValueError if it is anything but one tensor."""
+    if not isinstance(output, Tensor):
+        raise ValueError(f"the network gives a {type(output).__name__}; it must give logits [N, classes]")
+    return output
+
+
+def slopes(value: Tensor, by: dict[str, Tensor], create_graph: bool = False) -> list[Tensor]:
+    """Return the derivatives of `value` by tensors with names; raises ValueError, naming it, for one without any."""
+    found = torch.autograd.grad(value, list(by.values()), create_graph=create_graph, allow_unused=True)
+    if lost := [name for name, slope in zip(by, found, strict=True) if slope is None]:
+        why = "it does not use it, or detach, no_grad or a reentrant checkpoint lies between"
+        raise ValueError(f"the network gives {lost[0]} no gradient: {why}")
+    return list(found)
 
 
 def check_uses(net: nn.Module, image: Tensor) -> None:
