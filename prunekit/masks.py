@@ -1,12 +1,21 @@
-"""Masks from scores, their health, and how they are applied to a network."""
+"""Masks from scores, their health, and how they are applied to a network, as it trains too."""
 
+from __future__ import annotations
+
+import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
+import safetensors.torch
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from . import connectivity, models
+from .errors import UserError, exception_summary, shown
+from .files import replace
 
 Masks = dict[str, Tensor]
 SCOPES = ("global", "local")
@@ -74,6 +83,89 @@ def apply(net: nn.Module, masks: Masks) -> None:
     """Set the pruned weights of `net` to zero, in place; raises ValueError for masks of another network."""
     for name, weight in models.chosen(net, masks).items():
         weight.mul_(masks[name])
+
+
+def attach(net: nn.Module, masks: Masks, *optimizers: torch.optim.Optimizer) -> Attached:
+    """Apply `masks` to `net` now and after each step of `optimizers`, until the returned handle's `remove()`.
+
+    Whatever an optimiser adds, of momentum or weight decay, is gone after its step; a step that is skipped changes
+    nothing. Call it where `net` is to be trained: on its device, unwrapped, before it is copied for a moving average.
+    Raises ValueError for masks of another network and for a weight that none of `optimizers` changes.
+    """
+    weights = models.chosen(net, masks)
+    held = {id(one): {id(p) for group in one.param_groups for p in group["params"]} for one in optimizers}
+    if free := [name for name, weight in weights.items() if not any(id(weight) in theirs for theirs in held.values())]:
+        raise ValueError(f"no optimizer that was given changes {free[0]}; give the one that has its weight")
+    apply(net, masks)
+    handles = []
+    for one in optimizers:
+        # In the weights' own layout: products of two layouts are slow.
+        pairs = [
+            (weight.detach(), torch.empty_like(weight).copy_(masks[name]).detach())
+            for name, weight in weights.items()
+            if id(weight) in held[id(one)]
+        ]
+        handles.append(one.register_step_post_hook(lambda *_, pairs=pairs: _multiply(pairs)))
+    return Attached(handles)
+
+
+class Attached:
+    """Masks that optimisers apply after each of their steps; see `attach`."""
+
+    def __init__(self, handles: list[RemovableHandle]):
+        self._handles = handles
+
+    def remove(self) -> None:
+        """Let pruned weights change again."""
+        for handle in self._handles:
+            handle.remove()
+
+
+def check(net: nn.Module, masks: Masks) -> None:
+    """Raise ValueError, naming the layer, if a weight of `net` that `masks` prune is not 0, or they are another's."""
+    for name, weight in models.chosen(net, masks).items():
+        pruned = ~masks[name]
+        if count := int((weight.detach()[pruned] != 0).sum()):
+            raise ValueError(f"{count} of {int(pruned.sum())} pruned weights of {name} are not 0")
+
+
+def sparsity(net: nn.Module) -> float:
+    """Return the share of `net`'s weights that are 0, of those that can be pruned; raises ValueError as they do."""
+    weights = models.prunable(net).values()
+    return 1 - sum(int(weight.count_nonzero()) for weight in weights) / sum(weight.numel() for weight in weights)
+
+
+def save(file: Path | str, masks: Masks) -> None:
+    """Write masks as safetensors, one bit per weight: of each the bytes of numpy.packbits, by its weight's name.
+
+    Their shapes are in the metadata, as JSON under "masks". Raises OSError.
+    """
+    packed = {name: torch.from_numpy(np.packbits(mask.cpu().numpy())) for name, mask in masks.items()}
+    shapes = json.dumps({name: list(mask.shape) for name, mask in masks.items()})
+    replace(Path(file), safetensors.torch.save(packed, {"masks": shapes}))
+
+
+def load(file: Path | str) -> Masks:
+    """Return the masks that `save` wrote, on the CPU; raises UserError for another file, or one that is damaged."""
+    try:
+        with safetensors.safe_open(file, framework="numpy") as content:
+            shapes = {name: tuple(shape) for name, shape in json.loads(content.metadata()["masks"]).items()}
+            bits = {name: np.unpackbits(content.get_tensor(name)) for name in shapes}
+        if any(not 0 <= len(bits[name]) - math.prod(shape) < 8 for name, shape in shapes.items()):
+            raise ValueError("bits and shapes differ in number")
+        return {
+            name: torch.from_numpy(bits[name][: math.prod(shape)].reshape(shape).astype(bool))
+            for name, shape in shapes.items()
+        }
+    except Exception as error:  # of damaged bytes come many kinds
+        problem = exception_summary(error)
+        raise UserError(f"{shown(file)} holds no masks that can be read ({problem}); write them again") from error
+
+
+@torch.no_grad()
+def _multiply(pairs: list[tuple[Tensor, Tensor]]) -> None:
+    for weight, mask in pairs:
+        weight.mul_(mask)
 
 
 def shuffled(masks: Masks, order: torch.Generator) -> Masks:

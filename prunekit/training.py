@@ -8,9 +8,9 @@ import torch
 from torch import Generator, nn
 from torch.nn import functional as F
 
-from . import metrics, models
+from . import metrics
 from .batches import Batches
-from .masks import Masks, apply
+from .masks import Masks, attach
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": lambda parameters, rate: torch.optim.Adam(parameters, lr=rate, fused=True),
@@ -45,14 +45,9 @@ def epochs(
     """
     if optimizer not in OPTIMIZERS:
         raise ValueError(f"unknown optimizer {optimizer!r}; choose from {', '.join(OPTIMIZERS)}")
-    masks = masks or {}
-    apply(net, masks)
-    if count == 0:
-        return
     step = OPTIMIZERS[optimizer](net.parameters(), learning_rate)
-    weights = [models.prunable(net)[name].detach() for name in masks]
-    # In the weights' own layout: products of two layouts are slow.
-    kept = [torch.empty_like(weight).copy_(mask) for mask, weight in zip(masks.values(), weights, strict=True)]
+    if masks:
+        attach(net, masks, step)
     for epoch in range(1, count + 1):
         start = time.perf_counter()
         net.train()
@@ -65,8 +60,6 @@ def epochs(
             step.zero_grad(set_to_none=True)
             loss.backward()
             step.step()
-            for weight, mask in zip(weights, kept, strict=True):
-                weight.mul_(mask)
             total += loss.detach() * len(labels)
         train_loss = float(total / len(train_batches))  # the one wait for the device in an epoch
         seconds = time.perf_counter() - start

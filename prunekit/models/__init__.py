@@ -1,7 +1,7 @@
 """Networks by name: those of `families`, and a user's own (`register`)."""
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -81,12 +81,15 @@ def prunable(net: nn.Module) -> dict[str, Tensor]:
     return weights(net)
 
 
-def chosen(net: nn.Module, names: Iterable[str]) -> dict[str, Tensor]:
-    """Return the weights of those names; raises ValueError as `prunable`, and for a name of none of them."""
+def chosen(net: nn.Module, masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights that have masks; raises ValueError as `prunable`, and for masks of other names or shapes."""
     known = prunable(net)
-    if strange := [name for name in names if name not in known]:
+    if strange := [name for name in masks if name not in known]:
         raise ValueError(f"the network has no weight {strange[0]} to prune; it has {', '.join(known)[:200]}")
-    return {name: known[name] for name in names}
+    for name, mask in masks.items():
+        if mask.shape != known[name].shape:
+            raise ValueError(f"the mask of {name} has shape {list(mask.shape)}, its weight {list(known[name].shape)}")
+    return {name: known[name] for name in masks}
 
 
 def logits(output: Any) -> Tensor:
@@ -96,7 +99,7 @@ def logits(output: Any) -> Tensor:
     return output
 
 
-def slopes(value: Tensor, by: dict[str, Tensor], create_graph: bool = False) -> list[Tensor]:
+def slopes(value: Tensor, by: Mapping[str, Tensor], create_graph: bool = False) -> list[Tensor]:
     """Return the derivatives of `value` by tensors with names; raises ValueError, naming it, for one without any."""
     found = torch.autograd.grad(value, list(by.values()), create_graph=create_graph, allow_unused=True)
     if lost := [name for name, slope in zip(by, found, strict=True) if slope is None]:
