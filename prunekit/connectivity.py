@@ -66,6 +66,7 @@ _PRODUCTS = _words(
     """
 )
 _IN_PLACE = {"__iadd__", "__isub__", "__imul__", "__itruediv__"}  # besides those that end in _
+_SPREADS = {"norm", "vector_norm", "var", "std"}  # each depends on all that it is taken over
 _NEW = {"new_zeros", "new_ones", "new_full", "new_empty", "zeros_like", "ones_like", "full_like", "empty_like"}
 _CASTS = {"to", "type", "type_as", "float", "double", "margin", "bfloat16"}
 _LIKE_SOFTMAX = {"softmax", "softmin", "log_softmax", "normalize"}
@@ -224,13 +225,16 @@ class _Paths(TorchFunctionMode):
         super().__init__()
         self._weights = set(map(id, weights.values()))
         self._levels = None if levels is None else iter(levels)
+        self._constants: dict[int, Tensor] = {}  # made of weights, but of no image; held, so that no other gets its id
         self.products = 0
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = function_name(function)
         if name == "get" or not self._of_signals(args, kwargs):  # an attribute, or nothing that comes from the image
-            return function(*args, **kwargs)
+            result = function(*args, **kwargs)
+            self._constants |= {id(one): one for one in tensors([result]) if name != "get"}
+            return result
         result = self._result(name, function, args, kwargs)
         in_place = function.__name__ in _IN_PLACE or re.fullmatch("[^_].*_", function.__name__)
         return args[0].copy_(result) if in_place and isinstance(result, Tensor) else result
@@ -239,7 +243,7 @@ class _Paths(TorchFunctionMode):
         return any(self._is_signal(one) for one in tensors([*args, *kwargs.values()]))
 
     def _is_signal(self, one: Tensor) -> bool:
-        return one.requires_grad and id(one) not in self._weights
+        return one.requires_grad and id(one) not in self._weights and id(one) not in self._constants
 
     def _constant(self, value: Any) -> Any:
         """What is added and does not come from the image adds nothing to a path; it may widen it."""
@@ -292,6 +296,8 @@ class _Paths(TorchFunctionMode):
             if (mask := _given(name, args, kwargs).get("attn_mask")) is not None and self._is_signal(mask):
                 likeness = likeness + mask
             return self._product("matmul", torch.matmul, self._mixed("softmax", likeness, (likeness, -1), {}), value)
+        if name in _SPREADS and "dim" in kwargs:
+            return first.sum(kwargs["dim"], keepdim=kwargs.get("keepdim", False))
         if name in _NEW:  # of its size and kind alone
             return function(first.detach(), *args[1:], **kwargs)
         if name in _POOLS:

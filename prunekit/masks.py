@@ -199,11 +199,12 @@ def health(net: nn.Module, masks: Masks, input_shape: tuple[int, int, int]) -> H
     try:
         with torch.inference_mode(False), torch.enable_grad():
             flow = connectivity.flow(net, kept, image)
-            slopes = models.slopes(flow, kept)
+            slopes = torch.autograd.grad(flow, list(kept.values()), allow_unused=True)
     finally:
         net.train(was_training)
     layers = {}
     for (name, mask), slope in zip(masks.items(), slopes, strict=True):
+        slope = torch.zeros_like(mask) if slope is None else slope  # of a layer on no path at all
         live = ((slope > 0) & mask).count_nonzero(tuple(range(1, mask.ndim)))  # an output channel
         dead = len(live) - int(live.count_nonzero())
         layers[name] = LayerHealth(mask.numel(), int(mask.count_nonzero()), int(live.sum()), mask.shape[0], dead)

@@ -2,19 +2,20 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Generator, nn
 from torch.nn import functional as F
+from torch.optim.lr_scheduler import LambdaLR
 
 from . import metrics
-from .batches import Batches
+from .batches import Batches, slices
 from .masks import Masks, attach
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "adam": lambda parameters, rate: torch.optim.Adam(parameters, lr=rate, fused=True),
-    "sgd": lambda parameters, rate: torch.optim.SGD(parameters, lr=rate, momentum=0.9, fused=True),
+    "adam": lambda parameters, rate, **more: torch.optim.Adam(parameters, lr=rate, fused=True, **more),
+    "sgd": lambda parameters, rate, **more: torch.optim.SGD(parameters, lr=rate, momentum=0.9, fused=True, **more),
 }
 OPTIMIZERS["sgd"](
     [nn.Parameter(torch.zeros(1))], 0.0
@@ -34,6 +35,11 @@ def epochs(
     order: Generator,
     augmentation: Generator,
     precision: str = "float32",
+    weight_decay: float = 0.0,
+    nesterov: bool = False,
+    lr_drops: Sequence[int] = (),
+    lr_factor: float = 0.1,
+    warmup_epochs: int = 0,
 ) -> Iterator[dict[str, float]]:
     """Train `net` in place for `count` epochs, test it after each, and yield one row per epoch.
 
@@ -41,11 +47,22 @@ def epochs(
     Weights outside `masks` (none pruned if None) are zero after every step, whatever the optimiser remembers.
     `precision`: "float32"; "bf16-mixed", products in bfloat16 and the loss and all else in float32; "bfloat16", what
     torch's autocast makes of it, on CUDA the loss in bfloat16 too.
+    `weight_decay` times the weights is added to the slopes, `nesterov` is for "sgd" alone. The learning rate is
+    multiplied by `lr_factor` after each epoch of `lr_drops`, and rises to it, step by step, over `warmup_epochs`.
     Raises FloatingPointError when a loss stops being a number, ValueError for an unknown optimiser.
     """
     if optimizer not in OPTIMIZERS:
         raise ValueError(f"unknown optimizer {optimizer!r}; choose from {', '.join(OPTIMIZERS)}")
-    step = OPTIMIZERS[optimizer](net.parameters(), learning_rate)
+    more = {"nesterov": True} if nesterov else {}
+    step = OPTIMIZERS[optimizer](net.parameters(), learning_rate, weight_decay=weight_decay, **more)
+    in_epoch = len(list(slices(len(train_batches), batch_size)))
+    rate = LambdaLR(
+        step,
+        lambda done: (
+            lr_factor ** sum(done >= drop * in_epoch for drop in lr_drops)
+            * min(1, (done + 1) / (warmup_epochs * in_epoch or 1))
+        ),
+    )
     if masks:
         attach(net, masks, step)
     for epoch in range(1, count + 1):
@@ -60,6 +77,8 @@ def epochs(
             step.zero_grad(set_to_none=True)
             loss.backward()
             step.step()
+            if lr_drops or warmup_epochs:
+                rate.step()
             total += loss.detach() * len(labels)
         train_loss = float(total / len(train_batches))  # the one wait for the device in an epoch
         seconds = time.perf_counter() - start

@@ -44,6 +44,7 @@ OPERATIONS = {
     "cat": lambda x: torch.cat([x[:, :4], 2 * x[:, 4:]], 1),
     "glu of torch": lambda x: F.glu(torch.cat([x, x], 1), 1),
     "addcmul": lambda x: torch.addcmul(x, x, x.sigmoid(), value=2),
+    "norms": lambda x: x * x.norm(p=2, dim=(2, 3), keepdim=True) + x.var(dim=1, keepdim=True),
     "padded with minus infinity": lambda x: F.max_pool2d(F.pad(x, (1, 1, 1, 1), value=-torch.inf), 3, 1).relu(),
     "blur": lambda x: F.conv2d(x, torch.ones(8, 1, 3, 3).to(x), groups=8, padding=1),
     "masked attention": lambda x: F.scaled_dot_product_attention(*[_flat(x)] * 3, torch.zeros(1).to(x)).mT.view_as(x),
@@ -126,6 +127,31 @@ def test_what_only_constants_feed_is_on_no_path_from_the_image():
     net = Token(nn.Sequential(nn.Flatten(), nn.Linear(192, 8)), nn.Linear(16, 4))
     kept = {key: torch.ones_like(weight, dtype=torch.bool) for key, weight in models.prunable(net).items()}
     assert masks.health(net, kept, SHAPE).layers["1.weight"].effective == 8 * 4
+
+
+class Latent(nn.Module):
+    """Attention whose query is made by a layer of its own of a constant, and so of no image."""
+
+    def __init__(self):
+        super().__init__()
+        self.key, self.query, self.head = nn.Linear(3, 8), nn.Linear(8, 8), nn.Linear(8, 4)
+        self.latent = nn.Parameter(torch.ones(1, 1, 8))
+
+    def forward(self, x):
+        key = self.key(x.flatten(2).mT)
+        query = self.query(self.latent).expand(len(x), -1, -1)
+        return self.head(F.scaled_dot_product_attention(query, key, key * key)[:, 0])
+
+
+def test_a_layer_that_only_constants_feed_is_on_no_path():
+    net = Latent()
+    kept = {key: torch.ones_like(weight, dtype=torch.bool) for key, weight in models.prunable(net).items()}
+    layers = masks.health(net, kept, SHAPE).layers
+    assert {name: layer.effective for name, layer in layers.items()} == {
+        "key.weight": 24,
+        "query.weight": 0,
+        "head.weight": 32,
+    }
 
 
 class Gated(nn.Module):

@@ -116,10 +116,13 @@ class Odd(nn.Sequential):
 def test_a_layer_without_use_and_other_outputs_are_one_line(outputs, words):
     net = Odd(outputs)
     kept = {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in models.prunable(net).items()}
-    for call in (
-        *(lambda name=name: pruners.score(name, net, X, Y) for name in ("snip", "grasp", "synflow")),
-        lambda: masks.health(net, kept, SHAPE),
-    ):
+    calls = [lambda name=name: pruners.score(name, net, X, Y) for name in ("snip", "grasp", "synflow")]
+    if outputs is None:
+        health = masks.health(net, kept, SHAPE)
+        assert [layer.effective for layer in health.layers.values()] == [192 * 4, 0]
+    else:
+        calls.append(lambda: masks.health(net, kept, SHAPE))
+    for call in calls:
         with pytest.raises(ValueError, match=words):
             call()
 

@@ -94,6 +94,39 @@ def test_as_a_plain_loop(net, kept, batches, optimizer, plain, masked):
         torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)
 
 
+RECIPES = {
+    "sgd": {"optimizer": "sgd", "weight_decay": 0.1, "nesterov": True, "lr_drops": [2, 3], "lr_factor": 0.5},
+    "adam": {"optimizer": "adam", "weight_decay": 0.1, "lr_drops": [1], "lr_factor": 0.1, "warmup_epochs": 2},
+}
+RATES = {  # by hand, of the four steps of each of four epochs, relative to the first rate
+    "sgd": [1, 1, 1, 1, 1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.25],
+    "adam": [*(k / 8 for k in (1, 2, 3, 4)), *(k / 80 for k in (5, 6, 7, 8)), *[0.1] * 8],
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_the_plain_loop_with_its_rates(net, kept, batches, name):
+    twin = models.build("conv", (1, 6, 6), 4, 0.125, seeded(3))
+    masks.apply(twin, kept)
+    if name == "sgd":
+        step = torch.optim.SGD(twin.parameters(), 0.01, 0.9, weight_decay=0.1, nesterov=True, foreach=False)
+    else:
+        step = torch.optim.Adam(twin.parameters(), 0.01, weight_decay=0.1, foreach=False)
+    order, augmentation, rates = seeded(5), seeded(6), iter(RATES[name])
+    for _ in range(4):
+        for images, labels in batches.shuffled(16, order, augmentation):
+            step.param_groups[0]["lr"] = 0.01 * next(rates)
+            step.zero_grad()
+            F.cross_entropy(twin(images), labels).backward()
+            step.step()
+            masks.apply(twin, kept)
+    assert next(rates, None) is None
+    train(net, kept, batches, epochs=4, **RECIPES[name])
+    masks.check(net, kept)
+    for ours, theirs in zip(net.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
 def test_curve(net, kept, batches):
     curve = train(net, kept, batches, epochs=3)
     assert [row["epoch"] for row in curve] == [1, 2, 3]

@@ -31,6 +31,10 @@ _TRAINING = {
     "optimizer": "optimiser",
     "learning_rate": "learning rate",
     "batch_size": "batch size",
+    "weight_decay": "weight decay",
+    "nesterov": "Nesterov's momentum",
+    "lr_drops": "drops of the learning rate",
+    "warmup_epochs": "warm-up epochs",
     "precision": "precision",
 }
 _ALIKE = {"precision": ("bf16-mixed",)}  # whose rounding moves no mean: see `variation.pairs`

@@ -133,6 +133,11 @@ class Artifacts:
             order=stream(trial.seed, f"{stage}order"),
             augmentation=stream(trial.seed, f"{stage}augmentation"),
             precision=self.precision(trial),
+            weight_decay=trial.weight_decay,
+            nesterov=trial.nesterov,
+            lr_drops=[int(epoch) for epoch in trial.lr_drops.split(",") if epoch],
+            lr_factor=trial.lr_factor,
+            warmup_epochs=trial.warmup_epochs,
         )
 
     def measured(self, make: Callable[[], T]) -> tuple[T, Cost]:

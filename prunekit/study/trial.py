@@ -62,11 +62,24 @@ def _sees_images(fields: _Fields) -> bool:
 
 _MATTERS: dict[str, Callable[[_Fields], bool]] = {  # when a field matters, by the fields before it
     **dict.fromkeys(["optimizer", "learning_rate", "batch_size", "precision", "train_subset"], _is_trained),
+    **dict.fromkeys(["weight_decay", "lr_drops", "warmup_epochs"], _is_trained),
+    "nesterov": lambda fields: fields.get("optimizer") == "sgd",
+    "lr_factor": lambda fields: bool(fields.get("lr_drops")),
     **dict.fromkeys(["prune_steps", "scope"], _is_pruned),
     "schedule": lambda fields: fields.get("prune_steps") != 1,
     **dict.fromkeys(["scoring_images_per_class", "scoring_batch_size"], _sees_images),
     "reaugmented": lambda fields: fields.get("pruner") == "grasp",
 }
+
+
+def _ascending(drops: str) -> str:
+    """The numbers of epochs in the one way that has an id: "60, 120"."""
+    numbers = [part.strip() for part in drops.split(",")] if drops else []
+    if not all(re.fullmatch("[1-9][0-9]{0,5}", one) for one in numbers):
+        raise ValueError(f'must be numbers of epochs, as "60, 120", not {safe_repr(drops)}')
+    if (epochs := [int(one) for one in numbers]) != sorted(set(epochs)):
+        raise ValueError(f"must rise, not {safe_repr(drops)}")
+    return ", ".join(numbers)
 
 
 class Trial(BaseModel):
@@ -92,7 +105,9 @@ class Trial(BaseModel):
     pre_epochs: Annotated[Epochs, Field(description="epochs of training before pruning")] = 0
     post_epochs: Annotated[Epochs, Field(description="epochs of training after pruning")] = 10
     optimizer: Annotated[Literal["adam", "sgd"], Field(description="sgd has a momentum of 0.9")] = "adam"
-    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False, description="constant over all epochs")] = 1e-3
+    learning_rate: Annotated[
+        float, Field(gt=0, allow_inf_nan=False, description="constant but for drops and warm-up")
+    ] = 1e-3
     batch_size: Annotated[Count, Field(description="training images in a step")] = 256
     prune_steps: Annotated[Count, Field(description="times to score and prune; 1: one-shot")] = 1
     schedule: Annotated[
@@ -123,6 +138,18 @@ class Trial(BaseModel):
         Literal["none", "shuffled", "reinitialised"],
         Field(description="masks shuffled within layers, or weights drawn anew (arXiv:2009.08576)"),
     ] = "none"
+    weight_decay: Annotated[
+        float, Field(ge=0, allow_inf_nan=False, description="times the weights, added to their slopes, of adam's too")
+    ] = 0.0
+    nesterov: Annotated[bool, Field(description="Nesterov's momentum, of sgd")] = False
+    lr_drops: Annotated[
+        str,
+        BeforeValidator(str),
+        AfterValidator(_ascending),
+        Field(description='epochs after which the learning rate falls, as "60, 120"; counted anew after pruning'),
+    ] = ""
+    lr_factor: Annotated[float, Field(gt=0, lt=1, description="of the learning rate at each drop")] = 0.1
+    warmup_epochs: Annotated[Epochs, Field(description="over which the learning rate rises, step by step")] = 0
     measure_speedup: bool = Field(
         False,
         description="times the network masked and without its dead channels",

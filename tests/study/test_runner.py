@@ -274,11 +274,17 @@ OTHER_VALUES = {
     "reaugmented": True,
     "labels": "5",
     "control": "shuffled",
+    "weight_decay": 1e-4,
+    "nesterov": True,
+    "lr_drops": "60, 120",
+    "lr_factor": 0.5,
+    "warmup_epochs": 5,
     "measure_speedup": True,
     "timed": True,
     **{f"{kind}_source": "1" * 16 for kind in BY_KIND},
 }
-WHERE_IT_MATTERS = {"reaugmented": {"pruner": "grasp"}}
+WHERE_IT_MATTERS = {"reaugmented": {"pruner": "grasp"}, "nesterov": {"optimizer": "sgd"}}
+WHERE_IT_MATTERS |= {"lr_factor": {"lr_drops": "1"}}
 WHERE_IT_MATTERS |= {f"{kind}_source": {kind: "mine", f"{kind}_source": "0" * 16} for kind in BY_KIND}
 
 
@@ -344,13 +350,16 @@ def test_a_field_at_its_default_is_not_part_of_the_id():
         ({"post_epochs": 0}, {"train_subset": 500}),
         ({"pruner": "synflow"}, {"scoring_images_per_class": 3, "scoring_batch_size": 7}),
         ({"prune_steps": 1}, {"schedule": "linear"}),
+        ({"post_epochs": 0}, {"weight_decay": 0.1, "lr_drops": "1", "warmup_epochs": 1}),
+        ({"optimizer": "adam"}, {"nesterov": True}),
+        ({"lr_drops": ""}, {"lr_factor": 0.5}),
     ],
 )
 def test_what_cannot_matter_is_not_part_of_the_id(of, fields):
     """And does not: the records of such trials are equal."""
     plain, other = trial(**of), trial(**of | fields)
     assert plain == other and plain.id == other.id
-    other_of = {"post_epochs": 1, "pruner": "snip", "prune_steps": 2}
+    other_of = {"post_epochs": 1, "pruner": "snip", "prune_steps": 2, "optimizer": "sgd", "lr_drops": "2"}
     assert trial(**other_of).id != trial(**other_of | fields).id, "there it matters"
     with pytest.raises(ValueError, match="learning_rate"):
         trial(**of, learning_rate=-1.0)
@@ -374,6 +383,13 @@ def test_id_of_equal_trials():
         {"batch_size": 0},
         {"seed": "1"},
         {"prune_steps": 1.5},
+        {"lr_drops": "60; 120"},
+        {"lr_drops": "120, 60"},
+        {"lr_drops": "0"},
+        {"lr_drops": "60, 60"},
+        {"lr_drops": [60, 120]},
+        {"lr_factor": 1.0, "lr_drops": "1"},
+        {"weight_decay": -1e-4},
         {"colour": "red"},
     ],
     ids=str,
@@ -387,6 +403,18 @@ def test_failed_record():
     record = failed(trial(), "no luck", {"device": "here"})
     assert (record.id, record.status, record.error, record.top1) == (trial().id, "failed", "no luck", None)
     assert record.trial_seconds == 0
+
+
+def test_a_published_recipe_runs_as_it_is_written():
+    """SGD at 0.1 with Nesterov's momentum, weight decay and drops by tens, of VGG16 with batch norm; two epochs."""
+    recipe = {"optimizer": "sgd", "learning_rate": 0.1, "nesterov": True, "weight_decay": 1e-4, "batch_size": 64}
+    one = trial(model="vgg16_bn", width=0.1, post_epochs=2, lr_drops="60,120", train_subset=200, **recipe)
+    assert one.lr_drops == "60, 120" and trial(lr_drops=60).lr_drops == "60"
+    record = runner.run_trial(one)
+    assert record.status == "ok" and len(record.curve) == 2 and record.trial == one
+    dropped = runner.run_trial(one.model_copy(update={"lr_drops": "1", "lr_factor": 1e-6}))
+    assert dropped.curve[0].train_loss == record.curve[0].train_loss
+    assert dropped.curve[1].train_loss != record.curve[1].train_loss
 
 
 def test_other_labels_are_of_the_same_images():
