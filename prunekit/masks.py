@@ -82,7 +82,7 @@ def from_scores(
 def apply(net: nn.Module, masks: Masks) -> None:
     """Set the pruned weights of `net` to zero, in place; raises ValueError for masks of another network."""
     for name, weight in models.chosen(net, masks).items():
-        weight.mul_(masks[name])
+        weight.mul_(masks[name].to(weight.device))
 
 
 def attach(net: nn.Module, masks: Masks, *optimizers: torch.optim.Optimizer) -> Attached:
@@ -132,6 +132,8 @@ def check(net: nn.Module, masks: Masks) -> None:
 def sparsity(net: nn.Module) -> float:
     """Return the share of `net`'s weights that are 0, of those that can be pruned; raises ValueError as they do."""
     weights = models.prunable(net).values()
+    if not weights:
+        raise ValueError("the network has nothing to prune, neither a Conv2d nor a Linear")
     return 1 - sum(int(weight.count_nonzero()) for weight in weights) / sum(weight.numel() for weight in weights)
 
 

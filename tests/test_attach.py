@@ -117,6 +117,11 @@ def test_a_scaler_that_skips_a_step(net, kept):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        (
+            lambda kept: {name: mask.float() for name, mask in kept.items()},
+            r"holds torch.float32; give it as mask.bool",
+        ),
+        (lambda kept: {name: mask.byte() for name, mask in kept.items()}, "mask of 0.weight holds torch.uint8"),
         (lambda kept: kept | {"4.weight": torch.ones(2, dtype=torch.bool)}, "no weight 4.weight to prune"),
         (
             lambda kept: kept | {"0.weight": kept["0.weight"].mT},
@@ -130,6 +135,11 @@ def test_masks_that_do_not_fit_change_nothing(net, kept, change, words):
         with pytest.raises(ValueError, match=words):
             call(net, change(kept))
     assert all(torch.equal(before[key], value) for key, value in net.state_dict().items())
+
+
+def test_a_network_with_nothing_to_prune_has_no_sparsity():
+    with pytest.raises(ValueError, match="nothing to prune"):
+        masks.sparsity(nn.Sequential(nn.BatchNorm2d(3)))
 
 
 def test_saved_masks_come_back_in_an_eighth_of_the_bytes(tmp_path):

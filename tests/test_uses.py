@@ -23,6 +23,13 @@ class Cast(nn.Linear):
         return F.linear(x.to(self.weight.dtype), weight=self.weight, bias=self.bias)
 
 
+class Named(nn.Sequential):
+    """A weight that is given by name, before what it multiplies."""
+
+    def forward(self, x):
+        return F.linear(weight=self[1].weight, bias=self[1].bias, input=self[0](x))
+
+
 class Patches(nn.Module):
     """4 patches of 8 values each, from 12 pixels' worth; what comes between it and the head of each network here."""
 
@@ -99,6 +106,7 @@ FLOPS = {  # of each parameter, by hand: 4 patches; 48 inputs of each of 8 filte
         **{"embed.weight": 4 * 8 * 48, "embed.bias": 32, "head.weight": 32, "head.bias": 4},
         **{"qkv.weight": 4 * 8 * 24, "query": 0, "value": 0, "table": 0},
     },
+    Named: {"1.weight": 768, "1.bias": 4},
     Own: {"0.weight": 4 * 8 * 48, "0.bias": 32, "3.weight": 128, "3.bias": 4},
 }
 
@@ -106,7 +114,7 @@ FLOPS = {  # of each parameter, by hand: 4 patches; 48 inputs of each of 8 filte
 @pytest.mark.parametrize("make", FLOPS)
 def test_parameters_that_are_added_joined_or_scale_stay_whole_and_are_counted(make):
     torch.manual_seed(0)
-    net = make()
+    net = make() if make is not Named else Named(nn.Flatten(), nn.Linear(192, 4))
     table = metrics.flops(net, {}, SHAPE)
     assert dict(zip(table.name, table.flops, strict=True)) == FLOPS[make]
     assert set(models.prunable(net)) == {name for name in FLOPS[make] if name.endswith("weight")}

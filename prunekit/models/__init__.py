@@ -82,13 +82,15 @@ def prunable(net: nn.Module) -> dict[str, Tensor]:
 
 
 def chosen(net: nn.Module, masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the weights that have masks; raises ValueError as `prunable`, and for masks of other names or shapes."""
+    """Return the weights that have masks; raises ValueError as `prunable`, and for masks that do not fit them."""
     known = prunable(net)
     if strange := [name for name in masks if name not in known]:
         raise ValueError(f"the network has no weight {strange[0]} to prune; it has {', '.join(known)[:200]}")
     for name, mask in masks.items():
         if mask.shape != known[name].shape:
             raise ValueError(f"the mask of {name} has shape {list(mask.shape)}, its weight {list(known[name].shape)}")
+        if mask.dtype != torch.bool:
+            raise ValueError(f"the mask of {name} holds {mask.dtype}; give it as mask.bool()")
     return {name: known[name] for name in masks}
 
 

@@ -17,7 +17,8 @@ _ARITHMETIC = {"add", "radd", "iadd", "sub", "rsub", "isub", "subtract", "mul", 
 _ARITHMETIC |= {"div", "rdiv", "idiv", "divide", "truediv", "rtruediv", "itruediv"}
 _FREE = {"cat", "concat", "concatenate", "stack", "where", "maximum", "minimum", "pow", "expand_as", "type_as", "to"}
 _FREE |= {"scaled_dot_product_attention", "copy"}  # whose products are of activations
-_WEIGHT = 1  # its place among the arguments of linear and conv2d
+_OF_LAYERS = ("input", "weight", "bias")  # of linear and conv2d
+_WEIGHT = 1
 
 
 def tensors(values: Any) -> Iterator[Tensor]:
@@ -56,6 +57,9 @@ class Uses(TorchFunctionMode):
         given = [*args, *(kwargs or {}).values()]
         result = function(*args, **(kwargs or {}))
         how = function_name(function)
+        if how in LAYERS:  # in whatever order they were named
+            by_name = dict(zip(_OF_LAYERS, args, strict=False)) | (kwargs or {})
+            given = [by_name.get(one) for one in _OF_LAYERS]
         if isinstance(result, Tensor):  # not a size or the like
             self._note(how, given, result)
         return result
@@ -82,8 +86,8 @@ class Uses(TorchFunctionMode):
             self._refuse(f"uses its parameter {self._names[min(parts[0][1])]} in {how}")
 
     def _count_layer(self, how: str, given: list[Any], result: Tensor) -> None:
-        for place, one in enumerate(tensors(given)):
-            _, made = self._constants.get(id(one), (one, set()))
+        for place, one in enumerate(given):
+            _, made = self._constants.get(id(one), (one, set())) if isinstance(one, Tensor) else (one, set())
             if place != _WEIGHT:
                 self.flops.update(dict.fromkeys(made, result.numel() if place else 0))
             elif id(one) in self._weights:
